@@ -1,0 +1,77 @@
+"""The product, started the way a person starts it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import httpx
+
+__all__ = ["ROOT", "free_port", "running", "without_files"]
+
+ROOT = Path(__file__).parents[2]
+_START_S = 60
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(log: Path, *, writes_files: bool = True, **settings: str) -> Iterator[str]:
+    """``streamlit run app.py`` until the end of the block.
+
+    Args:
+        log: Where its output goes.
+        writes_files: Whether the kernel lets it write to files (setrlimit(2), RLIMIT_FSIZE).
+        **settings: Environment variables, without ``VLPRO_``.
+
+    Yields:
+        The base URL.
+    """
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
+    environment |= {f"VLPRO_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    if not writes_files:
+        command = without_files(command)
+    with log.open("wb") if writes_files else nullcontext(subprocess.DEVNULL) as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            _await(process, f"http://127.0.0.1:{port}", log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+
+
+def without_files(command: Sequence[str]) -> list[str]:
+    """The command under a limit by which each write to a file fails, in its children too."""
+    return ["sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", *command]
+
+
+def _await(process: subprocess.Popen[bytes], base: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{base}/healthz", timeout=2, trust_env=False).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.05)  # not listening yet
+    told = log.read_text(errors="replace")[-4000:] if log.exists() else ""
+    raise RuntimeError(f"the server did not start:\n{told}")

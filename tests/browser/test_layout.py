@@ -1,0 +1,128 @@
+"""How the page looks on each screen, and that everybody can use it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chat import Chat, png
+from tests.browser.conftest import OpenChat
+from tests.browser.receipt import photo
+
+SIZES = {"desktop": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
+
+_CONTROLS = "button, a[href], input:not([hidden]), textarea, [role=slider], [role=meter]"
+
+# Names of what can be operated and is seen, shadow roots included, that fail a test.
+_FAILING = """([selector, test]) => {
+  const byId = (element) => (element.getAttribute("aria-labelledby") ?? "").split(" ")
+    .map((id) => document.getElementById(id)?.textContent ?? "").join("");
+  const labels = (element) => [...(element.labels ?? [])].map((label) => label.textContent).join("");
+  const name = (element) => element.getAttribute("aria-label") || element.textContent.trim() || element.title
+    || byId(element) || labels(element);
+  const size = (element) => element.getBoundingClientRect();
+  const tests = {
+    unnamed: (element) => !name(element),
+    small: (element) => element.matches("button") && size(element).width && size(element).right > 0
+      && Math.min(size(element).width, size(element).height) < 24,
+  };
+  const found = [];
+  const walk = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) walk(element.shadowRoot);
+      const seen = element.matches(selector) && element.checkVisibility({ visibilityProperty: true });
+      if (seen && tests[test](element)) found.push(element.outerHTML.slice(0, 160));
+    }
+  };
+  walk(document);
+  return found;
+}"""
+
+
+def _open(fake: str, open_chat: OpenChat, size: str, *, english: bool = False, dark: bool = False) -> Chat:
+    return open_chat(fake, size=SIZES[size], locale="en-GB" if english else "zh-CN", dark=dark)
+
+
+def _shoot(chat: Chat, folder: Path | None, name: str) -> None:
+    if folder:
+        folder = folder / "layout"
+        folder.mkdir(exist_ok=True)
+        chat.page.screenshot(path=folder / f"{name}.png")
+
+
+def _fits(chat: Chat) -> None:
+    wide = chat.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+    main = chat.page.locator('[data-testid="stMain"]')
+    assert main.evaluate("(element) => element.scrollWidth - element.clientWidth") <= 0
+
+
+@pytest.mark.parametrize(
+    ("size", "dark"), [("desktop", False), ("desktop", True), ("tablet", False), ("phone", True)]
+)
+def test_page_fits_every_screen(
+    fake: str,
+    open_chat: OpenChat,
+    screenshots: Path | None,
+    size: str,
+    dark: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    english = size == "tablet"
+    chat = _open(fake, open_chat, size, english=english, dark=dark)
+    name = f"{size}-{'dark' if dark else 'light'}"
+    expect(chat.page.get_by_role("heading", level=1)).to_be_visible()
+    _fits(chat)
+    _shoot(chat, screenshots, f"{name}-empty")
+    chat.attach(png("a.png", photo(3, (400, 560))), png("b.png", photo(4, (4000, 3000))))
+    chat.expect_tray(2)
+    _fits(chat)
+    _shoot(chat, screenshots, f"{name}-draft")
+    chat.ask("box: " + "Long_words_without_any_space_" * 6)
+    answer = chat.answer("Picture 2")
+    expect(answer.locator(".box")).to_be_visible()
+    expect(answer.locator(".vl-who")).to_be_in_viewport()  # an answer is read from its beginning
+    _fits(chat)
+    _shoot(chat, screenshots, f"{name}-answer")
+    assert chat.page.get_by_role("heading", level=1).count() == 1
+    assert chat.page.evaluate(_FAILING, [_CONTROLS, "unnamed"]) == []
+    assert chat.page.evaluate(_FAILING, [_CONTROLS, "small"]) == []
+    answer.get_by_role("button", name=re.compile("^(查看原图|Original size)$")).click()
+    expect(chat.viewer.locator(".picture img")).to_be_visible()
+    _shoot(chat, screenshots, f"{name}-viewer")
+
+
+def test_panel_opens_on_a_phone(fake: str, open_chat: OpenChat, screenshots: Path | None) -> None:
+    chat = _open(fake, open_chat, "phone")
+    expect(chat.status).not_to_be_in_viewport()
+    chat.page.get_by_role("button", name="展开侧栏").click()
+    expect(chat.status).to_be_in_viewport()
+    _shoot(chat, screenshots, "phone-panel")
+    chat.page.get_by_role("button", name="收起侧栏").click()
+    expect(chat.status).not_to_be_in_viewport()
+
+
+def test_whole_conversation_works_by_keyboard(fake: str, open_chat: OpenChat) -> None:
+    chat = _open(fake, open_chat, "desktop")
+    chat.attach(png("a.png", photo(3, (400, 560))))
+    chat.expect_tray(1)
+    chat.question.focus()
+    chat.page.keyboard.type("box")
+    chat.page.keyboard.press("Enter")
+    answer = chat.answer("Picture 1")
+    row = answer.get_by_role("list", name="依据").get_by_role("button")
+    row.focus()
+    expect(answer.locator(".box")).to_have_class(re.compile(r"\bon\b"))
+    chat.page.keyboard.press("Enter")
+    expect(row).to_have_attribute("aria-current", "true")
+
+
+def test_answers_are_announced(fake: str, open_chat: OpenChat) -> None:
+    chat = _open(fake, open_chat, "desktop")
+    live = chat.page.locator(".composer [aria-live=polite]")
+    chat.ask("count to 60")
+    expect(live).to_have_text("正在生成")
+    chat.answer("59 60")
+    expect(live).to_have_text("回答完成")

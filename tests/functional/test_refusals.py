@@ -1,0 +1,317 @@
+"""What cannot be honoured is refused with the field's name, and never ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.functional.server import MODEL, Json, Server, chat, data_url, picture_file, user
+
+CHAT = "/v1/chat/completions"
+PNG = data_url(picture_file())
+
+
+def refused(
+    server: Server, body: object, param: str | None, code: str | None = None, *, path: str = CHAT
+) -> None:
+    reply = server.post(path, body)
+    assert reply.status_code == 400, reply.text
+    error = reply.json()["error"]
+    assert error["param"] == param, error
+    assert error["type"] == "invalid_request_error"
+    if code is not None:
+        assert error["code"] == code, error
+    if param:
+        assert param.split(".")[-1].split("[")[0] in error["message"] or code != "unknown_parameter"
+
+
+def say(content: Any, role: str = "user", **more: Any) -> Json:
+    return {"model": MODEL, "messages": [{"role": role, "content": content, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (chat(top_k=5), "top_k"),
+        (chat(chat_template_kwargs={"x": 1}), "chat_template_kwargs"),
+        (chat(extra_body={}), "extra_body"),
+        (chat(reasoning_effort="low"), "reasoning_effort"),
+        (chat(functions=[]), "functions"),
+        (chat(service_tier="auto"), "service_tier"),
+        (chat(stream=True, stream_options={"x": 1}), "stream_options.x"),
+        (say("a", colour="red"), "messages[0].colour"),
+        (say([{"type": "text", "text": "a", "x": 1}]), "messages[0].content[0].x"),
+        (
+            say([{"type": "image_url", "image_url": {"url": PNG, "x": 1}}]),
+            "messages[0].content[0].image_url.x",
+        ),
+        (chat(response_format={"type": "json_object", "x": 1}), "response_format.x"),
+        (
+            chat(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "x": 1}}),
+            "response_format.json_schema.x",
+        ),
+    ],
+)
+def test_unknown_field(server: Server, body: Json, param: str) -> None:
+    refused(server, body, param, "unknown_parameter")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("logprobs", True),
+        ("top_logprobs", 3),
+        ("logit_bias", {"50256": -100}),
+        ("tools", [{"type": "function", "function": {"name": "f"}}]),
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
+    ],
+)
+def test_known_field_that_the_engine_cannot_honour(server: Server, field: str, value: Any) -> None:
+    refused(server, chat(**{field: value}), field, "unsupported_parameter")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"logprobs": False, "top_logprobs": 0, "logit_bias": {}, "tools": [], "tool_choice": "none"},
+        {"logprobs": None, "top_logprobs": None, "logit_bias": None, "tools": None, "tool_choice": None},
+        {"n": None, "stop": None, "seed": None, "temperature": None, "top_p": None, "max_tokens": None},
+        {"stream": None, "stream_options": None, "response_format": None, "user": None, "metadata": None},
+        {"parallel_tool_calls": True, "store": False, "tool_choice": "auto", "stop": []},
+        {"presence_penalty": 1, "frequency_penalty": -2.0},
+    ],
+)
+def test_values_that_ask_for_nothing_are_taken(server: Server, fields: Json) -> None:
+    assert server.post(CHAT, chat(**fields)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/x.png",
+        "HTTP://127.0.0.1:{port}/x.png",
+        "https://127.0.0.1:{port}/x.png",
+        "ftp://127.0.0.1:{port}/x.png",
+        "//127.0.0.1:{port}/x.png",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "blob:http://127.0.0.1:{port}/1",
+        "data:text/plain,hello",
+        "data:image/png,hello",
+        "data:image/png;base64",
+        "data:;base64;x,AAAA",
+        " data:image/png;base64,AAAA",
+        "data:image/png;base64 ,AAAA",
+        "",
+        "x",
+        "data:" + "a" * 200_000,
+        "data:" + ";x=y" * 50_000 + ";base64,AAAA",
+        "data:image/png" + ";a" * 5 + ";base64,AAAA",
+    ],
+)
+def test_only_data_urls_and_nothing_is_fetched(server: Server, url: str, sink: Any) -> None:
+    body = say([{"type": "image_url", "image_url": {"url": url.replace("{port}", str(sink.port))}}])
+    refused(server, body, "messages[0].content[0].image_url.url", "invalid_image_url")
+    parts = [{"type": "input_image", "image_url": url.replace("{port}", str(sink.port))}]
+    body = {"model": MODEL, "input": [{"role": "user", "content": parts}]}
+    refused(server, body, "input[0].content[0].image_url", "invalid_image_url", path="/v1/responses")
+    assert not sink.touched()
+
+
+def test_urls_in_text_are_not_followed(server: Server, sink: Any) -> None:
+    text = f"![x](http://127.0.0.1:{sink.port}/a.png) http://127.0.0.1:{sink.port}/b"
+    assert server.post(CHAT, chat(text)).status_code == 200
+    assert not sink.touched()
+
+
+def test_the_sink_would_notice(sink: Any) -> None:
+    sink.touch()
+    assert sink.touched()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ("AA AA", "invalid_base64"),
+        ("AAAA\nAAAA", "invalid_base64"),
+        ("AAA", "invalid_base64"),
+        ("A", "invalid_base64"),
+        ("__--", "invalid_base64"),
+        ("AAAA====", None),
+        ("AA==AA==", "invalid_base64"),
+        ("图片", "invalid_base64"),
+        ("%41%41", "invalid_base64"),
+        ("", "invalid_image_format"),
+        ("AAAA", "invalid_image_format"),
+        ("data:image/png;base64,AAAA", "invalid_base64"),
+    ],
+)
+def test_bad_base64(server: Server, data: str, code: str | None) -> None:
+    body = say([{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}])
+    refused(server, body, "messages[0].content[0].image_url.url", code)
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        (chat(stream_options={"include_usage": True}), "stream_options", "invalid_value"),
+        (chat(n=9), "n", "invalid_value"),
+        (chat(n=0), "n", "invalid_value"),
+        (chat(n=129), "n", "invalid_value"),
+        (chat(n=1.0), "n", "invalid_type"),
+        (chat(n="1"), "n", "invalid_type"),
+        (chat(n=True), "n", "invalid_type"),
+        (chat(stop=["a"] * 5), "stop", "invalid_value"),
+        (chat(stop=[1]), "stop[0]", "invalid_type"),
+        (chat(stop=5), "stop", "invalid_type"),
+        (chat(max_tokens=0), "max_tokens", "invalid_value"),
+        (chat(max_tokens=-1), "max_tokens", "invalid_value"),
+        (chat(max_tokens=2**31), "max_tokens", "invalid_value"),
+        (chat(max_tokens="5"), "max_tokens", "invalid_type"),
+        (chat(max_tokens=5, max_completion_tokens=6), "max_tokens", "invalid_value"),
+        (chat(max_tokens=32_768), "max_tokens", "context_length_exceeded"),
+        (chat(max_completion_tokens=32_768), "max_completion_tokens", "context_length_exceeded"),
+        (chat("字" * 50_000), "messages", "context_length_exceeded"),
+        (chat("x" * 400_001), "messages", "context_length_exceeded"),
+        (chat(temperature=-0.1), "temperature", "invalid_value"),
+        (chat(temperature=99), "temperature", "invalid_value"),
+        (chat(temperature="1"), "temperature", "invalid_type"),
+        (chat(temperature=True), "temperature", "invalid_type"),
+        (chat(temperature=[]), "temperature", "invalid_type"),
+        (chat(top_p=0), "top_p", "invalid_value"),
+        (chat(top_p=1.1), "top_p", "invalid_value"),
+        (chat(seed=2**63), "seed", "invalid_value"),
+        (chat(seed=10**4000), "seed", "invalid_value"),
+        (chat(seed=-(10**4000)), "seed", "invalid_value"),
+        (chat(temperature=10**400), "temperature", None),
+        (chat(seed=1.5), "seed", "invalid_type"),
+        (chat(top_logprobs=21), "top_logprobs", "invalid_value"),
+        (chat(store=True), "store", None),
+        (chat(stream="yes"), "stream", "invalid_type"),
+        (chat(stream=1), "stream", "invalid_type"),
+        (chat(stream=True, stream_options={"include_obfuscation": True}), "stream_options.include_obfuscation", None),
+        (chat(user=5), "user", "invalid_type"),
+        (chat(metadata={str(i): "x" for i in range(17)}), "metadata", "invalid_value"),
+        (chat(metadata={"a": 1}), "metadata.a", "invalid_type"),
+        (chat(response_format="json"), "response_format", None),
+        (chat(response_format={"type": "xml"}), "response_format.type", "invalid_value"),
+        (chat(response_format={}), "response_format.type", "missing_required_parameter"),
+        (chat(response_format={"type": "json_schema"}), "response_format.json_schema", "missing_required_parameter"),
+        (
+            chat(response_format={"type": "json_schema", "json_schema": {"name": "a b", "schema": {}}}),
+            "response_format.json_schema.name",
+            "invalid_value",
+        ),
+        ({"messages": [user("x")]}, "model", "missing_required_parameter"),
+        ({"model": MODEL}, "messages", "missing_required_parameter"),
+        ({"model": "", "messages": [user("x")]}, "model", "invalid_value"),
+        ({"model": 5, "messages": [user("x")]}, "model", "invalid_type"),
+        ({"model": MODEL, "messages": []}, "messages", "invalid_value"),
+        ({"model": MODEL, "messages": {}}, "messages", "invalid_type"),
+        ({"model": MODEL, "messages": "hi"}, "messages", "invalid_type"),
+        ({"model": MODEL, "messages": [user("x")] * 2001}, "messages", "invalid_value"),
+        ({"model": MODEL, "messages": ["hi"]}, "messages[0]", None),
+        ({"model": MODEL, "messages": [{}]}, "messages[0].role", "missing_required_parameter"),
+        ({"model": MODEL, "messages": [user("x"), {"role": "user"}]}, "messages[1].content", None),
+        (say("a", "wizard"), "messages[0].role", "invalid_value"),
+        (say("a", "USER"), "messages[0].role", "invalid_value"),
+        (say("a", 5), "messages[0].role", None),  # type: ignore[arg-type]
+        (say("a", "system"), "messages", "invalid_value"),
+        (say("a", "assistant"), "messages", "invalid_value"),
+        (say("a", "tool"), "messages[0].tool_call_id", "missing_required_parameter"),
+        (say(None), "messages[0].content", "invalid_type"),
+        (say(5), "messages[0].content", "invalid_type"),
+        (say([]), "messages[0].content", "invalid_value"),
+        (say({}), "messages[0].content", "invalid_type"),
+        (say(["x"]), "messages[0].content[0]", None),
+        (say([{"type": "input_audio"}]), "messages[0].content[0].type", "invalid_value"),
+        (say([{"type": "text"}]), "messages[0].content[0].text", "missing_required_parameter"),
+        (say([{"type": "image_url", "image_url": PNG}]), "messages[0].content[0].image_url", None),
+        (say([{"type": "image_url", "image_url": {}}]), "messages[0].content[0].image_url.url", None),
+        (
+            say([{"type": "image_url", "image_url": {"url": PNG, "detail": "max"}}]),
+            "messages[0].content[0].image_url.detail",
+            "invalid_value",
+        ),
+        (
+            say([{"type": "image_url", "image_url": {"url": PNG}}], "system"),
+            "messages[0].content[0].type",
+            "invalid_value",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_value(server: Server, body: Json, param: str, code: str | None) -> None:
+    refused(server, body, param, code)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id", "unknown_parameter"),
+        ({"include": []}, "include", "unknown_parameter"),
+        ({"reasoning": {"effort": "low"}}, "reasoning", "unknown_parameter"),
+        ({"store": True}, "store", None),
+        ({"background": True}, "background", None),
+        ({"truncation": "auto"}, "truncation", None),
+        ({"tools": [{"type": "web_search"}]}, "tools", "unsupported_parameter"),
+        ({"max_output_tokens": 0}, "max_output_tokens", "invalid_value"),
+        ({"max_output_tokens": 32_768}, "max_output_tokens", "context_length_exceeded"),
+        ({"input": "字" * 50_000}, "input", "context_length_exceeded"),
+        ({"input": "x" * 400_001}, "input", "context_length_exceeded"),
+        ({"input": []}, "input", "invalid_value"),
+        ({"input": 5}, "input", "invalid_type"),
+        ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role", "invalid_value"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, None, None),
+        ({"input": [{"role": "assistant", "content": "x"}]}, "input", "invalid_value"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file"}]}]},
+            "input[0].content[0].type",
+            "invalid_value",
+        ),
+        (
+            {"input": [{"role": "system", "content": [{"type": "input_image", "image_url": PNG}]}]},
+            "input[0].content[0]",
+            "invalid_value",
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": PNG}] * 17}]},
+            "input",
+            "too_many_images",
+        ),
+    ],
+)
+def test_wrong_value_of_responses(server: Server, fields: Json, param: str | None, code: str | None) -> None:
+    reply = server.post("/v1/responses", {"model": MODEL, "input": "x"} | fields)
+    assert reply.status_code == 400, reply.text
+    if param is not None:
+        refused(server, {"model": MODEL, "input": "x"} | fields, param, code, path="/v1/responses")
+
+
+def test_seventeen_pictures(server: Server) -> None:
+    refused(server, chat("what?", *[PNG] * 17), "messages", "too_many_images")
+    assert server.post(CHAT, chat("what?", *[PNG] * 16)).status_code == 200
+    spread = {"model": MODEL, "messages": [user("x", PNG)] * 17}
+    refused(server, spread, "messages", "too_many_images")
+
+
+def test_own_limits(narrow: Server) -> None:
+    refused(narrow, chat("x" * 5_001), "messages", "context_length_exceeded")
+    refused(narrow, chat("x", *[PNG] * 4), "messages", "too_many_images")
+    refused(narrow, chat(n=3), "n", "invalid_value")
+    large = picture_file(200, 200)
+    assert len(large) > 100_000
+    refused(narrow, chat("x", large), "messages[0].content[0].image_url.url", "image_too_large")
+    assert narrow.post(CHAT, chat("count to 1", PNG)).status_code == 200
+
+
+def test_text_limit_counts_all_messages(narrow: Server) -> None:
+    body = {"model": MODEL, "messages": [user("x" * 3_000), user("y" * 3_000)]}
+    refused(narrow, body, "messages", "context_length_exceeded")
+
+
+def test_a_picture_that_does_not_fit_the_context(server: Server) -> None:
+    refused(
+        server, chat("x" * 100_000, *[PNG] * 16, max_tokens=8_000), "max_tokens", "context_length_exceeded"
+    )

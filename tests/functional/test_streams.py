@@ -1,0 +1,114 @@
+"""Who goes away, or takes nothing, gives the slot back."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import pytest
+
+from tests.functional.server import MODEL, Json, Server, chat, eventually
+
+
+def _send(server: Server, body: Json, path: str = "/v1/chat/completions") -> socket.socket:
+    data = json.dumps(body).encode()
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.connect(("127.0.0.1", server.port))
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    connection.sendall(head.encode() + f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
+    return connection
+
+
+REQUESTS = [
+    ("/v1/chat/completions", chat("count to 9000")),
+    ("/v1/chat/completions", chat("count to 9000", stream=True)),
+    ("/v1/responses", {"model": MODEL, "input": "count to 9000"}),
+    ("/v1/responses", {"model": MODEL, "input": "count to 9000", "stream": True}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), REQUESTS)
+def test_a_client_that_goes_ends_the_work(slow: Server, path: str, body: Json) -> None:
+    connection = _send(slow, body, path)
+    eventually(lambda: slow.running() == 1)
+    connection.close()
+    eventually(slow.idle, timeout_s=3)
+
+
+@pytest.mark.parametrize(("path", "body"), REQUESTS)
+def test_a_client_that_resets_ends_the_work(slow: Server, path: str, body: Json) -> None:
+    connection = _send(slow, body, path)
+    eventually(lambda: slow.running() == 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    connection.close()
+    eventually(slow.idle, timeout_s=3)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_reader_that_takes_nothing_loses_its_slot(stalling: Server, path: str) -> None:
+    body = chat("count to 9000", stream=True)
+    if path.endswith("responses"):
+        body = {"model": MODEL, "stream": True, "input": "count to 9000"}
+    readers = [_send(stalling, body, path) for _ in range(2)]
+    for reader in readers:
+        assert reader.recv(1) == b"H"  # the answer has begun
+    eventually(stalling.idle)
+    for reader in readers:
+        got = b""
+        while piece := reader.recv(65_536):
+            got += piece
+        assert b"data: " in got
+        assert b"[DONE]" not in got
+        assert b"completed" not in got
+        reader.close()
+
+
+def test_a_slow_reader_that_goes_on_gets_everything(stalling: Server) -> None:
+    connection = _send(stalling, chat("count to 1000", stream=True))
+    connection.settimeout(10)
+    got, pauses = b"", 0
+    while b"[DONE]" not in got:
+        piece = connection.recv(65_536)
+        assert piece, "the answer was cut"
+        got += piece
+        if pauses < 250:  # 1.25 s altogether: longer than the limit, but never at once
+            pauses += 1
+            time.sleep(0.005)
+    assert b'"1000 "' in got
+    connection.close()
+
+
+def test_the_first_piece_does_not_wait_for_the_last(slow: Server) -> None:
+    began = time.monotonic()
+    with (
+        slow.http() as http,
+        http.stream("POST", "/v1/chat/completions", json=chat("count to 40", stream=True)) as r,
+    ):
+        next(r.iter_lines())
+        assert time.monotonic() - began < 0.6  # the whole takes 0.8 s and more
+    eventually(slow.idle)
+
+
+def test_the_gauge_counts_running_and_waiting(narrow: Server) -> None:
+    first = _send(narrow, chat("count to 500", stream=True))
+    eventually(lambda: narrow.running() == 1)
+    second = _send(narrow, chat("count to 500"))
+    with narrow.http() as http:
+        eventually(lambda: bool(http.get("/v1/status").json()["queued"] == 1))
+        assert http.get("/v1/status").json()["running"] == 1
+        second.close()
+        eventually(lambda: bool(http.get("/v1/status").json()["queued"] == 0))
+        first.close()
+    eventually(narrow.idle)
+
+
+def test_waiting_questions_are_answered_in_turn(narrow: Server) -> None:
+    first = _send(narrow, chat("count to 10", stream=True))
+    eventually(lambda: narrow.running() == 1)
+    reply = narrow.post("/v1/chat/completions", chat("count to 1"))
+    assert reply.status_code == 200
+    assert reply.json()["vlpro"]["timing"]["queued_ms"] > 20
+    first.close()
+    eventually(narrow.idle)

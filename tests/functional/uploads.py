@@ -1,0 +1,40 @@
+"""``python -m tests.functional.uploads KIND DESCRIPTOR SEAL``: a server in a process of its own, to be watched.
+
+``service`` is this product; ``stock`` is how uploads are usually taken, which writes them to a temporary file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import sys
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from vlpro.config import Settings
+from vlpro.gateway.app import parts
+
+
+async def _stock(request: Request) -> Response:
+    async with request.form() as form:
+        return JSONResponse({"fields": len(form)})
+
+
+def main() -> None:
+    """Serve on an inherited listener until killed."""
+    kind, descriptor, sealed = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "sealed"
+    stock = Starlette(routes=[Route("/", _stock, methods=["POST"])])
+    app = stock if kind == "stock" else Starlette(**parts(Settings(engine="fake")))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+    if sealed:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file can be written any more
+    asyncio.run(server.serve([socket.socket(fileno=descriptor)]))
+
+
+if __name__ == "__main__":
+    main()

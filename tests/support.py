@@ -1,0 +1,38 @@
+"""Small things that several tests need."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+
+from vlpro.engines.interface import Engine, Message, Request, Sampling
+from vlpro.imaging.picture import Picture
+
+__all__ = ["answer_text", "ask", "eventually", "picture"]
+
+
+def picture(width: int = 40, height: int = 30, seed: int = 0) -> Picture:
+    """A picture of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return Picture(pixels, digest, digest, "png", pixels.nbytes, width, height)
+
+
+def ask(text: str, *pictures: Picture, max_tokens: int = 4096) -> Request:
+    """A request of one question."""
+    return Request((Message("user", (*pictures, text)),), Sampling(max_tokens=max_tokens))
+
+
+async def answer_text(engine: Engine, request: Request) -> str:
+    """The whole answer."""
+    return "".join([delta.text async for delta in engine.generate(request, timeout_s=30)])
+
+
+async def eventually(condition: Callable[[], bool], *, timeout_s: float = 20) -> None:
+    """Wait until something is so; fails where it does not become so."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)

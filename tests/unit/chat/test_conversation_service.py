@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support import eventually
+from tests.unit.imaging.samples import file, quarters
+from vlpro.chat.conversation_service import Asked, ConversationService
+from vlpro.chat.conversations import StoredMessage
+from vlpro.chat.pictures import PictureStore
+from vlpro.chat.service import ChatService
+from vlpro.engines.fake import FakeEngine
+from vlpro.errors import BadRequestError, EngineError, NotFoundError
+from vlpro.imaging.ingest import Limits
+
+pytestmark = pytest.mark.anyio
+PNG = file(quarters(), "PNG")
+
+
+class _Engine(FakeEngine):
+    """Remembers what it was told to forget, or refuses to."""
+
+    def __init__(self) -> None:
+        super().__init__(delay_s=0.001)
+        self.forgotten: list[str] = []
+        self.broken = False
+
+    async def forget(self, pictures: frozenset[str]) -> None:
+        if self.broken:
+            raise EngineError("broken")
+        await asyncio.sleep(0)
+        self.forgotten += sorted(pictures)
+
+
+@pytest.fixture
+def engine() -> _Engine:
+    return _Engine()
+
+
+@pytest.fixture
+async def service(engine: _Engine) -> AsyncIterator[ConversationService]:
+    chat = ChatService(
+        engine,
+        limits=Limits(),
+        max_images=4,
+        max_text_chars=1000,
+        max_choices=1,
+        queue_size=5,
+        answer_timeout_s=10,
+    )
+    pictures = PictureStore(max_bytes=10_000_000, ttl_s=60)
+    service = ConversationService(
+        chat, pictures, limits=Limits(), max_images=4, max_conversations=5, ttl_s=60
+    )
+    await service.start()
+    yield service
+    await service.close()
+
+
+async def _ask(service: ConversationService, conversation: str, text: str = "hi", **more: object) -> str:
+    answer = await service.ask("li", conversation, Asked(text, **more))  # type: ignore[arg-type]
+    await eventually(lambda: not answer.busy)
+    return answer.text
+
+
+async def test_what_belongs_to_somebody_else_does_not_exist(service: ConversationService) -> None:
+    conversation = service.new("li").id
+    kept = await service.add_picture("li", PNG)
+    await _ask(service, conversation, images=(kept.id,))
+    for call in (
+        lambda: service.ask("wang", conversation, Asked("hi")),
+        lambda: service.stop("wang", conversation),
+        lambda: service.clear("wang", conversation),
+        lambda: service.picture_content("wang", kept.id, None),
+        lambda: service.delete_picture("wang", kept.id),
+    ):
+        with pytest.raises(NotFoundError):
+            await call()
+    with pytest.raises(NotFoundError):
+        service.get("wang", conversation)
+    with pytest.raises(NotFoundError):
+        service.picture("wang", kept.id)
+    own = service.new("wang").id
+    with pytest.raises(NotFoundError, match="no longer in memory"):
+        await service.ask("wang", own, Asked("hi", images=(kept.id,)))
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_asked_right_at_the_end_it_can_still_be_stopped(
+    service: ConversationService, engine: _Engine, steps: int
+) -> None:
+    """The end of one job must not make the next one untraceable, in whatever order the loop takes them."""
+    conversation = service.new("li")
+    engine._delay_s = 0
+    first = await service.ask("li", conversation.id, Asked("hi"))
+
+    async def ask_again() -> StoredMessage:
+        while first.busy:
+            await asyncio.sleep(0)
+        engine._delay_s = 0.001
+        return await service.ask("li", conversation.id, Asked("count to 9000"))
+
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    second = await asyncio.create_task(ask_again())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await service.stop("li", conversation.id)
+    assert second.state == "stopped"
+    assert service._chat.queue.running == 0
+    assert not service._jobs
+
+
+async def test_nothing_can_be_asked_while_it_is_being_cleared(service: ConversationService) -> None:
+    conversation = service.new("li")
+    kept = await service.add_picture("li", PNG)
+    await service.ask("li", conversation.id, Asked("count to 9000", images=(kept.id,)))
+    clearing = asyncio.create_task(service.clear("li", conversation.id))
+    refused = 0
+    while not clearing.done():
+        await asyncio.sleep(0)
+        try:
+            await service.ask("li", conversation.id, Asked("and?"))
+        except (NotFoundError, BadRequestError):
+            refused += 1
+    assert await clearing == 1
+    assert refused > 0
+    assert not service._jobs
+    assert service._pictures.bytes_used == 0
+
+
+async def test_stopped_before_its_first_step(service: ConversationService) -> None:
+    conversation = service.new("li")
+    answer = await service.ask("li", conversation.id, Asked("hi"))
+    await service.stop("li", conversation.id)
+    assert answer.state == "stopped"
+
+
+async def test_one_picture_twice_in_one_conversation(service: ConversationService, engine: _Engine) -> None:
+    conversation = service.new("li").id
+    kept = await service.add_picture("li", PNG)
+    await _ask(service, conversation, images=(kept.id, kept.id))
+    await _ask(service, conversation, images=(kept.id,))
+    assert kept.held == 3
+    assert await service.clear("li", conversation) == 1
+    assert engine.forgotten == [kept.picture.pixels_sha256]
+
+
+async def test_an_edit_keeps_the_picture_that_is_asked_for_again(
+    service: ConversationService, engine: _Engine
+) -> None:
+    conversation = service.new("li")
+    kept, other = (
+        await service.add_picture("li", PNG),
+        await service.add_picture("li", file(quarters(50, 50), "PNG")),
+    )
+    await _ask(service, conversation.id, images=(kept.id, other.id))
+    question = conversation.messages[0].id
+    text = await _ask(service, conversation.id, "again", images=(kept.id,), replaces=question)
+    assert "96×64" in text
+    assert "50×50" not in text
+    assert kept.held == 1
+    assert engine.forgotten == [other.picture.pixels_sha256]
+
+
+async def test_a_full_conversation_makes_room_when_its_first_question_is_replaced(
+    service: ConversationService,
+) -> None:
+    conversation = service.new("li")
+    kept = [await service.add_picture("li", PNG) for _ in range(5)]
+    await _ask(service, conversation.id, images=tuple(k.id for k in kept[:4]))
+    with pytest.raises(BadRequestError, match="5 pictures"):
+        await service.ask("li", conversation.id, Asked("x", images=(kept[4].id,)))
+    await _ask(service, conversation.id, images=(kept[4].id,), replaces=conversation.messages[0].id)
+    assert len(conversation.pictures) == 1
+
+
+async def test_too_much_text_is_refused_before_anything_changes(service: ConversationService) -> None:
+    conversation = service.new("li")
+    await _ask(service, conversation.id, "x" * 400)
+    before = list(conversation.messages)
+    with pytest.raises(BadRequestError) as refused:
+        await service.ask("li", conversation.id, Asked("y" * 600))
+    assert refused.value.param == "text"
+    assert conversation.messages == before
+
+
+async def test_an_engine_that_cannot_forget_stops_nothing(
+    service: ConversationService, engine: _Engine
+) -> None:
+    engine.broken = True
+    conversation = service.new("li").id
+    kept = await service.add_picture("li", PNG)
+    await _ask(service, conversation, images=(kept.id,))
+    assert await service.clear("li", conversation) == 1
+
+
+async def test_a_bug_inside_fails_the_answer_only(
+    service: ConversationService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError("secret")
+
+    conversation = service.new("li")
+    monkeypatch.setattr(service._chat.engine, "count_prompt", broken)
+    await _ask(service, conversation.id)
+    monkeypatch.undo()
+    answer = conversation.messages[-1]
+    assert answer.state == "failed"
+    assert answer.error is not None
+    assert "secret" not in answer.error.message
+    assert await _ask(service, conversation.id, "count to 2") == "1 2"
+
+
+async def test_the_end_of_the_service_ends_all_answers(service: ConversationService) -> None:
+    conversation = service.new("li")
+    answer = await service.ask("li", conversation.id, Asked("count to 9000"))
+    await service.close()
+    assert answer.state in ("stopped", "queued")
+    assert service._chat.queue.running == 0

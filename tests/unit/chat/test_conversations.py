@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from vlpro.chat import conversations
+from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
+from vlpro.errors import BusyError, NotFoundError
+
+
+class _Clock:
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(conversations, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def dropped() -> list[Conversation]:
+    return []
+
+
+@pytest.fixture
+def store(clock: _Clock, dropped: list[Conversation]) -> ConversationStore:
+    return ConversationStore(max_conversations=2, ttl_s=60, dropped=dropped.append)
+
+
+def test_nobody_else_gets_it(store: ConversationStore) -> None:
+    own = store.new("li", "")
+    with pytest.raises(NotFoundError) as refused:
+        store.get("wang", own.id)
+    assert refused.value.code == "conversation_not_found"
+    assert store.of("wang") == []
+    assert store.of("li") == [own]
+
+
+def test_last_used_first(store: ConversationStore, clock: _Clock) -> None:
+    first = store.new("li", "")
+    clock.now += 1
+    second = store.new("li", "")
+    assert store.of("li") == [second, first]
+    clock.now += 1
+    first.append(StoredMessage("user", "x"))
+    assert store.of("li") == [first, second]
+
+
+def test_an_empty_one_makes_room_before_an_older_one(
+    store: ConversationStore, clock: _Clock, dropped: list[Conversation]
+) -> None:
+    old = store.new("li", "")
+    old.append(StoredMessage("user", "x"))
+    clock.now += 1
+    empty = store.new("li", "")
+    clock.now += 1
+    new = store.new("li", "")
+    assert dropped == [empty]
+    new.append(StoredMessage("user", "y"))
+    store.new("li", "")
+    assert dropped == [empty, old]
+
+
+def test_one_that_answers_stays(store: ConversationStore, clock: _Clock, dropped: list[Conversation]) -> None:
+    for _ in range(2):
+        store.new("li", "").append(StoredMessage("assistant", state="queued"))
+    clock.now += 1000
+    with pytest.raises(BusyError):
+        store.new("li", "")
+    assert dropped == []
+    for conversation in store.of("li"):
+        conversation.messages[-1].state = "done"
+    assert store.of("li") == []
+    assert len(dropped) == 2
+
+
+def test_the_title_is_the_first_question() -> None:
+    conversation = Conversation("c", "li", "", 0, 0)
+    conversation.append(StoredMessage("user", "  合计\n金额  " + "x" * 100))
+    conversation.append(StoredMessage("user", "other"))
+    assert conversation.title == ("合计 金额 " + "x" * 100)[:40]
+
+
+def test_cut() -> None:
+    conversation = Conversation("c", "li", "", 0, 0)
+    first, second = StoredMessage("user", "a"), StoredMessage("assistant", "b")
+    conversation.append(first)
+    conversation.append(second)
+    with pytest.raises(NotFoundError):
+        conversation.cut("msg_nope")
+    assert conversation.cut(second.id) == []
+    assert conversation.messages == [first]
+
+
+def test_an_answer_reads_without_its_boxes_and_a_question_as_it_was_asked() -> None:
+    raw = 'See\n\n```json\n[{"bbox_2d": [1,2,3,4]}]\n```'
+    assert StoredMessage("assistant", raw).text == "See"
+    assert StoredMessage("user", raw).text == raw

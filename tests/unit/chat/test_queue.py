@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support import eventually
+from vlpro.chat.queue import Queue
+from vlpro.errors import BusyError
+
+pytestmark = pytest.mark.anyio
+
+
+class _Guests:
+    """Tasks that hold a turn until they are let go."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.order: list[int] = []
+        self.go = asyncio.Event()
+
+    def come(self, number: int) -> asyncio.Task[None]:
+        async def stay() -> None:
+            async with self.queue.ticket(), self.queue.turn():
+                self.order.append(number)
+                await self.go.wait()
+
+        return asyncio.create_task(stay())
+
+
+async def test_so_many_at_once_and_the_rest_in_turn() -> None:
+    queue = Queue(concurrency=2, size=3)
+    guests = _Guests(queue)
+    tasks = [guests.come(number) for number in range(5)]
+    await eventually(lambda: queue.waiting == 3)
+    assert (queue.running, guests.order) == (2, [0, 1])
+    guests.go.set()
+    await asyncio.gather(*tasks)
+    assert guests.order == [0, 1, 2, 3, 4]
+    assert (queue.running, queue.waiting) == (0, 0)
+
+
+async def test_full() -> None:
+    queue = Queue(concurrency=1, size=1)
+    guests = _Guests(queue)
+    tasks = [guests.come(number) for number in range(2)]
+    await eventually(lambda: queue.waiting == 1)
+    with pytest.raises(BusyError, match="1 questions are being answered and 1 are waiting") as refused:
+        async with queue.ticket():
+            pass
+    assert 1 <= refused.value.retry_after <= 60
+    guests.go.set()
+    await asyncio.gather(*tasks)
+    async with queue.ticket(), queue.turn():
+        assert queue.running == 1
+
+
+async def test_no_waiting_at_all() -> None:
+    queue = Queue(concurrency=1, size=0)
+    async with queue.ticket(), queue.turn():
+        with pytest.raises(BusyError):
+            async with queue.ticket():
+                pass
+
+
+@pytest.mark.parametrize("number", range(4))
+async def test_whoever_leaves_frees_the_place(number: int) -> None:
+    queue = Queue(concurrency=1, size=3)
+    guests = _Guests(queue)
+    tasks = [guests.come(guest) for guest in range(4)]
+    await eventually(lambda: queue.waiting == 3)
+    tasks[number].cancel()
+    await asyncio.gather(tasks[number], return_exceptions=True)
+    await eventually(lambda: (queue.running, queue.waiting) == (1, 2))
+    guests.go.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (queue.running, queue.waiting) == (0, 0)
+    assert sorted({*guests.order, number}) == [0, 1, 2, 3]
+
+
+async def test_an_error_inside_frees_the_place() -> None:
+    queue = Queue(concurrency=1, size=0)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            async with queue.ticket(), queue.turn():
+                raise ZeroDivisionError
+    assert (queue.running, queue.waiting) == (0, 0)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import psutil
+import pytest
+
+from tests.support import answer_text, ask, eventually, picture
+from vlpro.engines.fake import FakeEngine
+from vlpro.engines.interface import Delta, Request
+from vlpro.engines.worker.client import WorkerEngine
+from vlpro.engines.worker.host import serve
+from vlpro.errors import EngineError, EngineUnavailableError
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def worker(*, delay_s: float = 0.0) -> AsyncIterator[WorkerEngine]:
+    engine = WorkerEngine(FakeEngine(delay_s=delay_s), {"delay_s": delay_s})
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+async def test_answers_are_the_same_as_without_a_worker() -> None:
+    request = ask("box", picture(64, 48), picture(10, 200, seed=3))
+    async with worker() as engine:
+        assert await answer_text(engine, request) == await answer_text(FakeEngine(), request)
+        assert engine.pid != os.getpid()
+
+
+async def test_many_at_once_are_not_mixed_up() -> None:
+    requests = [ask(f"number {n} of many", picture(seed=n)) for n in range(24)]
+    async with worker(delay_s=0.002) as engine:
+        got = await asyncio.gather(*(answer_text(engine, request) for request in requests))
+    assert got == [await answer_text(FakeEngine(), request) for request in requests]
+
+
+async def test_an_error_of_the_engine_keeps_its_words() -> None:
+    async with worker() as engine:
+        with pytest.raises(EngineError, match="asked to fail"):
+            await answer_text(engine, ask("fail"))
+
+
+async def test_a_killed_worker_ends_its_answers_and_the_next_question_works() -> None:
+    async with worker(delay_s=0.02) as engine:
+        seen = 0
+
+        async def interrupted() -> None:
+            nonlocal seen
+            async for _ in engine.generate(ask("count to 1000"), timeout_s=30):
+                seen += 1
+
+        tasks = [asyncio.create_task(interrupted()) for _ in range(3)]
+        await eventually(lambda: seen >= 3)
+        first = engine.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(r, EngineError) and "process ended" in str(r) for r in results)
+        assert await answer_text(engine, ask("count to 3")) == "1 2 3 "
+        assert engine.pid != first
+
+
+async def test_stop_leaves_no_process_and_no_descriptor() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    async with worker(delay_s=0.01) as engine:
+        for n in range(20):
+            answer = engine.generate(ask("count to 1000", picture(seed=n)), timeout_s=30)
+            await anext(answer)
+            await answer.aclose()
+        pid = engine.pid
+        assert pid is not None
+    assert not psutil.pid_exists(pid)
+    await eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+async def test_a_worker_that_cannot_start_says_so_at_once() -> None:
+    class Missing(FakeEngine):
+        name = "missing"
+
+    engine = WorkerEngine(Missing(), {})
+    try:
+        with pytest.raises(EngineUnavailableError, match="before it was ready"):
+            await answer_text(engine, ask("hello"))
+        assert not engine.ready
+    finally:
+        await engine.stop()
+
+
+def test_the_worker_ends_with_the_gateway(anyio_backend: str) -> None:
+    code = """
+import asyncio, os
+from vlpro.engines.fake import FakeEngine
+from vlpro.engines.worker.client import WorkerEngine
+async def main():
+    engine = WorkerEngine(FakeEngine(), {})
+    await engine.start()
+    await engine._until_ready()
+    print(engine.pid, flush=True)
+    os._exit(1)  # as a crash would
+asyncio.run(main())
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    pid = int(told.stdout)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(20)
+
+
+async def test_the_worker_gets_no_setting_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLPRO_UPSTREAM_KEY", "canary")
+    async with worker() as engine:
+        await answer_text(engine, ask("hello"))
+        assert "VLPRO_UPSTREAM_KEY" not in psutil.Process(engine.pid).environ()
+
+
+class Watched(FakeEngine):
+    """Tells what the host does with it."""
+
+    def __init__(self) -> None:
+        super().__init__(delay_s=0.01)
+        self.ended = 0
+        self.forgotten: set[str] = set()
+
+    async def forget(self, pictures: frozenset[str]) -> None:
+        self.forgotten |= pictures
+
+    async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        try:
+            async for delta in super()._generate(request):
+                yield delta
+        finally:
+            self.ended += 1
+
+
+@asynccontextmanager
+async def hosted(engine: Watched) -> AsyncIterator[WorkerEngine]:
+    """Both sides in this process, so that the inner one can be watched."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(0)
+    host = asyncio.create_task(serve(engine, theirs))
+    outer = WorkerEngine(engine, {})
+    assert await asyncio.get_running_loop().sock_recv(ours, 100) == b'{"ready": true}'
+    outer._control = ours
+    outer._settled.set()
+    outer._watch = host
+    try:
+        yield outer
+    finally:
+        ours.close()
+        await host
+        theirs.close()
+
+
+async def test_closing_an_answer_ends_the_engines_work() -> None:
+    engine = Watched()
+    async with hosted(engine) as outer:
+        answer = outer.generate(ask("count to 1000"), timeout_s=30)
+        await anext(answer)
+        assert engine.ended == 0
+        await answer.aclose()
+        await eventually(lambda: engine.ended == 1)
+
+
+async def test_what_is_to_be_forgotten_reaches_the_engine_however_much() -> None:
+    engine = Watched()
+    digests = frozenset(f"{n:064x}" for n in range(1_700))
+    async with hosted(engine) as outer:
+        await outer.forget(digests)
+        await eventually(lambda: engine.forgotten == digests)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from vlpro.gateway.middleware import BodyLimit, LocalOnly, RequestId
+
+pytestmark = pytest.mark.anyio
+HOSTS = ("127.0.0.1", "localhost", "[::1]", "Pro.Example")
+
+
+async def _inside(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+    elif scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+
+async def call(app: Any, messages: list[Message] | None = None, **scope: Any) -> list[Message]:
+    """What an application sends for a scope."""
+    headers = scope.pop("headers", {"host": "localhost"})
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "client": ("127.0.0.1", 1),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    } | scope
+    incoming = list(messages or [{"type": "http.request", "body": b""}])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return incoming.pop(0) if incoming else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+async def allowed(**scope: Any) -> bool:
+    sent = await call(LocalOnly(_inside, HOSTS), **scope)
+    return sent[0].get("status") == 200 or sent[0]["type"] == "websocket.accept"
+
+
+@pytest.mark.parametrize(
+    ("client", "right"),
+    [
+        (("127.0.0.1", 1), True),
+        (("127.8.9.1", 1), True),
+        (("::1", 1), True),
+        (("10.0.0.1", 1), False),
+        (("8.8.8.8", 1), False),
+        (("0.0.0.0", 1), False),  # noqa: S104 - an address to refuse
+        (("::ffff:8.8.8.8", 1), False),
+        (("fe80::1%eth0", 1), False),
+        (("::", 1), False),
+        (("testclient", 1), False),
+        (("", 0), False),
+        (("/run/x.sock", 0), False),
+        (None, False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_addresses(client: Any, right: bool, kind: str) -> None:  # noqa: FBT001 - an expected value
+    forged = {
+        "host": "localhost",
+        "x-forwarded-for": "127.0.0.1",
+        "x-real-ip": "127.0.0.1",
+        "forwarded": "for=127.0.0.1",
+    }
+    assert await allowed(client=client, type=kind, headers=forged) is right
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "pro.example:8501", "[::1]:8501"])
+async def test_hosts(host: str) -> None:
+    assert await allowed(headers={"host": host})
+
+
+@pytest.mark.parametrize(
+    "host", ["", "evil", "a@localhost", "localhost:port", "localhost:123456", "[::1", "local host"]
+)
+async def test_foreign_hosts(host: str) -> None:
+    assert not await allowed(headers={"host": host})
+    assert not await allowed(headers={"host": host}, type="websocket")
+
+
+async def test_no_host() -> None:
+    assert not await allowed(headers={})
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "", "http://evil", "http://[", "http://localhost:1", "http://x@localhost"]
+)
+async def test_foreign_origins(origin: str) -> None:
+    for kind in ("http", "websocket"):
+        assert not await allowed(headers={"host": "localhost", "origin": origin}, type=kind)
+
+
+async def test_own_origin() -> None:
+    for kind in ("http", "websocket"):
+        assert await allowed(headers={"host": "localhost:8", "origin": "http://LOCALHOST:8"}, type=kind)
+
+
+async def test_a_foreign_websocket_is_closed() -> None:
+    sent = await call(
+        LocalOnly(_inside, HOSTS),
+        type="websocket",
+        headers={"host": "localhost", "origin": "http://evil"},
+        messages=[{"type": "websocket.connect"}],
+    )
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_lifespan_passes() -> None:
+    for layer in (LocalOnly(_inside, HOSTS), RequestId(_inside), BodyLimit(_inside, 5)):
+        assert await call(layer, type="lifespan") == []
+
+
+async def test_request_id() -> None:
+    (start, _) = await call(RequestId(_inside))
+    ((name, value),) = start["headers"]
+    assert name == b"x-request-id"
+    assert value.startswith(b"req_")
+    assert len(value) == 28
+
+
+def _body(*pieces: bytes) -> list[Message]:
+    return [
+        {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
+        for number, piece in enumerate(pieces, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "pieces", "status"),
+    [
+        ({}, [b"12345"], 200),
+        ({}, [b"123456"], 413),
+        ({}, [b"123", b"45"], 200),
+        ({}, [b"123", b"456"], 413),
+        ({}, [b"1"] * 6, 413),
+        ({"content-length": "5"}, [b"12345"], 200),
+        ({"content-length": "6"}, [b""], 413),
+        ({"content-length": "9" * 5000}, [b""], 413),
+        ({"content-length": "-1"}, [b""], 413),
+        ({"content-length": "x"}, [b""], 413),
+        ({"content-length": "1"}, [b"123456"], 413),
+    ],
+)
+async def test_body_limit(headers: dict[str, str], pieces: list[bytes], status: int) -> None:
+    sent = await call(BodyLimit(_inside, 5), _body(*pieces), headers=headers)
+    assert sent[0]["status"] == status
+
+
+async def test_a_limit_that_is_passed_after_the_answer_began_is_not_answered_twice() -> None:
+    async def eager(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await receive()
+
+    with pytest.raises(Exception, match="larger than"):
+        await call(BodyLimit(eager, 5), _body(b"123456"))

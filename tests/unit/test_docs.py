@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vlpro.config import Settings
+from vlpro.gateway.app import api, engine_of, services
+
+ROOT = Path(__file__).parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = {
+        cells[0]: cells[2]
+        for line in text("docs/settings.md").splitlines()
+        if len(cells := re.findall(r"`([^`]*)`", line)) >= 3 and line.startswith("|")
+    }
+    assert rows.keys() == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = "[" + ", ".join(f'"{v}"' for v in default) + "]" if isinstance(default, tuple) else default
+        assert rows[name] == (str(shown) or "(none)"), name
+
+
+def test_every_route_is_documented() -> None:
+    settings = Settings(engine="fake")
+    document = api(services(settings, engine_of(settings))).openapi()
+    page = text("docs/api.md")
+    missing = [
+        f"{method.upper()} /v1{path}"
+        for path, operations in document["paths"].items()
+        for method in operations
+        if f"`{method.upper()} /v1{path}`" not in page
+    ]
+    assert missing == []
+
+
+def test_every_place_named_in_the_architecture_exists() -> None:
+    table = text("docs/architecture.md").split("## Where things are")[1].split("## Arrows")[0]
+    places = list(re.findall(r"`(vlpro/[^`]*)`", table))
+    assert len(places) > 20
+    assert [p for p in places if not (ROOT / p).exists()] == []
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_what_a_readme_points_to_exists(name: str) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text(name))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_both_readmes_say_the_same() -> None:
+    """Same sections, same commands, same links; the sentences are for people to compare."""
+    english, chinese = (text(name) for name in READMES)
+
+    def skeleton(page: str) -> tuple[list[str], list[str], list[str]]:
+        fences = re.findall(r"```.*?```", page, re.DOTALL)
+        commands = [re.sub(r"#.*|合计金额是多少？|What is the total\?", "", fence) for fence in fences]
+        headings = [heading.split()[0] for heading in re.findall(r"^#+ .*", page, re.MULTILINE)]
+        links = re.findall(r"\]\(((?!README|#)[^)]+)\)", page)
+        return headings, commands, [link.replace("page-zh", "page-en") for link in links]
+
+    assert skeleton(english) == skeleton(chinese)

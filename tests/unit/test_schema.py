@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from vlpro import schema
+
+
+def test_every_public_name_exists_and_every_class_is_public() -> None:
+    classes = {
+        name
+        for name, value in inspect.getmembers(schema, inspect.isclass)
+        if issubclass(value, BaseModel) and value.__module__ == schema.__name__ and not name.startswith("_")
+    }
+    assert classes <= set(schema.__all__)
+    assert all(hasattr(schema, name) for name in schema.__all__)
+    assert schema.__all__ == sorted(schema.__all__)
+
+
+def _classes(base: str) -> list[type[BaseModel]]:
+    root: type[BaseModel] = getattr(schema, base)
+    members = [
+        value for _, value in inspect.getmembers(schema, inspect.isclass) if issubclass(value, BaseModel)
+    ]
+    return [value for value in members if issubclass(value, root) and value is not root]
+
+
+@pytest.mark.parametrize("model", _classes("_Request"))
+def test_requests_are_strict(model: type[BaseModel]) -> None:
+    assert model.model_config["extra"] == "forbid"
+    assert model.model_config["strict"] is True
+    assert model.model_config["allow_inf_nan"] is False
+
+
+@pytest.mark.parametrize("model", _classes("_Reply"))
+def test_replies_bear_fields_of_a_newer_service(model: type[BaseModel]) -> None:
+    assert model.model_config["extra"] == "ignore"
+
+
+def test_a_list_of_wrong_elements_makes_one_finding() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": [{}] * 1000}] * 100}
+    with pytest.raises(ValidationError) as refused:
+        schema.ChatRequest.model_validate(body)
+    assert refused.value.error_count() < 5
+
+
+def test_alias_of_a_schema() -> None:
+    kind = schema.JsonSchemaFormat.model_validate({"name": "x", "schema": {"type": "object"}})
+    assert kind.schema_ == {"type": "object"}
+    assert "schema" in kind.model_dump(by_alias=True)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from tests.unit.ui.sample import conversation
+from vlpro import schema
+from vlpro.ui.export import as_json, as_markdown
+
+
+def test_markdown_tells_questions_answers_pictures_and_places() -> None:
+    made = as_markdown(conversation(), "zh", datetime(2026, 11, 18, 15, 42, tzinfo=UTC))
+    assert made.startswith("# 合计金额是多少？\n\n导出时间 2026-11-18 15:42:00\n")
+    assert "## 提问 · 1970-01-01 00:00:00" in made
+    assert f"- 图 1：800 × 1140 像素，SHA-256 {'ab' * 32}" in made
+    assert "- 图 3：" in made
+    assert "- 图 1 [1, 2, 3, 4] 合计 486.50" in made
+    assert "> 出错了。" in made
+    english = as_markdown(conversation(), "en", datetime(2026, 11, 18, tzinfo=UTC))
+    assert "> It failed." in english
+    assert "## Question" in english
+
+
+def test_json_holds_everything_and_is_read_back() -> None:
+    made = as_json(conversation())
+    assert schema.Conversation.model_validate_json(made) == conversation()
+    assert json.loads(made)["messages"][1]["vlpro"]["grounding"][0]["box"] == [1, 2, 3.4, 4]

@@ -1,0 +1,344 @@
+"""Conversations whose answers go on while nobody looks: a page may reload, come back, and find its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
+from vlpro.chat.pictures import KeptPicture, PictureStore
+from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
+from vlpro.engines.interface import Message, Request, Sampling
+from vlpro.errors import BadRequestError, EngineError, VlproError
+from vlpro.imaging.encode import thumbnail, to_jpeg
+from vlpro.imaging.ingest import Limits, ingest
+
+__all__ = ["Asked", "ConversationService"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question of a person in a conversation.
+
+    Args:
+        text: The question.
+        images: Ids of pictures that are kept.
+        temperature: 0 to 2; None: the engine's default.
+        max_tokens: Most tokens of the answer; None: the engine's default.
+        language: Language to answer in; None: the question's own.
+        replaces: Id of an earlier question that goes first, with all after it.
+        request_id: Of the request.
+    """
+
+    text: str
+    images: tuple[str, ...] = ()
+    temperature: float | None = None
+    max_tokens: int | None = None
+    language: Literal["zh", "en"] | None = None
+    replaces: str | None = None
+    request_id: str = ""
+
+
+class ConversationService:
+    """Conversations with their pictures and the answers that are being generated.
+
+    Args:
+        chat: Answers.
+        pictures: Keeps pictures.
+        limits: For pictures.
+        max_images: Most pictures in one conversation.
+        max_conversations: How many are kept.
+        ttl_s: Seconds after which an unused conversation goes.
+    """
+
+    def __init__(
+        self,
+        chat: ChatService,
+        pictures: PictureStore,
+        *,
+        limits: Limits,
+        max_images: int,
+        max_conversations: int,
+        ttl_s: float,
+    ) -> None:
+        self._chat = chat
+        self._pictures = pictures
+        self._limits = limits
+        self._max_images = max_images
+        self._store = ConversationStore(
+            max_conversations=max_conversations, ttl_s=ttl_s, dropped=self._let_go
+        )
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._drawing = asyncio.Semaphore(2)  # each holds a whole picture at its original size
+        self._gone: set[str] = set()
+        self._forgetting: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
+        self._tidy_s = min(60.0, ttl_s / 4)
+        pictures.dropped = self._picture_gone
+
+    # --- pictures
+
+    async def add_picture(self, owner: str, data: bytes) -> KeptPicture:
+        """Read a picture in and keep it.
+
+        Raises:
+            ImageError: It is no usable picture.
+            BusyError: The memory for pictures is full.
+        """
+        picture = await self._chat.read_picture(Upload(data, "body"))
+        return self._pictures.add(owner, data, picture)
+
+    def picture(self, owner: str, picture_id: str) -> KeptPicture:
+        """One's own picture. Raises: NotFoundError."""
+        return self._pictures.get(owner, picture_id)
+
+    async def picture_content(self, owner: str, picture_id: str, size: int | None) -> bytes:
+        """A picture to look at, encoded anew from clean pixels.
+
+        Args:
+            owner: Who asks.
+            picture_id: Which.
+            size: Longest side in pixels; None: the original size.
+
+        Returns:
+            A JPEG file.
+
+        Raises:
+            NotFoundError: There is none of this id.
+        """
+        kept = self._pictures.get(owner, picture_id)
+
+        def draw() -> bytes:
+            if size is not None:
+                return thumbnail(kept.picture, size)
+            if not kept.picture.shrunk:
+                return to_jpeg(kept.picture)
+            return to_jpeg(ingest(kept.data, limits=self._limits, max_pixels_used=self._limits.max_pixels))
+
+        async with self._drawing:
+            return await asyncio.to_thread(draw)
+
+    async def delete_picture(self, owner: str, picture_id: str) -> None:
+        """Drop a picture that no conversation holds.
+
+        Raises:
+            NotFoundError: There is none of this id.
+            BadRequestError: A conversation holds it.
+        """
+        kept = self._pictures.get(owner, picture_id)
+        if kept.held:
+            raise BadRequestError(
+                "This picture belongs to a conversation. Clear the conversation to remove it.",
+                zh="这张图片属于一个对话，清空对话即可删除。",
+                param="image_id",
+            )
+        self._pictures.discard(picture_id)
+        await self._forgotten()
+
+    # --- conversations
+
+    def new(self, owner: str, title: str = "") -> Conversation:
+        """Begin a conversation."""
+        return self._store.new(owner, title)
+
+    def of(self, owner: str) -> Sequence[Conversation]:
+        """All of one person, last used first."""
+        return self._store.of(owner)
+
+    def get(self, owner: str, conversation_id: str) -> Conversation:
+        """One's own conversation. Raises: NotFoundError."""
+        return self._store.get(owner, conversation_id)
+
+    def tokens(self, conversation: Conversation) -> int:
+        """What the next question carries along, in the engine's count."""
+        engine = self._chat.engine
+        return engine.count_prompt(self._request_of(conversation))
+
+    async def ask(self, owner: str, conversation_id: str, asked: Asked) -> StoredMessage:
+        """Ask, and let the answer be generated in the background.
+
+        Returns:
+            The answer's message, which grows.
+
+        Raises:
+            NotFoundError: No such conversation, picture or earlier question.
+            BadRequestError: An answer is being generated already, or there are too many pictures.
+        """
+        conversation = self._store.get(owner, conversation_id)
+        if conversation.busy:
+            raise BadRequestError(
+                "The last answer is still being generated. Stop it or wait for it.",
+                zh="上一个回答还在生成，请等待或先停止。",
+                code="conversation_busy",
+            )
+        kept = [
+            self._pictures.get(owner, image, param=f"images[{index}]")
+            for index, image in enumerate(asked.images)
+        ]
+        before = conversation.messages
+        if asked.replaces is not None:
+            replaced = conversation.message(asked.replaces)
+            if replaced.role != "user":
+                raise BadRequestError(
+                    "Only a question can be replaced.", zh="只能替换问题。", param="replaces"
+                )
+            before = before[: before.index(replaced)]
+        count = len(kept) + sum(len(message.pictures) for message in before)
+        if count > self._max_images:
+            raise BadRequestError(
+                f"With these, the conversation would hold {count} pictures; at most {self._max_images} are "
+                "possible. Remove some, or begin a new conversation.",
+                zh=f"加上这些图片，对话共有 {count} 张，最多 {self._max_images} 张。请减少图片或新建对话。",
+                param="images",
+                code="too_many_images",
+            )
+        question = StoredMessage("user", asked.text, tuple(kept), request_id=asked.request_id)
+        turns = tuple(
+            Turn(message.role, (*(kept.picture for kept in message.pictures), message.raw))
+            for message in (*before, question)
+            if message.raw or message.pictures
+        )
+        ask = Question(
+            turns,
+            sampling=Sampling() if asked.temperature is None else Sampling(temperature=asked.temperature),
+            max_tokens=asked.max_tokens,
+            language=asked.language,
+            param="text",
+        )
+        self._chat.check(ask)
+        if asked.replaces is not None:
+            cut = conversation.cut(asked.replaces)
+            conversation.append(question)  # a picture of the replaced question may be wanted again
+            self._free(cut)
+        else:
+            conversation.append(question)
+        answer = StoredMessage("assistant", state="queued", request_id=asked.request_id)
+        conversation.append(answer)
+        task = asyncio.create_task(self._generate(conversation, answer, ask))
+        self._jobs[conversation.id] = task
+        task.add_done_callback(lambda ended: self._job_ended(conversation.id, ended))
+        return answer
+
+    def _job_ended(self, conversation_id: str, task: asyncio.Task[None]) -> None:
+        if self._jobs.get(conversation_id) is task:  # the next question may have come before this call
+            del self._jobs[conversation_id]
+
+    async def stop(self, owner: str, conversation_id: str) -> Conversation:
+        """End the answer that is being generated; what was written stays."""
+        conversation = self._store.get(owner, conversation_id)
+        await self._end(conversation)
+        return conversation
+
+    async def clear(self, owner: str, conversation_id: str) -> int:
+        """Delete a conversation, its pictures, and what the engine kept of them.
+
+        Returns:
+            How many pictures were freed.
+        """
+        conversation = self._store.get(owner, conversation_id)
+        self._store.remove(conversation)  # first: nothing may be asked in it while its answer ends
+        await self._end(conversation)
+        freed = self._release(conversation)
+        await self._forgotten()
+        return freed
+
+    async def start(self) -> None:
+        """Let unused conversations and pictures go in time, also while nobody asks for anything."""
+        self._tidying = asyncio.create_task(self._tidy())
+
+    async def close(self) -> None:
+        """End all answers, at the end of the service."""
+        tasks = [*self._jobs.values(), *(t for t in (self._forgetting, self._tidying) if t is not None)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _end(self, conversation: Conversation) -> None:
+        task = self._jobs.get(conversation.id)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if conversation.busy:  # it was cancelled before its first step
+            conversation.messages[-1].state = "stopped"
+
+    async def _generate(self, conversation: Conversation, answer: StoredMessage, question: Question) -> None:
+        try:
+            async with aclosing(self._chat.answer(question)) as events:
+                async for event in events:
+                    match event:
+                        case Started():
+                            answer.state = "answering"
+                        case Piece():
+                            answer.raw += event.text
+                            answer.finish_reason = event.finish_reason
+                        case Finished():
+                            answer.usage, answer.timing = event.usage, event.timing
+                            answer.grounding = event.grounding[0]
+            answer.state = "done"
+        except asyncio.CancelledError:
+            answer.state = "stopped"
+            raise
+        except VlproError as error:
+            answer.error, answer.state = error, "failed"
+        except Exception:
+            log.exception("request %s: the answer failed", answer.request_id)
+            answer.error = EngineError("The answer failed inside the service.", zh="服务内部出错，回答失败。")
+            answer.state = "failed"
+        finally:
+            conversation.updated = max(conversation.updated, answer.created)
+
+    def _request_of(self, conversation: Conversation) -> Request:
+        return Request(
+            tuple(
+                Message(message.role, (*(kept.picture for kept in message.pictures), message.raw))
+                for message in conversation.messages
+            )
+        )
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(self._tidy_s)
+            self._store.expire()
+            self._pictures.expire()
+
+    def _let_go(self, conversation: Conversation) -> None:
+        """A conversation expired or made room."""
+        self._release(conversation)
+
+    def _release(self, conversation: Conversation) -> int:
+        """Empty a conversation; returns how many pictures left memory."""
+        first = conversation.messages[:1]
+        return self._free(conversation.cut(first[0].id)) if first else 0
+
+    def _free(self, pictures: Sequence[KeptPicture]) -> int:
+        free = {kept.id for kept in pictures if not kept.held}
+        for picture_id in free:
+            self._pictures.discard(picture_id)
+        return len(free)
+
+    def _picture_gone(self, kept: KeptPicture) -> None:
+        """A picture left memory, for whatever reason: the engine must not remember it either."""
+        self._gone.add(kept.picture.pixels_sha256)
+        if self._forgetting is None or self._forgetting.done():
+            self._forgetting = asyncio.create_task(self._forget())
+
+    async def _forget(self) -> None:
+        while self._gone:
+            digests = frozenset(self._gone - self._pictures.digests())
+            self._gone.clear()
+            try:
+                if digests:
+                    await self._chat.engine.forget(digests)
+            except VlproError as error:
+                log.warning("the engine was not told to forget %d pictures: %s", len(digests), error.message)
+
+    async def _forgotten(self) -> None:
+        """Wait until the engine was told of all pictures that are gone."""
+        if self._forgetting is not None:
+            await asyncio.gather(self._forgetting, return_exceptions=True)

@@ -1,0 +1,187 @@
+"""Conversations of this run of the service, in memory only."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vlpro.chat.grounding import Place, without_places
+from vlpro.chat.pictures import KeptPicture
+from vlpro.chat.service import Timing
+from vlpro.engines.interface import FinishReason, Usage
+from vlpro.errors import BusyError, NotFoundError, VlproError
+
+__all__ = ["Conversation", "ConversationStore", "State", "StoredMessage"]
+
+State = Literal["queued", "answering", "done", "stopped", "failed"]
+_TITLE_CHARS = 40
+
+
+@dataclass(slots=True)
+class StoredMessage:
+    """One turn; an answer grows until its state is final.
+
+    Args:
+        role: Who speaks.
+        raw: The text as asked, or as the engine wrote it, boxes included.
+        pictures: Of a question.
+        state: How far an answer is.
+        request_id: Of the request that asked.
+    """
+
+    role: Literal["user", "assistant"]
+    raw: str = ""
+    pictures: tuple[KeptPicture, ...] = ()
+    state: State = "done"
+    request_id: str = ""
+    id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(12)}")
+    created: float = field(default_factory=time.time)
+    finish_reason: FinishReason | None = None
+    error: VlproError | None = None
+    usage: Usage | None = None
+    timing: Timing | None = None
+    grounding: tuple[Place, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """As a person reads it."""
+        return without_places(self.raw) if self.role == "assistant" else self.raw
+
+    @property
+    def busy(self) -> bool:
+        """Whether the answer still grows."""
+        return self.state in ("queued", "answering")
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Turns of one person, oldest first: questions and answers in turn."""
+
+    id: str
+    owner: str
+    title: str
+    created: float
+    updated: float
+    messages: list[StoredMessage] = field(default_factory=list)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is being generated."""
+        return bool(self.messages) and self.messages[-1].busy
+
+    @property
+    def pictures(self) -> tuple[KeptPicture, ...]:
+        """All pictures of the conversation, oldest first."""
+        return tuple(picture for message in self.messages for picture in message.pictures)
+
+    def message(self, message_id: str) -> StoredMessage:
+        """One of its messages.
+
+        Raises:
+            NotFoundError: It has no such message.
+        """
+        for message in self.messages:
+            if message.id == message_id:
+                return message
+        raise NotFoundError(
+            "This message is not part of the conversation any more.", zh="对话中已没有这条消息。"
+        )
+
+    def cut(self, message_id: str) -> list[KeptPicture]:
+        """Remove a message and all after it, which then hold their pictures no more.
+
+        Returns:
+            Those pictures.
+
+        Raises:
+            NotFoundError: It has no such message.
+        """
+        at = self.messages.index(self.message(message_id))
+        pictures = [picture for message in self.messages[at:] for picture in message.pictures]
+        for picture in pictures:
+            picture.held -= 1
+        del self.messages[at:]
+        return pictures
+
+    def append(self, message: StoredMessage) -> None:
+        """Add a message; holds its pictures, and names the conversation after its first question."""
+        for picture in message.pictures:
+            picture.held += 1
+        self.messages.append(message)
+        self.updated = time.time()
+        if not self.title and message.role == "user":
+            self.title = " ".join(message.raw.split())[:_TITLE_CHARS]
+
+
+class ConversationStore:
+    """Conversations by id.
+
+    Args:
+        max_conversations: How many there may be; of the empty ones, then of all, the longest unused goes first.
+        ttl_s: Seconds after which an unused one goes.
+        dropped: Called with a conversation that goes by itself.
+    """
+
+    def __init__(
+        self, *, max_conversations: int, ttl_s: float, dropped: Callable[[Conversation], None]
+    ) -> None:
+        self._max = max_conversations
+        self._ttl_s = ttl_s
+        self._dropped = dropped
+        self._by_id: dict[str, Conversation] = {}
+
+    def new(self, owner: str, title: str) -> Conversation:
+        """Begin a conversation.
+
+        Raises:
+            BusyError: There are too many, and each is answering.
+        """
+        self.expire()
+        if len(self._by_id) >= self._max:
+            idle = [c for c in self._by_id.values() if not c.busy]
+            if not idle:
+                raise BusyError(
+                    "All conversations are being answered. Try again shortly.",
+                    zh="所有对话都在生成回答，请稍后再试。",
+                    retry_after=5,
+                )
+            self._dropped(self._by_id.pop(min(idle, key=lambda c: (bool(c.messages), c.updated)).id))
+        now = time.time()
+        conversation = Conversation(f"conv_{secrets.token_hex(12)}", owner, title, now, now)
+        self._by_id[conversation.id] = conversation
+        return conversation
+
+    def get(self, owner: str, conversation_id: str) -> Conversation:
+        """One's own conversation.
+
+        Raises:
+            NotFoundError: There is none of this id, or it is somebody else's.
+        """
+        self.expire()
+        conversation = self._by_id.get(conversation_id)
+        if conversation is None or conversation.owner != owner:
+            raise NotFoundError(
+                "This conversation does not exist any more. Begin a new one.",
+                zh="这个对话已不存在，请新建对话。",
+                code="conversation_not_found",
+            )
+        return conversation
+
+    def of(self, owner: str) -> list[Conversation]:
+        """All of one person, last used first."""
+        self.expire()
+        own = [c for c in self._by_id.values() if c.owner == owner]
+        return sorted(own, key=lambda c: c.updated, reverse=True)
+
+    def remove(self, conversation: Conversation) -> None:
+        """Forget a conversation."""
+        self._by_id.pop(conversation.id, None)
+
+    def expire(self) -> None:
+        """Let go what was not used for the time to live."""
+        oldest = time.time() - self._ttl_s
+        for conversation in [c for c in self._by_id.values() if c.updated < oldest and not c.busy]:
+            self._dropped(self._by_id.pop(conversation.id))

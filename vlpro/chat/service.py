@@ -1,0 +1,331 @@
+"""The question's path: admitted, its pictures read in, counted, asked, answered. The only way to an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from vlpro.chat import grounding
+from vlpro.chat.queue import Queue
+from vlpro.chat.stopping import StopCutter
+from vlpro.engines.interface import (
+    Delta,
+    Engine,
+    FinishReason,
+    Message,
+    Request,
+    ResponseFormat,
+    Role,
+    Sampling,
+    Usage,
+)
+from vlpro.errors import BadRequestError, ContextLengthError, EngineError, NotFoundError, UnsupportedError
+from vlpro.imaging.ingest import Limits, ingest
+from vlpro.imaging.picture import Picture
+
+__all__ = ["ALIAS", "ChatService", "Finished", "Piece", "Question", "Started", "Timing", "Turn", "Upload"]
+
+ALIAS = "vlpro"
+"""A model name that always means the engine in use, for scripts that outlive an engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture as it came: encoded bytes, and the field that they came in."""
+
+    data: bytes
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message, its pictures still as they came or already read in."""
+
+    role: Role
+    parts: tuple[str | Upload | Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that is asked at once.
+
+    Args:
+        turns: The conversation, oldest first.
+        sampling: How to choose tokens; ``max_tokens`` None is as many as the engine gives by default.
+        max_tokens_param: The field that ``max_tokens`` came in.
+        response_format: None for free text.
+        stop: Strings before which the answer ends.
+        choices: How many answers.
+        language: Language to answer in; None: the question's own.
+        wants: Optional fields with a value that an engine must act on, by their API name.
+        param: The field that the conversation came in.
+    """
+
+    turns: tuple[Turn, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int | None = None
+    max_tokens_param: str = "max_tokens"
+    response_format: ResponseFormat | None = None
+    stop: tuple[str, ...] = ()
+    choices: int = 1
+    language: Literal["zh", "en"] | None = None
+    wants: frozenset[str] = frozenset()
+    param: str = "messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds since the question was taken; ``tokens_per_s`` counts from the turn's begin."""
+
+    queued_ms: float
+    first_token_ms: float | None = None
+    total_ms: float | None = None
+    tokens_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The engine has begun: all pictures of the conversation, oldest first, as the engine was given them."""
+
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text for one of the answers; ``finish_reason`` on its last piece."""
+
+    choice: int
+    text: str
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """All answers are complete.
+
+    Args:
+        usage: Of all answers together; the prompt counts once.
+        timing: Of the whole question.
+        grounding: Boxes of each answer.
+    """
+
+    usage: Usage
+    timing: Timing
+    grounding: tuple[tuple[grounding.Place, ...], ...]
+
+
+class ChatService:
+    """Answers questions with one engine, a bounded number at once.
+
+    Args:
+        engine: Started by the caller.
+        limits: For pictures.
+        max_images: Most pictures in one question.
+        max_text_chars: Most characters of text in one question.
+        max_choices: Most answers to one question.
+        queue_size: Questions that may wait.
+        answer_timeout_s: Seconds that one answer may take, waiting excluded.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        limits: Limits,
+        max_images: int,
+        max_text_chars: int,
+        max_choices: int,
+        queue_size: int,
+        answer_timeout_s: float,
+    ) -> None:
+        self.engine = engine
+        self.queue = Queue(concurrency=engine.capabilities.concurrency, size=queue_size)
+        self.last: Timing | None = None
+        self._limits = limits
+        self._max_images = max_images
+        self._max_text_chars = max_text_chars
+        self._max_choices = max_choices
+        self._answer_timeout_s = answer_timeout_s
+        self._reading = asyncio.Semaphore(2)  # each may hold a whole decoded picture beside the result
+
+    def check_model(self, name: str) -> None:
+        """Accept the engine's model and :data:`ALIAS`.
+
+        Raises:
+            NotFoundError: Any other name.
+        """
+        if name not in (ALIAS, self.engine.capabilities.model):
+            raise NotFoundError(
+                f"The model {name[:100]!r} does not exist here. Use {self.engine.capabilities.model!r} "
+                f"or {ALIAS!r}; GET /v1/models lists them.",
+                zh=f"这里没有模型 {name[:100]!r}，请使用 {self.engine.capabilities.model!r} 或 {ALIAS!r}。",
+                param="model",
+                code="model_not_found",
+            )
+
+    async def read_picture(self, upload: Upload) -> Picture:
+        """Turn one upload into the pixels that the engine wants, off the event loop.
+
+        Raises:
+            ImageError: It is no usable picture.
+        """
+        async with self._reading:
+            return await asyncio.to_thread(
+                ingest,
+                upload.data,
+                limits=self._limits,
+                max_pixels_used=self.engine.capabilities.picture_pixels,
+                param=upload.param,
+            )
+
+    async def answer(self, question: Question) -> AsyncGenerator[Started | Piece | Finished, None]:
+        """Answer a question.
+
+        Yields:
+            One :class:`Started`, pieces of the first answer, then of the next, and one :class:`Finished`. Closing
+            the generator ends the engine's work.
+
+        Raises:
+            BusyError: The queue is full.
+            BadRequestError: Something in the question is wrong, or the engine cannot honour it.
+            EngineError: The engine failed.
+        """
+        began = time.perf_counter()
+        self.check(question)
+        async with self.queue.ticket():
+            request = self._fit(question, await self._read(question))
+            async with self.queue.turn():
+                turn = time.perf_counter()
+                timing = Timing(queued_ms=(turn - began) * 1000)
+                yield Started(request.pictures)
+                texts, completion, prompt = [], 0, 0
+                for choice in range(question.choices):
+                    text = ""
+                    async with aclosing(self._one(request, question, choice)) as deltas:
+                        async for delta in deltas:
+                            if timing.first_token_ms is None and delta.text:
+                                timing = replace(timing, first_token_ms=(time.perf_counter() - began) * 1000)
+                            text += delta.text
+                            if delta.usage is not None:
+                                prompt = delta.usage.prompt_tokens
+                                completion += delta.usage.completion_tokens
+                            if delta.text or delta.finish_reason:
+                                yield Piece(choice, delta.text, delta.finish_reason)
+                    texts.append(text)
+                end = time.perf_counter()
+                self.last = timing = replace(
+                    timing,
+                    total_ms=(end - began) * 1000,
+                    tokens_per_s=completion / max(end - turn, 1e-6),
+                )
+        sizes = [(p.original_width, p.original_height) for p in request.pictures]
+        boxes = tuple(grounding.places(text, sizes) for text in texts)
+        yield Finished(Usage(prompt, completion), timing, boxes)
+
+    async def _one(self, request: Request, question: Question, choice: int) -> AsyncGenerator[Delta, None]:
+        """One answer, ended before a stop string; the last delta always has usage."""
+        if choice and request.sampling.seed is not None:
+            seed = (request.sampling.seed + choice) % 2**63
+            request = replace(request, sampling=replace(request.sampling, seed=seed))
+        cutter = StopCutter(question.stop)
+        written = 0
+        answer = self.engine.generate(request, timeout_s=self._answer_timeout_s)
+        async with aclosing(answer) as deltas:
+            async for delta in deltas:
+                if question.stop:  # otherwise the engine itself has counted, and counting each piece is dear
+                    written += self.engine.count_tokens(delta.text)
+                text = cutter.feed(delta.text)
+                if cutter.stopped:
+                    usage = delta.usage or Usage(self.engine.count_prompt(request), written)
+                    yield Delta(text, "stop", usage)
+                    return
+                if delta.finish_reason is not None:
+                    if delta.usage is None:
+                        raise EngineError("The engine did not count its tokens.")
+                    yield Delta(text + cutter.rest(), delta.finish_reason, delta.usage)
+                    return
+                if text:
+                    yield Delta(text)
+
+    def check(self, question: Question) -> None:
+        """Refuse what can be refused without reading a picture.
+
+        Raises:
+            BadRequestError: Too much of something, or a field that the engine cannot honour.
+        """
+        for name in sorted(question.wants - self.engine.capabilities.honours):
+            raise UnsupportedError(
+                f"{name} is not supported by the engine in use ({self.engine.name}). Leave it out.",
+                zh=f"当前引擎（{self.engine.name}）不支持 {name}，请去掉该参数。",
+                param=name,
+            )
+        if question.choices > self._max_choices:
+            raise BadRequestError(
+                f"n is {question.choices}; at most {self._max_choices} answers are given at once.",
+                zh=f"n 为 {question.choices}，一次最多生成 {self._max_choices} 个回答。",
+                param="n",
+            )
+        parts = [part for turn in question.turns for part in turn.parts]
+        images = sum(not isinstance(part, str) for part in parts)
+        if images > self._max_images:
+            raise BadRequestError(
+                f"The conversation holds {images} pictures; at most {self._max_images} are possible. "
+                "Remove some, or begin a new conversation.",
+                zh=f"对话中有 {images} 张图片，最多 {self._max_images} 张。请减少图片或新建对话。",
+                param=question.param,
+                code="too_many_images",
+            )
+        characters = sum(len(part) for part in parts if isinstance(part, str))
+        if characters > self._max_text_chars:
+            raise ContextLengthError(
+                f"The text has {characters} characters; at most {self._max_text_chars} are possible.",
+                zh=f"文字共 {characters} 个字符，最多 {self._max_text_chars} 个。",
+                param=question.param,
+            )
+
+    async def _read(self, question: Question) -> tuple[Message, ...]:
+        """Read all uploads in; equal bytes once."""
+        uploads: dict[bytes, Upload] = {}
+        for turn in question.turns:
+            for part in turn.parts:
+                if isinstance(part, Upload):
+                    uploads.setdefault(part.data, part)
+        tasks = [asyncio.ensure_future(self.read_picture(upload)) for upload in uploads.values()]
+        try:
+            pictures = dict(zip(uploads, await asyncio.gather(*tasks), strict=True))
+        finally:
+            for task in tasks:
+                task.cancel()
+        return tuple(
+            Message(turn.role, tuple(pictures[p.data] if isinstance(p, Upload) else p for p in turn.parts))
+            for turn in question.turns
+        )
+
+    def _fit(self, question: Question, messages: Sequence[Message]) -> Request:
+        capabilities = self.engine.capabilities
+        request = Request(
+            messages=tuple(messages),
+            sampling=question.sampling,
+            response_format=question.response_format,
+            language=question.language,
+        )
+        prompt = self.engine.count_prompt(request)
+        wanted = question.max_tokens or 1
+        if prompt + wanted > capabilities.context_tokens:
+            room = capabilities.context_tokens - prompt
+            raise ContextLengthError(
+                f"The conversation has {prompt} tokens and the answer may have {wanted}; together that is more "
+                f"than the {capabilities.context_tokens} of the model. Remove pictures, shorten the text, or "
+                "ask for a shorter answer.",
+                zh=f"对话共 {prompt} 个 token，回答最多 {wanted} 个，合计超过模型的 "
+                f"{capabilities.context_tokens} 个。请减少图片、缩短文字或降低回答长度。",
+                param=question.max_tokens_param if room > 0 else question.param,
+            )
+        limit = question.max_tokens or min(
+            capabilities.default_max_tokens, capabilities.context_tokens - prompt
+        )
+        return replace(request, sampling=replace(request.sampling, max_tokens=limit))

@@ -1,0 +1,144 @@
+"""All settings, read once at the edge: environment ``VLPRO_…``, then ``vlpro.toml``, then the defaults here."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from vlpro.errors import ConfigError
+
+__all__ = ["Settings", "load"]
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. An attribute's name in capitals after ``VLPRO_`` is its variable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VLPRO_", toml_file="vlpro.toml", frozen=True, extra="forbid", case_sensitive=False
+    )
+
+    profile: Annotated[
+        Literal["local"],
+        Field(description="local: one person at this machine, no login, this machine's addresses only"),
+    ] = "local"
+    engine: Annotated[
+        Literal["auto", "ocr", "openai", "fake"],
+        Field(description="What answers; auto: openai where an upstream is set, else ocr"),
+    ] = "auto"
+    upstream_url: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://.+)?$",
+            description="Engine openai: base URL of an OpenAI-compatible server inside the network, with /v1",
+        ),
+    ] = ""
+    upstream_model: Annotated[
+        str, Field(min_length=1, description="Engine openai: the model's name on that server")
+    ] = "Qwen/Qwen3-VL-4B-Instruct"
+    upstream_key: Annotated[
+        SecretStr, Field(description="Engine openai: bearer token, if that server wants one")
+    ] = SecretStr("")
+    upstream_context_tokens: Annotated[
+        Positive, Field(description="Engine openai: context that the server was started with, tokens")
+    ] = 32_768
+    upstream_concurrency: Annotated[
+        Positive, Field(description="Engine openai: questions in flight at once")
+    ] = 32
+    answer_timeout_s: Annotated[Seconds, Field(description="Most seconds that one answer may take")] = 600
+    slow_reader_timeout_s: Annotated[
+        Seconds, Field(description="A client that takes nothing for this many seconds loses its answer")
+    ] = 60
+    queue_size: Annotated[
+        int, Field(ge=0, description="Questions that may wait while others are answered; more get 429")
+    ] = 32
+    max_body_bytes: Annotated[
+        Positive, Field(description="Largest request body, bytes (pictures inside JSON are base64: + 33 %)")
+    ] = 64_000_000
+    max_images: Annotated[Positive, Field(description="Most pictures in one request")] = 16
+    max_image_bytes: Annotated[Positive, Field(description="Largest picture file, bytes")] = 20_000_000
+    max_image_pixels: Annotated[Positive, Field(description="Most pixels of a picture, width x height")] = (
+        120_000_000
+    )
+    max_image_side: Annotated[Positive, Field(description="Longest side of a picture, pixels")] = 32_768
+    max_image_aspect: Annotated[Positive, Field(description="Most that a picture is longer than wide")] = 200
+    max_image_decode_bytes: Annotated[
+        Positive,
+        Field(description="Most memory that decoding one picture may take, bytes, told from its header"),
+    ] = 400_000_000
+    max_text_chars: Annotated[
+        Positive, Field(description="Most characters of text in one request, all messages together")
+    ] = 400_000
+    max_choices: Annotated[Positive, Field(description="Most answers to one request (n)")] = 8
+    max_conversations: Annotated[
+        Positive, Field(description="Conversations kept in memory; the longest unused goes first")
+    ] = 100
+    max_picture_store_bytes: Annotated[
+        Positive, Field(description="Memory for pictures of conversations; the longest unused go first")
+    ] = 1_000_000_000
+    idle_ttl_s: Annotated[
+        Seconds, Field(description="Seconds after which an unused conversation or picture leaves memory")
+    ] = 28_800
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Field(description="Host names by which this service may be addressed (DNS rebinding)"),
+    ] = ("127.0.0.1", "localhost", "[::1]")
+    fake_delay_s: Annotated[
+        float, Field(ge=0, le=60, description="Engine fake: seconds before each piece of an answer")
+    ] = 0.0
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; no .env files, no surprises."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigError: A value is wrong; names the setting.
+    """
+    try:
+        return Settings()
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"vlpro.toml is not valid TOML: {error}.",
+            zh=f"vlpro.toml 不是有效的 TOML：{error}。",
+            param="vlpro.toml",
+        ) from error
+    except SettingsError as error:
+        found = re.search(r'"(\w+)"', str(error))
+        name = found[1] if found else "of the environment"
+        raise ConfigError(
+            f'Setting {name} (VLPRO_{name.upper()}) is wrong: write a list as JSON, such as ["a", "b"].',
+            zh=f'设置 {name}（VLPRO_{name.upper()}）不正确：列表请写成 JSON，例如 ["a", "b"]。',
+            param=name,
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"Setting {name} (VLPRO_{name.upper()}) is wrong: {first['msg']}.",
+            zh=f"设置 {name}（VLPRO_{name.upper()}）不正确：{first['msg']}。",
+            param=name,
+        ) from error

@@ -1,0 +1,1 @@
+"""The embedded engine: reads text and codes, and answers from what it read. It needs no weights of its own."""

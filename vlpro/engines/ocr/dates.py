@@ -1,0 +1,152 @@
+"""Dates and times as receipts, invoices and letters print them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from vlpro.engines.ocr.text import fold
+
+__all__ = ["Day", "find_dates", "find_times"]
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+_GLUED = r"(?=\D|$|[0-2]?\d[:：])"  # a time may follow without a space
+_LONG_YEAR = r"(?P<y>(?:19|20)\d{2})"
+_YEAR = r"(?P<y>(?:19|20)\d{2}|\d{2})"
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
+_SIGN = r"\s?[-/.,~]\s?"
+_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?<!\d){_LONG_YEAR}\s?[-/.年]\s?(?P<m>\d{{1,2}})\s?[-/.月]\s?(?P<d>\d{{2}}|\d)\s?日?{_GLUED}",
+        rf"(?<!\d)(?P<a>\d{{1,2}}){_SIGN}(?P<b>\d{{1,2}}){_SIGN}{_LONG_YEAR}{_GLUED}",
+        r"(?<![\d./-])(?P<a>\d{1,2})[-/.~](?P<b>\d{1,2})[-/.~](?P<y>\d{2})(?![\d.,/-])",
+        rf"(?<!\d){_DAY}[\s\-/.,']{{0,2}}{_MONTH}[\s\-/.,']{{0,3}}{_YEAR}{_GLUED}",
+        rf"(?<![a-z]){_MONTH}[\s.\-/]{{0,2}}{_DAY}[\s,.'\-/]{{1,3}}{_YEAR}{_GLUED}",
+        rf"(?<![a-z]){_MONTH}[\s.]?(?P<d>\d{{2}}),?(?P<y>20\d{{2}}){_GLUED}",
+    )
+)
+_DIGITS_ONLY = re.compile(r"(?<!\d)(\d{8})(?!\d)")
+_HAN = re.compile(
+    r"(?P<y>[一二三四五六七八九〇零○]{4})年(?P<m>[一二三四五六七八九十]{1,2})月(?P<d>[一二三四五六七八九十]{1,3})日"
+)
+_HAN_DIGITS = dict(zip("〇一二三四五六七八九", range(10), strict=True)) | {"零": 0, "○": 0}
+_TIME = re.compile(
+    r"(?<![\d:.])(?P<h>[01]?\d|"
+    r"2[0-3])(?P<s>[:：])(?P<m>[0-5]\d)(?:[:：](?P<sec>[0-5]\d))?(?:\s?(?P<half>[ap])\.?m\b\.?)?(?!\d)",
+    re.IGNORECASE,
+)
+_GLUED_TIME = re.compile(r"(?<=\d{4})(?P<h>[01]\d|2[0-3]):(?P<m>[0-5]\d)(?::(?P<sec>[0-5]\d))?(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One date within a text.
+
+    Args:
+        value: The day; of an ambiguous one (``05/03/2018``) the reading with the day first.
+        other: The reading with the month first, of an ambiguous one.
+        text: As written.
+        start: Where it begins in the text.
+        end: Where it ends.
+    """
+
+    value: dt.date
+    other: dt.date | None
+    text: str
+    start: int
+    end: int
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    return year if year > 99 else year + (2000 if year < 70 else 1900)
+
+
+def _day(year: int, month: int, day: int) -> dt.date | None:
+    try:
+        return dt.date(year, month, day) if 1950 <= year <= 2100 else None
+    except ValueError:
+        return None
+
+
+def _read(match: re.Match[str]) -> tuple[dt.date, dt.date | None] | None:
+    parts = match.groupdict()
+    year = _year(parts["y"])
+    if parts.get("month"):
+        value = _day(year, _MONTHS.index(parts["month"][:3].lower()) + 1, int(parts["d"]))
+        return (value, None) if value else None
+    if "m" in parts:
+        value = _day(year, int(parts["m"]), int(parts["d"]))
+        return (value, None) if value else None
+    first, second = int(parts["a"]), int(parts["b"])
+    if len(parts["y"]) == 2 and year > dt.datetime.now(dt.UTC).year + 1:  # 18/05/31: no receipt is of 2031
+        value = _day(_year(parts["a"].zfill(2)), second, int(parts["y"]))
+        return (value, None) if value else None
+    day_first, month_first = _day(year, second, first), _day(year, first, second)
+    if day_first and month_first:
+        return day_first, (month_first if month_first != day_first else None)
+    value = day_first or month_first
+    return (value, None) if value else None
+
+
+def _han(text: str) -> int:
+    tens, mark, ones = text.rpartition("十")
+    if not mark:
+        return _HAN_DIGITS[text]
+    return (_HAN_DIGITS[tens] if tens else 1) * 10 + (_HAN_DIGITS[ones] if ones else 0)
+
+
+def find_dates(text: str) -> list[Day]:
+    """All dates in one line, from left to right.
+
+    Args:
+        text: One line; longer than 500 characters is cut.
+
+    Returns:
+        The dates with their places; where there is none, the first eight digits that can be one.
+    """
+    text = text[:500]
+    flat = fold(text)
+    found: list[Day] = []
+    for pattern in _PATTERNS:
+        for match in pattern.finditer(flat):
+            if any(match.start() < day.end and day.start < match.end() for day in found):
+                continue
+            if read := _read(match):
+                found.append(
+                    Day(*read, text[match.start() : match.end()].strip(), match.start(), match.end())
+                )
+    for match in _HAN.finditer(flat):
+        year = int("".join(str(_HAN_DIGITS[char]) for char in match["y"]))
+        try:
+            value = _day(year, _han(match["m"]), _han(match["d"]))
+        except KeyError:
+            continue
+        if value:
+            found.append(Day(value, None, match[0], match.start(), match.end()))
+    for match in _DIGITS_ONLY.finditer(flat) if not found else ():
+        digits = match[1]
+        value = (
+            _day(int(digits[:4]), int(digits[4:6]), int(digits[6:])) if digits[:2] in {"19", "20"} else None
+        )
+        value = value or _day(int(digits[4:]), int(digits[2:4]), int(digits[:2]))
+        if value:
+            found.append(Day(value, None, digits, match.start(), match.end()))
+            break
+    return sorted(found, key=lambda day: day.start)
+
+
+def find_times(text: str) -> list[tuple[str, int, int]]:
+    """All times of day in one line: as written, start, end."""
+    flat = fold(text[:500])
+    matches = [*_TIME.finditer(flat), *_GLUED_TIME.finditer(flat)]
+    return [
+        (text[m.start() : m.end()].strip(), m.start(), m.end())
+        for m in sorted(matches, key=lambda m: m.start())
+    ]

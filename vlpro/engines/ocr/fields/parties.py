@@ -1,0 +1,320 @@
+"""Who and where: the merchant's name, the buyer's, the address, tax ids and telephone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vlpro.engines.ocr.amounts import find_amounts
+from vlpro.engines.ocr.dates import find_dates
+from vlpro.engines.ocr.fields.found import Found
+from vlpro.engines.ocr.text import compact, has_cjk
+
+if TYPE_CHECKING:
+    from vlpro.engines.ocr.layout import Cell, Layout, Row
+
+__all__ = ["find_header"]
+
+_LEGAL = re.compile(
+    r"\bS/?B\b|SDN\.?\s?BHD|SDNBHD|\bBHD\b|\bPLT\b|\bPTE\b|\bLTD\b|\bLLC\b|\bINC\b|\bGMBH\b|\bCORP\b|"
+    r"\bCO\.|\bCOMPANY\b"
+    r"|有限公司|有限责任公司|股份公司|集团|\bS\.?\s?L\.?\b|\bS\.A\.|\bLLP\b|\bPT\.?\s[A-Z]",
+    re.IGNORECASE,
+)
+_TRADE = re.compile(
+    r"ENTERPRISE|TRADING|HARDWARE|RESTAURANT|RESTORAN|KEDAI|PERNIAGAAN|SYARIKAT|STATIONER|BAKER|PHARMACY|"
+    r"MART\b|\bSTORES?\b|SHOP|CAFE|COFFEE|"
+    r"\bBOOK|HOUSE|KITCHEN|SUPERMARKET|MARKET|HOTEL|BAR\b|GRILL|PIZZA|BISTRO|DELI|FOODS?\b|ELECTRIC|"
+    r"BATTERY|MOTOR|SERVICES?\b|"
+    r"店|超市|商场|商行|餐厅|饭店|酒店|药房|百货|便利|咖啡|公司|中心|馆|坊|楼",
+    re.IGNORECASE,
+)
+_NOT_NAME = re.compile(
+    r"tax\s?invoice|invoice|receipt|cash\s?bill|cash\s?sale|^cash$|\btel\b|\bfax\b|phone|gst|\bsst\b|"
+    r"\bvat\b|www\.|http|@|\.com|thank|"
+    r"\breg|\bco\.?\s?no|company\s?no|roc\s?no|licen|\bdate\b|cashier|copy|duplicate|original|\border\b|"
+    r"\btable\b|customer|\bdoc\b|"
+    r"小票|发票|收据|欢迎|谢谢|账单|结账|单号|日期|时间|电话|地址|存根|付款|凭证|统一|监制|^\W*$|\bqty\b|"
+    r"\bdesc|\bprice|facebook|like us|follow us|since \d|guest\s?check|check\s?#|host:|server",
+    re.IGNORECASE,
+)
+_REGISTRATION = re.compile(
+    r"[(（\[]?\s?(?:co\.?\s?(?:reg\.?\s?)?no\.?\s?[:.]?\s?)?(?:[A-Z]{0,3}\d{4,12}\s?-?\s?[A-Z]{0,2}|"
+    r"\d{12})\s?[)）\]]?\s*$",
+    re.IGNORECASE,
+)
+_SUFFIX = re.compile(r"\b(?:SDN\.?\s?BHD|SDNBHD|S/B|BHD|PTE\.?\s?LTD|LTD|LLC|CO(?=\.\s))\b\.?", re.IGNORECASE)
+_ONLY_LEGAL = re.compile(
+    r"\W*(?:CO\.?\s?)?(?:\(M\)|\(KL\))?\s*(?:SDN\.?\s?BHD\.?|SDNBHD|S/B|BHD\.?|CO\.?|ENTERPRISE|TRADING|"
+    r"(?:PTE\.?\s?)?LTD\.?)\W*(?:\([\w -]+\))?",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(
+    r"\bno\.?\s?\d|\bno\.\s?[A-Z]{1,2}-|\blot\b|\bjalan\b|\bjln\b|\bjl\b\.?|lorong|\blrg\b|taman|\btmn\b|"
+    r"bandar|kampung|\bkg\b|persiaran|seksyen|lebuh|wisma|plaza|"
+    r"\bkuala\b|lumpur|selangor|johor|penang|perak|kedah|melaka|sembilan|pahang|sabah|sarawak|kelantan|"
+    r"terengganu|perlis|petaling|shah\s?alam|"
+    r"puchong|klang|cheras|ipoh|malaysia|kawasan|\bfloor\b|\blevel\b|\bmall\b|\bunit\b|\bblock\b|\bblk\b|"
+    r"ground\s?fl|\bfl\.?r\b|\bbatu\b|"
+    r"\bst\b\.?|street|\bave\b\.?|avenue|\brd\b\.?|\broad\b|\bblvd\b|boulevard|\bdr\b\.?|\bdrive\b|"
+    r"\blane\b|\bln\b|\bhwy\b|highway|\bpkwy\b|"
+    r"\bsuite\b|\bste\b|square|\bcentre\b|\bcenter\b|\bpark\b|^\d{3,5}\s?[A-Z]{2}\b|"
+    r"\b[A-Z]{2}\s?\d{5}(?:-\d{4})?\b|(?<!\d)\d{5}(?!\d)(?=\s?[A-Z,]|$)|singapore|"
+    r"省|市|区|县|镇|路|街|大道|巷|弄|号楼|\d号|\d楼|\d层",
+    re.IGNORECASE,
+)
+_STRONG_PLACE = re.compile(
+    r"\bjalan|\bjln|lorong|\blrg\b|taman|\btmn\b|(?<!\d)\d{5}(?!\d)|\blot\b|\bno\.?\s?\d|\blevel\b|"
+    r"\bst\b\.?$|street|avenue|\bave\b|\brd\b|路\d|街\d|\d号",
+    re.IGNORECASE,
+)
+_PLACE_WORDS = (
+    *("JALAN", "TAMAN", "LORONG", "BANDAR", "KUALA", "LUMPUR", "SELANGOR", "JOHOR", "MALAYSIA", "PETALING"),
+    *(
+        "SEKSYEN",
+        "KAWASAN",
+        "PERSIARAN",
+        "PERINDUSTRIAN",
+        "INDUSTRIAL",
+        "KAMPUNG",
+        "WISMA",
+        "GROUND",
+        "FLOOR",
+    ),
+    *("STREET", "AVENUE", "KELANTAN", "PUCHONG", "CHERAS", "SUBANG", "PENANG", "MELAKA", "SARAWAK"),
+    *("TERENGGANU", "SINGAPORE"),
+)
+_ROAD = re.compile(
+    r"\b(?:st|street|ave|avenue|rd|road|blvd|boulevard|dr|drive|lane|ln|hwy|highway|pkwy|fwy|way|court|ct|"
+    r"plaza|pl)\b",
+    re.IGNORECASE,
+)
+_STOP = re.compile(
+    r"\btel\b|tel[:.\s]|\bfax|phone|\bgst|\bsst\b|\bvat\b|tax\s?inv|invoice|receipt|cash\s?bill|\bdate\b|"
+    r"www|http|@|\.com|cashier|\border\b|\btable\b|"
+    r"\bco\.?\s?reg|\breg\.?\s?no|\broc\b|\btax\s?id|company\s?reg|hotline|\bhp\b|h/p|whatsapp|email|"
+    r"e-mail|服务|电话|税号|\bdoc\b|\bcounter\b|"
+    r"\bcheck\b|\bserver\b|\bqty\b|\bitem|\bbill\b|member|served|\bpos\b|\bmon\b|welcome|closed|member|"
+    r"licen|customer|operating|business\shour|\btotal\b",
+    re.IGNORECASE,
+)
+_PHONE = re.compile(
+    r"(?:\+?\d{1,3}[\s-]?)?(?:\(\d{2,4}\)|\d{2,4})[\s-]?\d{3,4}[\s-]?\d{3,4}(?:[-/]\d{1,4})?|\d{7,12}|"
+    r"400-?\d{3}-?\d{4}"
+)
+_HEADER_ROWS = 18
+
+
+def _named(text: str) -> str:
+    """A row without what often stands around a name: a welcome before it, a telephone behind it."""
+    text = re.sub(r"^\s*welcome to\s+|^\s*(?:the\s)?name\s?:\s*", "", text, flags=re.IGNORECASE)
+    return re.split(r"\s(?:tel|phone|fax|ph)\b", text, maxsplit=1, flags=re.IGNORECASE)[0]
+
+
+def _is_place(text: str) -> bool:
+    """Whether a row is part of an address rather than a name that has a word like Street in it."""
+    text = _REGISTRATION.sub("", text)
+    return (bool(_STRONG_PLACE.search(text)) and bool(re.search(r"\d|,", text))) or bool(
+        re.match(r"\d{1,5}\s\w", text) and _ROAD.search(text)
+    )
+
+
+def _is_name(row: Row) -> bool:
+    text = _named(row.text)
+    letters = sum(char.isalpha() for char in text)
+    if letters < 3 or _NOT_NAME.search(text) or find_dates(text):
+        return False
+    if any(amount.decimals == 2 for amount in find_amounts(text)):
+        return False
+    digits = sum(char.isdigit() for char in text)
+    return digits <= letters
+
+
+def _clean_name(text: str) -> str:
+    text = re.sub(r"\b5/B\b", "S/B", text)  # SENDIRIAN BERHAD, misread
+    if (ends := list(_SUFFIX.finditer(text))) and not has_cjk(text):
+        text = text[: ends[-1].end()]
+    shortened = (
+        _REGISTRATION.sub("", text).strip(" -:：,.|*~_'\"") if not has_cjk(text) else text.strip(" :：-*")
+    )
+    name = shortened or text.strip()
+    if text.rstrip().endswith(".") and re.search(r"\b(?:co|bhd|ltd|inc)$", name, re.IGNORECASE):
+        name += "."
+    return name
+
+
+def _without_specks(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """Cells of a row without one or two characters that stand far off: stamps, page numbers, dirt."""
+    main = max(cells, key=lambda cell: len(cell.text))
+    return tuple(
+        cell
+        for cell in cells
+        if len(cell.text) > 2
+        or cell.text.isalpha()
+        or max(cell.x1 - main.x2, main.x1 - cell.x2) < 2 * main.height
+        or cell is main
+    )
+
+
+def _merge_text(cells: tuple[Cell, ...]) -> str:
+    return " ".join(cell.text.strip() for cell in _without_specks(cells))
+
+
+def _mend_place(text: str) -> str:
+    """Common words of addresses put right where just one of their letters was misread (JA:AN, TANAN)."""
+
+    def mend(match: re.Match[str]) -> str:
+        word = match[0]
+        upper = word.upper()
+        for known in _PLACE_WORDS:
+            if len(known) == len(upper) and sum(a != b for a, b in zip(known, upper, strict=True)) == 1:
+                return known if sum(char.isupper() for char in word) > len(word) / 2 else known.capitalize()
+        return word
+
+    return re.sub(r"[A-Za-z][A-Za-z:_;|!]{3,14}[A-Za-z]", mend, text)
+
+
+def find_header(layout: Layout) -> dict[str, Found]:
+    """Merchant, address and telephone from the head of a receipt.
+
+    Args:
+        layout: The page.
+
+    Returns:
+        ``merchant``, ``address`` and ``phone``, as far as found.
+    """
+    found: dict[str, Found] = {}
+    rows = layout.rows[:_HEADER_ROWS]
+    first_stop = next(
+        (i for i, row in enumerate(rows) if i > 1 and any(a.decimals == 2 for a in find_amounts(row.text))),
+        len(rows),
+    )
+    head = rows[: max(first_stop, 3)]
+    name_index = _find_name(head, layout)
+    if name_index is not None:
+        row = head[name_index]
+        name = _clean_name(_named(_merge_text(row.cells)))
+        cells = row.cells
+        if name_index and _begins_name(head[name_index - 1], row):
+            cells = head[name_index - 1].cells + cells
+            name = f"{_merge_text(head[name_index - 1].cells)} {name}"
+        elif name_index + 1 < len(head) and _continues_name(name, row, head[name_index + 1]):
+            cells = cells + head[name_index + 1].cells
+            name = f"{name} {_clean_name(_merge_text(head[name_index + 1].cells))}"
+        sure = 1.0 if _LEGAL.search(name) or _TRADE.search(name) else 0.7
+        found["merchant"] = Found(
+            "merchant", name, name, cells, sure * min(cell.confidence for cell in cells)
+        )
+    address = _find_address(head, name_index)
+    if address:
+        cells = tuple(cell for row in address for cell in _without_specks(row.cells))
+        text = _mend_place(" ".join(_merge_text(row.cells) for row in address))
+        found["address"] = Found("address", text, text, cells, 0.9 * min(cell.confidence for cell in cells))
+    for cell in layout.cells:
+        label = re.search(r"tel|phone|hotline|电话|热线|\bhp\b|h/p|contact", cell.flat, re.IGNORECASE)
+        if label and (match := _PHONE.search(cell.flat)):
+            text = cell.text[match.start() : match.end()]
+            found["phone"] = Found("phone", text, text, (cell,), cell.confidence, "TEL")
+            break
+    return found
+
+
+def _find_name(head: tuple[Row, ...], layout: Layout) -> int | None:
+    candidates = [i for i, row in enumerate(head[:8]) if _is_name(row)]
+    if not candidates:
+        return None
+    before_place = [i for i in candidates if not _is_place(head[i].text)] or candidates
+    for i in before_place:
+        if _LEGAL.search(head[i].text):
+            return i
+    for i in before_place[:3]:
+        if _TRADE.search(head[i].text):
+            return i
+    del layout
+    return before_place[0]
+
+
+def _alike(upper: Row, lower: Row) -> bool:
+    """Whether two rows look like one name in two lines: as high, close, and both centred or both to the left."""
+    ratio = upper.height / lower.height
+    gap = lower.box[1] - upper.box[3]
+    middle = abs(upper.box[0] + upper.box[2] - lower.box[0] - lower.box[2]) / 2
+    left = abs(upper.box[0] - lower.box[0])
+    return 0.7 < ratio < 1.4 and gap < 0.6 * lower.height and min(middle, left) < 1.5 * lower.height
+
+
+def _begins_name(upper: Row, row: Row) -> bool:
+    text = _merge_text(row.cells)
+    if not _is_name(upper) or _LEGAL.search(upper.text):
+        return False
+    if _ONLY_LEGAL.fullmatch(text):
+        return True
+    return (
+        bool(_LEGAL.search(text))
+        and len(text) < 24
+        and not re.search(r"\d", upper.text)
+        and _alike(upper, row)
+        and upper.text.isupper() == text.isupper()
+    )
+
+
+def _continues_name(name: str, upper: Row, row: Row) -> bool:
+    text = _merge_text(row.cells)
+    if _SUFFIX.search(name) or _STRONG_PLACE.search(text) or not _is_name(row):
+        return False
+    if _ONLY_LEGAL.fullmatch(text):
+        return True
+    return bool(
+        (_TRADE.search(text) or _LEGAL.search(text)) and not re.search(r"\d|,", text) and _alike(upper, row)
+    )
+
+
+_BEHIND_COUNTRY = re.compile(r"(?:malaysia|singapore|china|usa)\W*$", re.IGNORECASE)
+_PREMISES = re.compile(r"(?:no|lot|unit|level)\b\.?\s?\w", re.IGNORECASE)
+
+
+def _ends_address(text: str) -> bool:
+    return bool(_STOP.search(text) or find_dates(text) or re.search(r"[:)]\s?\+?[\d\s-]{7,}$", text))
+
+
+def _continues_address(run: list[Row], text: str) -> bool:
+    if _BEHIND_COUNTRY.search(run[-1].text):
+        return False
+    return bool(_PLACE.search(text)) or _looks_like_place(text)
+
+
+def _find_address(head: tuple[Row, ...], name_index: int | None) -> list[Row]:
+    run: list[Row] = []
+    start = 0 if name_index is None else name_index + 1
+    for row in head[start:]:
+        text = row.text
+        number = _REGISTRATION.fullmatch(text.strip()) or re.search(
+            r"co\.?\s?no\b|reg\b", text, re.IGNORECASE
+        )
+        begins = bool(_PLACE.search(text)) and not number
+        if not run and (not begins or _ends_address(text)):
+            continue
+        if run and (len(run) == 6 or _ends_address(text) or not _continues_address(run, text)):
+            break
+        run.append(row)
+    if not run and name_index is not None:  # no word for a place: a line such as "USJ Summit, Subang (SS)"
+        loose = [
+            row
+            for row in head[start : start + 6]
+            if "," in row.text and not _ends_address(row.text) and _is_name(row)
+        ]
+        return loose[:1]
+    for index in (1, 2):  # a name of a building or town above the address proper
+        above = "".join(row.text for row in run[:index])
+        if index < len(run) and _PREMISES.match(run[index].text) and not any(map(str.isdigit, above)):
+            return run[index:]
+    return run
+
+
+def _looks_like_place(text: str) -> bool:
+    letters = sum(char.isalpha() for char in text)
+    return (
+        letters >= 4
+        and not any(amount.decimals == 2 for amount in find_amounts(text))
+        and len(compact(text)) < 60
+    )

@@ -1,0 +1,61 @@
+"""Which engines there are. A factory imports its module when it is called: choosing is free, loading is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from vlpro.engines.interface import Engine
+from vlpro.errors import ConfigError
+
+__all__ = ["ENGINES", "LOCAL", "create"]
+
+Options = Mapping[str, object]
+
+
+def _fake(options: Options) -> Engine:
+    from vlpro.engines.fake import FakeEngine  # noqa: PLC0415 - see the module's docstring
+
+    return FakeEngine(delay_s=float(str(options.get("delay_s", 0.0))))
+
+
+def _ocr(options: Options) -> Engine:  # noqa: ARG001 - it has no options yet
+    from vlpro.engines.ocr.engine import OcrEngine  # noqa: PLC0415 - see the module's docstring
+
+    return OcrEngine()
+
+
+def _openai(options: Options) -> Engine:
+    from vlpro.engines.openai import OpenAiEngine  # noqa: PLC0415 - see the module's docstring
+
+    return OpenAiEngine(
+        url=str(options["url"]),
+        model=str(options["model"]),
+        key=str(options.get("key", "")),
+        context_tokens=int(str(options["context_tokens"])),
+        concurrency=int(str(options["concurrency"])),
+    )
+
+
+ENGINES: Mapping[str, Callable[[Options], Engine]] = {"fake": _fake, "ocr": _ocr, "openai": _openai}
+LOCAL = frozenset({"ocr"})
+"""Engines that compute: they run in a worker process of their own."""
+
+
+def create(name: str, options: Options | None = None) -> Engine:
+    """Make an engine; it is not started yet.
+
+    Args:
+        name: A key of :data:`ENGINES`.
+        options: Of that engine.
+
+    Raises:
+        ConfigError: There is no such engine.
+    """
+    if name not in ENGINES:
+        names = ", ".join(sorted(ENGINES))
+        raise ConfigError(
+            f"There is no engine {name!r}. Set VLPRO_ENGINE to one of: {names}.",
+            zh=f"没有名为 {name!r} 的引擎。请将 VLPRO_ENGINE 设为其中之一：{names}。",
+            param="engine",
+        )
+    return ENGINES[name](options or {})

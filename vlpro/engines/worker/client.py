@@ -1,0 +1,214 @@
+"""The gateway's side: an engine like any other, whose work is done in a worker process that it starts and watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+
+import vlpro
+from vlpro.engines.interface import Delta, Engine, Request
+from vlpro.engines.worker import wire
+from vlpro.errors import EngineError, EngineUnavailableError
+
+__all__ = ["WorkerEngine"]
+
+log = logging.getLogger(__name__)
+
+_MAX_PACKET = 65_536
+_FORGET_AT_ONCE = 500  # digests a packet, to stay below _MAX_PACKET
+_HEALTHY_S = 60.0
+_BACKOFF_S = (0.1, 1.0, 5.0, 30.0)
+
+
+class WorkerEngine(Engine):
+    """Runs an engine of the registry in a process of its own, and a new one whenever it ends.
+
+    Args:
+        described: The same engine, not started: tells name, capabilities and token counts on this side.
+        options: The engine's options, as for :func:`vlpro.engines.registry.create`.
+    """
+
+    def __init__(self, described: Engine, options: Mapping[str, object]) -> None:
+        self.name = described.name
+        self.capabilities = described.capabilities
+        self._described = described
+        self._options = json.dumps(dict(options))
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: socket.socket | None = None
+        self._settled = asyncio.Event()  # it is known whether the engine loads or fails
+        self._failure: EngineUnavailableError | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker, None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker has loaded its engine."""
+        return self._settled.is_set() and self._failure is None
+
+    def count_tokens(self, text: str) -> int:
+        """As the engine counts."""
+        return self._described.count_tokens(text)
+
+    async def start(self) -> None:
+        """Start the worker; returns at once, while the engine loads behind it."""
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._keep_running())
+
+    async def stop(self) -> None:
+        """End the worker; its memory goes back to the system."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+            self._watch = None
+
+    async def forget(self, pictures: frozenset[str]) -> None:
+        """Tell the worker; one that is not running remembers nothing."""
+        digests = sorted(pictures)
+        while digests and self.ready:
+            await self._send({"forget": digests[:_FORGET_AT_ONCE]}, [])
+            del digests[:_FORGET_AT_ONCE]
+
+    async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        await self.start()
+        stream = None
+        while stream is None:  # a worker may have died unseen: then the next one takes the question
+            await self._until_ready()
+            stream = await self._hand_over(request)
+        reader, writer = await asyncio.open_unix_connection(sock=stream)
+        try:
+            await wire.write_frame(writer, wire.encode_request(request))
+            while (frame := await wire.read_frame(reader)) is not None:
+                if "error" in frame:
+                    raise wire.decode_error(frame)
+                yield wire.decode_delta(frame)
+        except ConnectionError:
+            log.warning("engine %s: the stream of an answer broke", self.name)
+        finally:
+            writer.close()
+        raise EngineError(
+            "The engine's process ended while it was answering. It is being started again: ask once more.",
+            zh="推理引擎的进程在回答时结束，正在重新启动，请再问一次。",
+        )
+
+    async def _until_ready(self) -> None:
+        await self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _hand_over(self, request: Request) -> socket.socket | None:
+        """Give the worker its end of a new stream, and the pixels; returns our end, None if it is dead."""
+        ours, theirs = socket.socketpair()
+        descriptors = [theirs.fileno()]
+        taken = False
+        try:
+            if request.pictures:
+                descriptors.append(await asyncio.to_thread(wire.pixels_to_memory, request.pictures))
+            taken = await self._send({"answer": True}, descriptors)
+        finally:
+            theirs.close()
+            for memory in descriptors[1:]:
+                os.close(memory)
+            if not taken:
+                ours.close()
+        return ours if taken else None
+
+    async def _send(self, packet: dict[str, object], descriptors: list[int]) -> bool:
+        """Put a packet on the control socket; False where the worker is dead, before or after that is known."""
+        data = json.dumps(packet).encode()
+        while self._control is not None:
+            try:
+                socket.send_fds(self._control, [data], descriptors)
+            except BlockingIOError:
+                await asyncio.sleep(0.01)  # the worker has a queue of unread packets: rare, and short
+            except OSError:
+                self._settled.clear()  # set again by the next worker
+                return False
+            else:
+                return True
+        return False
+
+    async def _keep_running(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            began = loop.time()
+            await self._run_once()
+            failures = 0 if loop.time() - began > _HEALTHY_S else failures + 1
+            if failures:
+                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1])
+
+    async def _run_once(self) -> None:
+        """Start a worker and wait until it ends; whatever happens, none is left behind."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        process: asyncio.subprocess.Process | None = None
+        with ours:
+            ours.settimeout(0)
+            try:
+                with theirs:
+                    process = await asyncio.create_subprocess_exec(
+                        sys.executable,
+                        "-P",  # nothing is imported from the folder that the service was started in
+                        "-m",
+                        "vlpro.engines.worker",
+                        self.name,
+                        self._options,
+                        str(theirs.fileno()),
+                        pass_fds=(theirs.fileno(),),
+                        stdin=asyncio.subprocess.DEVNULL,
+                        env=_environment(),
+                        start_new_session=True,  # Ctrl+C is for the gateway, which then ends the worker
+                    )
+                self._process, self._control = process, ours
+                first = await loop.sock_recv(ours, _MAX_PACKET)
+                message = json.loads(first) if first else {}
+                if message.get("ready"):
+                    self._failure = None
+                    self._settled.set()
+                elif "error" in message:
+                    error = wire.decode_error(message)
+                    self._failure = EngineUnavailableError(error.message, zh=error.zh)
+                    self._settled.set()
+                    log.error("engine %s does not start: %s", self.name, error.message)
+                code = await process.wait()
+                if not message:
+                    self._failure = EngineUnavailableError(
+                        f"The engine's process ended with {code} before it was ready; it is tried again. Tell "
+                        "your administrator if this stays.",
+                        zh=f"推理引擎的进程在就绪前以 {code} 结束，正在重试。若持续出现，请联系管理员。",
+                    )
+                    self._settled.set()
+                log.warning("worker of engine %s ended with %s; it is started again", self.name, code)
+            except OSError as error:
+                log.exception("the worker of engine %s cannot be started", self.name)
+                self._failure = EngineUnavailableError(
+                    f"The engine's process cannot be started ({error.strerror}). Tell your administrator.",
+                    zh=f"无法启动推理引擎的进程（{error.strerror}），请联系管理员。",
+                )
+                self._settled.set()
+            finally:
+                if self._failure is None:
+                    self._settled.clear()
+                self._process = self._control = None
+                if process is not None and process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """The worker needs no setting and no secret of the gateway, but the same package."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
+    folders = [str(Path(vlpro.__file__).parents[1]), environment.get("PYTHONPATH", "")]
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, folders))}

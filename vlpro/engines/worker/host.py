@@ -1,0 +1,106 @@
+"""The worker's side: takes questions from the control socket and lets the engine answer them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Coroutine
+
+from vlpro.engines.interface import Engine, Request
+from vlpro.engines.worker import wire
+from vlpro.errors import EngineError, VlproError
+
+__all__ = ["serve"]
+
+log = logging.getLogger(__name__)
+
+MAX_PACKET = 65_536
+_FOREVER_S = 86_400.0  # the gateway keeps the time and closes the stream
+
+
+async def serve(engine: Engine, control: socket.socket) -> None:
+    """Answer until the gateway closes the control socket.
+
+    Args:
+        engine: Not yet started.
+        control: The worker's end of the control pair, a sequenced-packet socket.
+    """
+    loop = asyncio.get_running_loop()
+    control.settimeout(0)
+    try:
+        await engine.start()
+    except VlproError as error:
+        await loop.sock_sendall(control, json.dumps(wire.encode_error(error)).encode())
+        return
+    await loop.sock_sendall(control, b'{"ready": true}')
+
+    tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(work: Coroutine[object, object, None]) -> None:
+        task = loop.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    closed = asyncio.Event()
+
+    def packet() -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            loop.remove_reader(control)
+            closed.set()
+        elif descriptors:
+            memory = descriptors[1] if len(descriptors) > 1 else None
+            spawn(_answer(engine, socket.socket(fileno=descriptors[0]), memory))
+        else:
+            spawn(engine.forget(frozenset(json.loads(data)["forget"])))
+
+    loop.add_reader(control, packet)
+    await closed.wait()
+    for task in tuple(tasks):
+        task.cancel()
+    await engine.stop()
+
+
+async def _answer(engine: Engine, stream: socket.socket, memory: int | None) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=stream)
+    try:
+        frame = await wire.read_frame(reader)
+        if frame is None:
+            return
+        request = wire.decode_request(frame, memory)
+        answering = asyncio.create_task(_write_answer(engine, request, writer))
+        gone = asyncio.create_task(reader.read())
+        await asyncio.wait((answering, gone), return_when=asyncio.FIRST_COMPLETED)
+        for task in (answering, gone):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await answering
+    except ConnectionError:
+        log.info("the gateway left a question")
+    finally:
+        if memory is not None:
+            os.close(memory)
+        writer.close()
+
+
+async def _write_answer(engine: Engine, request: Request, writer: asyncio.StreamWriter) -> None:
+    answer = engine.generate(request, timeout_s=_FOREVER_S)
+    try:
+        async for delta in answer:
+            await wire.write_frame(writer, wire.encode_delta(delta))
+    except VlproError as error:
+        await wire.write_frame(writer, wire.encode_error(error))
+    except MemoryError:
+        failure = EngineError("The engine ran out of memory.", zh="推理引擎内存不足。")
+        await wire.write_frame(writer, wire.encode_error(failure))
+    finally:
+        await answer.aclose()

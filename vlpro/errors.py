@@ -1,0 +1,149 @@
+"""Every error of the product, in one tree; each carries a sentence that a person can act on.
+
+VlproError                     code, param and two sentences (English and Chinese)
+├── BadRequestError            the request itself is wrong; names the field
+│   ├── ImageError             a picture cannot be used: not an image, broken, too large
+│   ├── ContextLengthError     the question, its pictures and the answer do not fit
+│   ├── UnsupportedError       a field or value that this engine cannot honour
+│   └── RequestTooLargeError   the body is larger than allowed
+├── NotFoundError              no such route, model, conversation or picture
+├── MethodNotAllowedError      the route exists, the method does not
+├── ForbiddenError             from an address, host or page that may not ask
+├── BusyError                  the queue is full; says when to try again
+├── EngineError                the engine failed; nothing of the request was at fault
+│   ├── EngineUnavailableError it is not running or not yet ready
+│   └── EngineTimeoutError     it took longer than allowed
+└── ConfigError                a setting is missing or contradicts another one
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BadRequestError",
+    "BusyError",
+    "ConfigError",
+    "ContextLengthError",
+    "EngineError",
+    "EngineTimeoutError",
+    "EngineUnavailableError",
+    "ForbiddenError",
+    "ImageError",
+    "MethodNotAllowedError",
+    "NotFoundError",
+    "RequestTooLargeError",
+    "UnsupportedError",
+    "VlproError",
+]
+
+
+class VlproError(Exception):
+    """Base of all errors that may reach a person or a program.
+
+    Args:
+        message: One English sentence: what is wrong, and what to do about it. Never holds content of a
+            picture, of a question or of a secret.
+        zh: The same in Chinese; the English sentence where it is left out.
+        param: The field at fault, as a path from the request's root (``messages[0].content[1].image_url``).
+        code: A stable word for programs; the class's own where it is left out.
+    """
+
+    default_code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self, message: str, *, zh: str = "", param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.zh = zh or message
+        self.param = param
+        self.code = code or self.default_code
+
+
+class BadRequestError(VlproError):
+    """The request itself is wrong."""
+
+    default_code = "invalid_value"
+
+
+class ImageError(BadRequestError):
+    """A picture cannot be used: it is not an image, it is broken, or it is beyond a cap."""
+
+    default_code = "invalid_image_format"
+
+
+class ContextLengthError(BadRequestError):
+    """The conversation, its pictures and the room for the answer exceed the model's context."""
+
+    default_code = "context_length_exceeded"
+
+
+class UnsupportedError(BadRequestError):
+    """A field, or a value of it, that the engine in use cannot honour."""
+
+    default_code = "unsupported_parameter"
+
+
+class RequestTooLargeError(BadRequestError):
+    """The body is larger than the setting allows."""
+
+    default_code = "request_too_large"
+
+
+class NotFoundError(VlproError):
+    """There is no such route, model, conversation or picture."""
+
+    default_code = "not_found"
+
+
+class MethodNotAllowedError(VlproError):
+    """The route exists, but not with this method."""
+
+    default_code = "method_not_allowed"
+
+
+class ForbiddenError(VlproError):
+    """The request comes from an address, host or page that may not ask."""
+
+    default_code = "forbidden"
+
+
+class BusyError(VlproError):
+    """The queue is full.
+
+    Args:
+        message: As for :class:`VlproError`.
+        retry_after: Seconds after which a new try makes sense.
+        zh: As for :class:`VlproError`.
+    """
+
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int, zh: str = "") -> None:
+        super().__init__(message, zh=zh)
+        self.retry_after = retry_after
+
+
+class EngineError(VlproError):
+    """The engine failed; the request was not at fault."""
+
+    default_code = "engine_error"
+
+
+class EngineUnavailableError(EngineError):
+    """The engine is not running or not yet ready."""
+
+    default_code = "engine_unavailable"
+
+
+class EngineTimeoutError(EngineError):
+    """The engine took longer than the setting allows."""
+
+    default_code = "engine_timeout"
+
+
+class ConfigError(VlproError):
+    """A setting is missing, wrong, or contradicts another one."""
+
+    default_code = "configuration_error"

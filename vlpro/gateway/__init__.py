@@ -1,0 +1,1 @@
+"""The service: one application, its middleware, and routes that only translate."""

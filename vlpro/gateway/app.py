@@ -1,0 +1,259 @@
+"""The composition root: settings, engine, services and routes become one application. Nothing happens at import."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import psutil
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+
+from vlpro import __version__, client, config, errors, schema
+from vlpro.chat.conversation_service import ConversationService
+from vlpro.chat.pictures import PictureStore
+from vlpro.chat.service import ChatService
+from vlpro.config import Settings
+from vlpro.device import DeviceMonitor
+from vlpro.engines import registry
+from vlpro.engines.interface import Engine
+from vlpro.engines.worker.client import WorkerEngine
+from vlpro.gateway import errors as error_table
+from vlpro.gateway.deps import Services
+from vlpro.gateway.docs_page import docs_page
+from vlpro.gateway.middleware import BodyLimit, LocalOnly, RequestId
+from vlpro.gateway.routes import chat, conversations, health, images, models, responses, status
+from vlpro.gateway.stream import ClientGoneError
+from vlpro.imaging.ingest import Limits
+
+__all__ = ["api", "middleware", "parts", "services"]
+
+log = logging.getLogger(__name__)
+
+_Handlers = dict[Any, Callable[[Request, Any], Awaitable[Response]]]
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The engine that the settings name; one that computes comes in a worker process of its own.
+
+    Raises:
+        ConfigError: A setting that this engine needs is missing.
+    """
+    name = settings.engine
+    if name == "auto":
+        name = "openai" if settings.upstream_url else "ocr"
+    if name == "openai" and not settings.upstream_url:
+        raise errors.ConfigError(
+            "Engine openai needs VLPRO_UPSTREAM_URL: the base URL of an OpenAI-compatible server, with /v1.",
+            zh="openai 引擎需要 VLPRO_UPSTREAM_URL：OpenAI 兼容服务的基础网址，以 /v1 结尾。",
+            param="upstream_url",
+        )
+    options: dict[str, dict[str, object]] = {
+        "fake": {"delay_s": settings.fake_delay_s},
+        "openai": {
+            "url": settings.upstream_url,
+            "model": settings.upstream_model,
+            "key": settings.upstream_key.get_secret_value(),
+            "context_tokens": settings.upstream_context_tokens,
+            "concurrency": settings.upstream_concurrency,
+        },
+    }
+    engine = registry.create(name, options.get(name))
+    return WorkerEngine(engine, options.get(name, {})) if name in registry.LOCAL else engine
+
+
+def services(settings: Settings, engine: Engine) -> Services:
+    """All services; the engine is not started yet."""
+    limits = Limits(
+        max_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_image_pixels,
+        max_side=settings.max_image_side,
+        max_aspect=settings.max_image_aspect,
+        max_decode_bytes=settings.max_image_decode_bytes,
+    )
+    chat_service = ChatService(
+        engine,
+        limits=limits,
+        max_images=settings.max_images,
+        max_text_chars=settings.max_text_chars,
+        max_choices=settings.max_choices,
+        queue_size=settings.queue_size,
+        answer_timeout_s=settings.answer_timeout_s,
+    )
+    pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
+    return Services(
+        settings=settings,
+        chat=chat_service,
+        conversations=ConversationService(
+            chat_service,
+            pictures,
+            limits=limits,
+            max_images=settings.max_images,
+            max_conversations=settings.max_conversations,
+            ttl_s=settings.idle_ttl_s,
+        ),
+        device=DeviceMonitor(),
+        started=int(time.time()),
+    )
+
+
+def api(all_services: Services) -> FastAPI:
+    """Everything under ``/v1``."""
+    app = FastAPI(
+        title="Qwen3-VL-4B Pro",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # whatever the environment says
+        responses={"default": {"model": schema.ErrorEnvelope, "description": "Refused or failed"}},
+    )
+    app.state.services = all_services
+    for module in (chat, responses, models, images, conversations, status):
+        app.include_router(module.router)
+    app.add_api_route("/docs", docs_page(app), include_in_schema=False)
+    inside: _Handlers = {RequestValidationError: _invalid, ClientGoneError: _nobody}
+    for kind, handler in (exception_handlers() | inside).items():
+        app.add_exception_handler(kind, handler)
+    return app
+
+
+def exception_handlers() -> _Handlers:
+    """What makes an answer of each error, on every route."""
+    return {errors.VlproError: _known, HTTPException: _http, Exception: _unknown}
+
+
+def middleware(settings: Settings, page: Sequence[Middleware] = ()) -> list[Middleware]:
+    """What stands before all routes and pages, outermost first.
+
+    Args:
+        settings: The settings.
+        page: The page's own, so that refusals carry its headers too.
+    """
+    return [
+        Middleware(RequestId),
+        *page,
+        Middleware(LocalOnly, allowed_hosts=settings.allowed_hosts),
+        Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+    ]
+
+
+def parts(
+    settings: Settings | None = None, *, page: Sequence[Middleware] = (), address: str = "127.0.0.1"
+) -> dict[str, Any]:
+    """The arguments for ``streamlit.App`` (or Starlette): routes, middleware, handlers of errors and lifespan.
+
+    Args:
+        settings: Read from environment and file where they are left out.
+        page: The page's own middleware.
+        address: That the server is about to listen on.
+
+    Raises:
+        ConfigError: A setting is wrong, or profile ``local`` would listen for other machines.
+    """
+    settings = settings or config.load()
+    if address not in ("localhost", "127.0.0.1", "::1"):
+        raise errors.ConfigError(
+            f"In profile local the service listens on 127.0.0.1 only, not on {address or 'all addresses'}. "
+            "Leave server.address at 127.0.0.1.",
+            zh=f"local 模式只监听 127.0.0.1，不监听 {address or '所有地址'}。请保持 server.address 为 127.0.0.1。",
+            param="server.address",
+        )
+    # Uploads of the page stay in memory: beyond this size Starlette's form parser would write them to a file.
+    MultiPartParser.spool_max_size = settings.max_body_bytes + 1
+    all_services = services(settings, engine_of(settings))
+    routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
+
+    return {
+        "routes": routes,
+        "middleware": middleware(settings, page),
+        "exception_handlers": exception_handlers(),
+        "lifespan": _lifespan(all_services),
+    }
+
+
+def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        _send_at_once()
+        engine = all_services.chat.engine
+        await engine.start()
+        await all_services.conversations.start()
+        client.connect_in_process(app, asyncio.get_running_loop())
+        try:
+            yield
+        finally:
+            client.connect_in_process(None)
+            await all_services.conversations.close()
+            await engine.stop()
+
+    return lifespan
+
+
+def _send_at_once() -> None:
+    """Turn Nagle's algorithm (RFC 896) off on every socket that this process listens on; connections inherit it.
+
+    Streamlit makes its socket without naming TCP, and asyncio then leaves the algorithm on: each answer would wait
+    40 ms for the client's delayed acknowledgement.
+    """
+    for connection in psutil.Process().net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN:
+            with socket.socket(fileno=os.dup(connection.fd)) as listener:
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+async def _known(_: Request, error: errors.VlproError) -> Response:
+    return error_table.response(error)
+
+
+async def _invalid(_: Request, error: RequestValidationError) -> Response:
+    return error_table.response(error_table.from_validation(error.errors(), error.body))
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    """FastAPI's own refusals, in our words."""
+    cause = error.__cause__
+    if isinstance(cause, errors.VlproError):
+        return error_table.response(cause)
+    known: errors.VlproError
+    if error.status_code == 404:
+        known = errors.NotFoundError(
+            f"There is no {request.method} {request.url.path[:200]}. GET /v1/docs lists all routes.",
+            zh=f"没有 {request.method} {request.url.path[:200]}，全部接口见 /v1/docs。",
+        )
+    elif error.status_code == 405:
+        known = errors.MethodNotAllowedError(
+            f"{request.url.path[:200]} does not take {request.method[:20]}.",
+            zh=f"{request.url.path[:200]} 不支持 {request.method[:20]} 方法。",
+        )
+    else:
+        known = errors.BadRequestError(str(error.detail)[:300])
+        return error_table.response(known, error.headers, status=error.status_code)
+    return error_table.response(known, error.headers)
+
+
+async def _nobody(_: Request, __: ClientGoneError) -> Response:
+    return Response(status_code=499)  # nginx's number for a client that closed; nobody reads it
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    log.error("request %s failed", request_id, exc_info=error)
+    return error_table.response(
+        errors.VlproError(
+            "Something failed inside the service. Try again; if it happens again, give the request number to "
+            "your administrator.",
+            zh="服务内部出错。请重试；若再次出现，请把请求编号交给管理员。",
+        )
+    )

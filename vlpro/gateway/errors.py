@@ -1,0 +1,128 @@
+"""From the error tree to HTTP: one table, one envelope (OpenAI's), on every route."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from vlpro import errors, schema
+
+__all__ = ["STATUS", "body", "from_validation", "response"]
+
+log = logging.getLogger(__name__)
+
+STATUS: Mapping[type[errors.VlproError], tuple[int, str]] = {
+    errors.BadRequestError: (400, "invalid_request_error"),
+    errors.ImageError: (400, "invalid_request_error"),
+    errors.ContextLengthError: (400, "invalid_request_error"),
+    errors.UnsupportedError: (400, "invalid_request_error"),
+    errors.RequestTooLargeError: (413, "invalid_request_error"),
+    errors.NotFoundError: (404, "invalid_request_error"),
+    errors.MethodNotAllowedError: (405, "invalid_request_error"),
+    errors.ForbiddenError: (403, "permission_error"),
+    errors.BusyError: (429, "rate_limit_error"),
+    errors.EngineError: (502, "server_error"),
+    errors.EngineUnavailableError: (503, "server_error"),
+    errors.EngineTimeoutError: (504, "server_error"),
+    errors.ConfigError: (500, "server_error"),
+    errors.VlproError: (500, "server_error"),
+}
+
+
+def body(error: errors.VlproError) -> schema.ErrorBody:
+    """OpenAI's error object; the Chinese sentence stands beside it under ``vlpro``."""
+    return schema.ErrorBody(
+        message=error.message,
+        type=STATUS[type(error)][1],
+        param=error.param,
+        code=error.code,
+        vlpro={"zh": error.zh},
+    )
+
+
+def response(
+    error: errors.VlproError, headers: Mapping[str, str] | None = None, *, status: int | None = None
+) -> Response:
+    """An error as an HTTP answer; with the status of its class where ``status`` is left out."""
+    extra = dict(headers or {})
+    if isinstance(error, errors.BusyError):
+        extra["retry-after"] = str(error.retry_after)
+    envelope = schema.ErrorEnvelope(error=body(error))
+    return Response(
+        envelope.model_dump_json(),
+        status_code=status or STATUS[type(error)][0],
+        headers=extra,
+        media_type="application/json",
+    )
+
+
+_CODES = {
+    "missing": "missing_required_parameter",
+    "extra_forbidden": "unknown_parameter",
+    "union_tag_invalid": "invalid_value",
+    "union_tag_not_found": "missing_required_parameter",
+}
+
+
+def from_validation(problems: Sequence[Mapping[str, Any]], data: object) -> errors.BadRequestError:
+    """The most telling of pydantic's findings as one error that names the field as the caller wrote it.
+
+    Args:
+        problems: As pydantic lists them; a union gives one for each of its branches.
+        data: The body that was checked.
+    """
+
+    def telling(problem: Mapping[str, Any]) -> tuple[int, bool]:
+        # The deepest; of equals not "should be a string", which is merely the other branch of a union.
+        return len(_path(problem, data)), not str(problem["type"]).endswith("_type")
+
+    best = max(problems, key=telling)
+    path = _path(best, data)
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    kind = str(best["type"])
+    code = _CODES.get(kind, "invalid_type" if kind.endswith(("_type", "_parsing")) else "invalid_value")
+    if kind == "extra_forbidden":
+        message, zh = f"Unknown parameter: {name}. Leave it out.", f"未知参数：{name}，请去掉。"
+    elif kind == "missing":
+        message, zh = f"Missing required parameter: {name}.", f"缺少必填参数：{name}。"
+    else:
+        message, zh = (
+            f"Invalid {name or 'body'}: {best['msg']}.",
+            f"{name or '请求体'} 不正确：{best['msg']}。",
+        )
+    return errors.BadRequestError(message, zh=zh, param=name or None, code=code)
+
+
+def _path(problem: Mapping[str, Any], data: object) -> list[str | int]:
+    """Where in the body a problem is: pydantic's location without the names of union branches."""
+    path: list[str | int] = []
+    here = data
+    source, *location = problem["loc"] or ("body",)
+    if source != "body":  # the query, the path: flat names
+        return [str(part)[:80] for part in location]
+    tagged = False
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        if isinstance(here, dict) and path and not tagged and part in (here.get("type"), here.get("role")):
+            tagged = True  # the branch of a union, which may be called like a field: a part of type "text"
+        elif isinstance(here, dict) and part in here:
+            path.append(str(part))
+            here, tagged = here[part], False
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            path.append(part)
+            here, tagged = here[part], False
+        elif last and problem["type"] == "missing" and isinstance(part, str):
+            path.append(part)
+    context = problem.get("ctx") or {}
+    if problem["type"].startswith("union_tag") and "discriminator" in context:
+        path.append(str(context["discriminator"]).strip("'"))
+    return [part[:80] if isinstance(part, str) else part for part in path]
+
+
+def as_event(error: errors.VlproError) -> bytes:
+    """An error in the middle of a stream, as OpenAI's clients understand it."""
+    return b"data: " + json.dumps({"error": body(error).model_dump()}, ensure_ascii=False).encode() + b"\n\n"

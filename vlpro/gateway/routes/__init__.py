@@ -1,0 +1,1 @@
+"""Routes translate: they authorise, call one service, and map the result."""

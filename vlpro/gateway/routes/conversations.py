@@ -1,0 +1,87 @@
+"""Conversations of this run of the service: ``/v1/conversations``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from vlpro import schema
+from vlpro.chat.conversation_service import Asked
+from vlpro.chat.conversations import Conversation
+from vlpro.gateway import translate
+from vlpro.gateway.deps import Owner, RequestIdOf, Services, ServicesOf
+from vlpro.gateway.routes.status import device
+from vlpro.gateway.strict import StrictRoute
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=StrictRoute)
+
+
+def _reply(held: Conversation, services: Services, *, with_messages: bool) -> schema.Conversation:
+    tokens = services.conversations.tokens(held)
+    return translate.conversation(held, services.chat.engine, tokens=tokens, with_messages=with_messages)
+
+
+@router.post("", status_code=201)
+async def new(body: schema.NewConversation, services: ServicesOf, owner: Owner) -> schema.Conversation:
+    """Begin a conversation."""
+    return _reply(services.conversations.new(owner, body.title), services, with_messages=True)
+
+
+@router.get("")
+async def conversations(services: ServicesOf, owner: Owner) -> schema.ConversationList:
+    """All conversations, last used first, without their messages."""
+    held = services.conversations.of(owner)
+    return schema.ConversationList(data=[_reply(c, services, with_messages=False) for c in held])
+
+
+@router.get("/{conversation_id}")
+async def get(conversation_id: str, services: ServicesOf, owner: Owner) -> schema.Conversation:
+    """One conversation with its messages; the last one may still be growing."""
+    return _reply(services.conversations.get(owner, conversation_id), services, with_messages=True)
+
+
+@router.post("/{conversation_id}/messages", status_code=202)
+async def ask(
+    conversation_id: str,
+    body: schema.NewMessage,
+    services: ServicesOf,
+    owner: Owner,
+    request_id: RequestIdOf,
+) -> schema.Message:
+    """Ask; the reply is the answer's message, which grows while it is generated in the background."""
+    asked = Asked(
+        text=body.text,
+        images=tuple(body.images),
+        temperature=body.temperature,
+        max_tokens=body.max_tokens,
+        language=body.language,
+        replaces=body.replaces,
+        request_id=request_id,
+    )
+    answer = await services.conversations.ask(owner, conversation_id, asked)
+    held = services.conversations.get(owner, conversation_id)
+    return translate.message(answer, held, services.chat.engine)
+
+
+@router.get("/{conversation_id}/messages/{message_id}")
+async def message(
+    conversation_id: str, message_id: str, services: ServicesOf, owner: Owner
+) -> schema.Message:
+    """One message as it is now."""
+    held = services.conversations.get(owner, conversation_id)
+    return translate.message(held.message(message_id), held, services.chat.engine)
+
+
+@router.post("/{conversation_id}/stop")
+async def stop(conversation_id: str, services: ServicesOf, owner: Owner) -> schema.Conversation:
+    """End the answer that is being generated; what was written stays."""
+    return _reply(await services.conversations.stop(owner, conversation_id), services, with_messages=True)
+
+
+@router.delete("/{conversation_id}")
+async def clear(conversation_id: str, services: ServicesOf, owner: Owner) -> schema.Cleared:
+    """Delete a conversation, its pictures and what the engine kept of them; tells memory before and after."""
+    before = await device(services)
+    images = await services.conversations.clear(owner, conversation_id)
+    return schema.Cleared(id=conversation_id, images=images, before=before, after=await device(services))

@@ -1,0 +1,1 @@
+"""Pictures: bytes in, clean pixels in memory out."""

@@ -1,0 +1,606 @@
+"""What goes over the wire, in OpenAI's terms where it has one; shared by the gateway and its clients.
+
+Shapes follow the published OpenAI specification (openai-openapi 2.3.0). Fields that only this product has
+stand under ``vlpro``. Requests are strict: no silent conversion of types, and a field that is not listed is
+refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AnswerPart",
+    "Budget",
+    "ChatChoice",
+    "ChatChunk",
+    "ChatChunkChoice",
+    "ChatCompletion",
+    "ChatDelta",
+    "ChatRequest",
+    "Cleared",
+    "Conversation",
+    "ConversationList",
+    "Deleted",
+    "Device",
+    "ErrorBody",
+    "ErrorEnvelope",
+    "Extension",
+    "Gpu",
+    "Grounding",
+    "ImageContent",
+    "ImageInfo",
+    "ImagePart",
+    "ImageUrl",
+    "JsonSchemaFormat",
+    "Message",
+    "Model",
+    "ModelList",
+    "NewConversation",
+    "NewMessage",
+    "PictureInfo",
+    "RefusalPart",
+    "ReplyMessage",
+    "ResponseFormatField",
+    "ResponsesMessage",
+    "ResponsesRequest",
+    "Status",
+    "StreamOptions",
+    "TextPart",
+    "Timing",
+    "Usage",
+]
+
+
+T = TypeVar("T")
+# The first wrong element is enough: a list of a hundred thousand must not make as many findings.
+_List = Annotated[list[T], Field(fail_fast=True)]
+_Some = Annotated[list[T], Field(min_length=1, fail_fast=True)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Reply(BaseModel):
+    """Clients take fields that they do not know: a newer service must not break them."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+# --- errors -----------------------------------------------------------------------------------------
+
+
+class ErrorBody(_Reply):
+    """OpenAI's error object."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+    vlpro: dict[str, Any] | None = Field(None, description="`zh`: the sentence in Chinese")
+
+
+class ErrorEnvelope(_Reply):
+    """The body of every answer that is not a success."""
+
+    error: ErrorBody
+
+
+# --- chat completions: request ------------------------------------------------------------------------
+
+
+class TextPart(_Request):
+    """Text of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ImageUrl(_Request):
+    """A picture as a data URL; other URLs are refused, so that nothing is fetched and nothing leaves."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ImagePart(_Request):
+    """A picture of a message."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class RefusalPart(_Request):
+    """An earlier refusal of the assistant."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+ImageContent = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+AnswerPart = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
+
+
+class _Instruction(_Request):
+    role: Literal["system", "developer"]
+    content: str | _Some[TextPart]
+    name: str | None = None
+
+
+class _UserMessage(_Request):
+    role: Literal["user"]
+    content: str | _Some[ImageContent]
+    name: str | None = None
+
+
+class _ToolFunction(_Request):
+    name: str
+    arguments: str
+
+
+class _ToolCall(_Request):
+    id: str
+    type: Literal["function"]
+    function: _ToolFunction
+
+
+class _AssistantMessage(_Request):
+    role: Literal["assistant"]
+    content: str | _Some[AnswerPart] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    tool_calls: _List[_ToolCall] | None = None
+    # An answer that is sent back just as the official client gives it carries these, empty.
+    annotations: Annotated[_List[dict[str, Any]], Field(max_length=0)] | None = None
+    audio: None = None
+    function_call: None = None
+
+
+class _ToolMessage(_Request):
+    role: Literal["tool"]
+    content: str | _Some[TextPart]
+    tool_call_id: str
+
+
+ChatInput = Annotated[
+    _Instruction | _UserMessage | _AssistantMessage | _ToolMessage, Field(discriminator="role")
+]
+
+
+class StreamOptions(_Request):
+    """Options of a streamed answer."""
+
+    include_usage: bool | None = None
+    include_obfuscation: Literal[False] | None = None
+
+
+class JsonSchemaFormat(_Request):
+    """A JSON Schema for the answer."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    description: str | None = None
+    strict: bool | None = None
+
+
+class _TextFormat(_Request):
+    type: Literal["text"]
+
+
+class _JsonObjectFormat(_Request):
+    type: Literal["json_object"]
+
+
+class _JsonSchemaFormat(_Request):
+    type: Literal["json_schema"]
+    json_schema: JsonSchemaFormat
+
+
+ResponseFormatField = Annotated[
+    _TextFormat | _JsonObjectFormat | _JsonSchemaFormat, Field(discriminator="type")
+]
+
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
+_Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+_Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class ChatRequest(_Request):
+    """``POST /v1/chat/completions``."""
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    messages: Annotated[_Some[ChatInput], Field(max_length=2000)]
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    max_tokens: _Tokens | None = None
+    max_completion_tokens: _Tokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = 1
+    stop: str | Annotated[_List[str], Field(max_length=4)] | None = None
+    seed: _Seed | None = None
+    frequency_penalty: _Penalty | None = None
+    presence_penalty: _Penalty | None = None
+    response_format: ResponseFormatField | None = None
+    user: str | None = Field(None, max_length=512)
+    safety_identifier: str | None = Field(None, max_length=512)
+    metadata: dict[str, str] | None = Field(None, max_length=16)
+    store: Literal[False] | None = None
+    # Known to OpenAI's clients, honoured by no engine here: taken only at the value that asks for nothing.
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    logit_bias: dict[str, float] | None = None
+    tools: _List[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+# --- responses: request -------------------------------------------------------------------------------
+
+
+class _InputText(_Request):
+    type: Literal["input_text"]
+    text: str
+
+
+class _InputImage(_Request):
+    type: Literal["input_image"]
+    image_url: str
+    detail: Literal["auto", "low", "high"] | None = "auto"
+
+
+class _OutputText(_Request):
+    type: Literal["output_text"]
+    text: str
+    annotations: _List[dict[str, Any]] | None = None
+    logprobs: _List[dict[str, Any]] | None = None
+
+
+class _OutputRefusal(_Request):
+    type: Literal["refusal"]
+    refusal: str
+
+
+_InputContent = Annotated[
+    _InputText | _InputImage | _OutputText | _OutputRefusal, Field(discriminator="type")
+]
+
+
+class ResponsesMessage(_Request):
+    """One message of a Responses request's input."""
+
+    type: Literal["message"] = "message"
+    role: Literal["user", "assistant", "system", "developer"]
+    content: str | _Some[_InputContent]
+    id: str | None = None
+    status: Literal["in_progress", "completed", "incomplete"] | None = None
+
+
+class _ResponsesJsonSchema(_Request):
+    type: Literal["json_schema"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    description: str | None = None
+    strict: bool | None = None
+
+
+class _ResponsesText(_Request):
+    format: (
+        Annotated[_TextFormat | _JsonObjectFormat | _ResponsesJsonSchema, Field(discriminator="type")] | None
+    ) = None
+    verbosity: Literal["medium"] | None = None
+
+
+class ResponsesRequest(_Request):
+    """``POST /v1/responses``; nothing is stored, so ``store`` may not be true."""
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    input: str | Annotated[_Some[ResponsesMessage], Field(max_length=2000)]
+    instructions: str | None = None
+    stream: bool | None = False
+    max_output_tokens: _Tokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    text: _ResponsesText | None = None
+    user: str | None = Field(None, max_length=512)
+    safety_identifier: str | None = Field(None, max_length=512)
+    metadata: dict[str, str] | None = Field(None, max_length=16)
+    store: Literal[False] | None = None
+    background: Literal[False] | None = None
+    truncation: Literal["disabled"] | None = None
+    tools: _List[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+# --- replies ------------------------------------------------------------------------------------------
+
+
+class Grounding(_Reply):
+    """A place in a picture that an answer names."""
+
+    image: int = Field(description="Which picture of the conversation, from 1")
+    box: tuple[float, float, float, float] = Field(
+        description="x1, y1, x2, y2 in pixels of the upright original"
+    )
+    label: str = ""
+    text: str = ""
+    confidence: float | None = None
+
+
+class PictureInfo(_Reply):
+    """What became of a picture on its way to the engine; width and height are the upright original's."""
+
+    sha256: str
+    width: int
+    height: int
+    used_width: int = Field(description="Width that the engine was given")
+    used_height: int = Field(description="Height that the engine was given")
+    shrunk: bool
+    tokens: int
+
+
+class Timing(_Reply):
+    """Milliseconds since the request was taken, waiting included."""
+
+    queued_ms: float
+    first_token_ms: float | None = None
+    total_ms: float | None = None
+    tokens_per_s: float | None = None
+
+
+class Extension(_Reply):
+    """What this product adds to OpenAI's shapes."""
+
+    engine: str
+    grounding: list[Grounding] = Field(default_factory=list)
+    pictures: list[PictureInfo] = Field(default_factory=list)
+    timing: Timing | None = None
+
+
+class _PromptDetails(_Reply):
+    cached_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class _CompletionDetails(_Reply):
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class Usage(_Reply):
+    """Tokens of a chat completion."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _PromptDetails = Field(default_factory=_PromptDetails)
+    completion_tokens_details: _CompletionDetails = Field(default_factory=_CompletionDetails)
+
+
+class ReplyMessage(_Reply):
+    """The assistant's message."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str | None
+    refusal: str | None = None
+
+
+class ChatChoice(_Reply):
+    """One answer."""
+
+    index: int
+    message: ReplyMessage
+    logprobs: None = None
+    finish_reason: Literal["stop", "length", "content_filter"]
+
+
+class ChatCompletion(_Reply):
+    """A whole answer."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: Usage
+    system_fingerprint: str | None = None
+    vlpro: Extension | None = None
+
+
+class ChatDelta(_Reply):
+    """What a chunk adds; absent fields add nothing."""
+
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    refusal: str | None = None
+
+
+class ChatChunkChoice(_Reply):
+    """One answer's part of a chunk."""
+
+    index: int
+    delta: ChatDelta
+    logprobs: None = None
+    finish_reason: Literal["stop", "length", "content_filter"] | None = None
+
+
+class ChatChunk(_Reply):
+    """A piece of a streamed answer."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChatChunkChoice]
+    usage: Usage | None = None
+    system_fingerprint: str | None = None
+    vlpro: Extension | None = None
+
+
+class Model(_Reply):
+    """One model that can be asked."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(_Reply):
+    """All models that can be asked."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+# --- pictures and conversations kept in memory -------------------------------------------------------------
+
+
+class ImageInfo(_Reply):
+    """A picture kept in memory: ``POST /v1/images``; to look at: ``GET /v1/images/{id}/content``."""
+
+    id: str
+    object: Literal["image"] = "image"
+    created: int
+    format: str
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+    used_width: int
+    used_height: int
+    shrunk: bool
+    tokens: int
+
+
+class Deleted(_Reply):
+    """Something was deleted."""
+
+    id: str
+    object: str
+    deleted: Literal[True] = True
+
+
+class NewConversation(_Request):
+    """``POST /v1/conversations``."""
+
+    title: Annotated[str, Field(max_length=200)] = ""
+
+
+class NewMessage(_Request):
+    """``POST /v1/conversations/{id}/messages``: ask, or ask again.
+
+    The answer is generated in the background: it goes on while nobody looks, and is read from the
+    conversation.
+    """
+
+    text: Annotated[str, Field(min_length=1)]
+    images: Annotated[_List[str], Field(description="Ids from POST /v1/images")] = Field(default_factory=list)
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: _Tokens | None = None
+    language: Literal["zh", "en"] | None = None
+    replaces: str | None = Field(
+        None,
+        description="Id of an earlier question: it and all after it are removed first (edit, regenerate)",
+    )
+
+
+class Message(_Reply):
+    """One turn of a conversation."""
+
+    id: str
+    role: Literal["user", "assistant"]
+    text: str = Field(description="Without the boxes, which stand in `vlpro.grounding`")
+    created: int
+    images: list[ImageInfo] = Field(default_factory=list)
+    status: Literal["queued", "answering", "done", "stopped", "failed"] = "done"
+    finish_reason: Literal["stop", "length", "content_filter"] | None = None
+    error: ErrorBody | None = None
+    request_id: str | None = None
+    usage: Usage | None = None
+    vlpro: Extension | None = None
+
+
+class Conversation(_Reply):
+    """A conversation of this run of the service; ``messages`` is empty in lists."""
+
+    id: str
+    object: Literal["conversation"] = "conversation"
+    created: int
+    updated: int
+    title: str
+    busy: bool = Field(description="Whether an answer is being generated")
+    tokens: int = Field(description="What the next question carries along, without its own text and pictures")
+    image_count: int
+    messages: list[Message] = Field(default_factory=list)
+
+
+class ConversationList(_Reply):
+    """All conversations of the person, last used first."""
+
+    object: Literal["list"] = "list"
+    data: list[Conversation]
+
+
+class Cleared(_Reply):
+    """``DELETE /v1/conversations/{id}``: what was freed, with the memory measured before and after."""
+
+    id: str
+    object: Literal["conversation.deleted"] = "conversation.deleted"
+    deleted: Literal[True] = True
+    images: int
+    before: Device
+    after: Device
+
+
+# --- status -------------------------------------------------------------------------------------------------
+
+
+class Gpu(_Reply):
+    """One card, as NVML tells it."""
+
+    name: str
+    memory_used: int = Field(description="bytes")
+    memory_total: int = Field(description="bytes")
+    temperature_c: int | None = None
+    utilization_percent: int | None = None
+
+
+class Device(_Reply):
+    """What the machine is doing."""
+
+    gpus: list[Gpu] = Field(default_factory=list)
+    cpu_percent: float
+    memory_used: int = Field(description="bytes, of the whole machine")
+    memory_total: int = Field(description="bytes")
+    gateway_memory: int = Field(description="bytes, resident, of the service itself")
+    engine_memory: int | None = Field(None, description="bytes, resident, of the engine's process")
+
+
+class Budget(_Reply):
+    """Limits by which the page warns before sending; the service decides again."""
+
+    context_tokens: int
+    max_images: int
+    max_image_bytes: int
+    max_text_chars: int
+
+
+class Status(_Reply):
+    """``GET /v1/status``."""
+
+    engine: str
+    model: str
+    sees: bool
+    ready: bool
+    running: int
+    queued: int
+    device: Device
+    budget: Budget
+    last: Timing | None = Field(None, description="Of the last answer that was completed")

@@ -1,0 +1,50 @@
+"""A conversation as a file to keep: Markdown to read, JSON to process."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vlpro.schema import Conversation
+from vlpro.ui.strings import Language, text
+
+__all__ = ["as_json", "as_markdown"]
+
+
+def as_json(conversation: Conversation) -> str:
+    """Everything that the service tells of a conversation; pictures by size and hash, without their pixels."""
+    return conversation.model_dump_json(indent=2)
+
+
+def as_markdown(conversation: Conversation, language: Language, now: datetime) -> str:
+    """Questions and answers, with the pictures' hashes and the places that the answers name.
+
+    Args:
+        conversation: With its messages.
+        language: Of the headings.
+        now: Time of the export, in the reader's zone.
+    """
+    lines = [f"# {conversation.title or text('untitled', language)}", ""]
+    lines += [text("export.made", language, time=now.strftime("%Y-%m-%d %H:%M:%S")), ""]
+    number = 0
+    for message in conversation.messages:
+        who = "export.you" if message.role == "user" else "assistant"
+        time = datetime.fromtimestamp(message.created, now.tzinfo).strftime("%Y-%m-%d %H:%M:%S")
+        lines += [f"## {text(who, language)} · {time}", ""]
+        for image in message.images:
+            number += 1
+            size = {"number": number, "width": image.width, "height": image.height, "sha256": image.sha256}
+            lines.append(f"- {text('export.picture', language, **size)}")
+        if message.images:
+            lines.append("")
+        if message.text:
+            lines += [message.text, ""]
+        if message.error:
+            sentence = (message.error.vlpro or {}).get("zh") if language == "zh" else None
+            lines += [f"> {sentence or message.error.message}", ""]
+        for place in message.vlpro.grounding if message.vlpro else []:
+            box = ", ".join(f"{value:.0f}" for value in place.box)
+            said = " ".join(part for part in (place.label, place.text) if part)
+            lines.append(f"- {text('picture', language, number=place.image)} [{box}] {said}".rstrip())
+        if message.vlpro and message.vlpro.grounding:
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"

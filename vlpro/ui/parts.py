@@ -1,0 +1,70 @@
+"""The page's own component, and small pieces of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
+from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
+
+from vlpro import __version__
+
+__all__ = ["Kind", "mount", "note", "page_style", "size"]
+
+Kind = Literal["actions", "composer", "evidence", "preferences", "thumbnails", "welcome"]
+
+_FOLDER = Path(__file__).parent
+_NAME = "vlpro.page"
+
+
+def mount(kind: Kind, data: Mapping[str, Any], key: str, **triggers: Callable[[], None]) -> None:
+    """Show a part of ``static/index.js``.
+
+    Args:
+        kind: Which part.
+        data: What it shows; JSON values.
+        key: Names its place: the same key keeps its state.
+        **triggers: Called when it sends the event of that name; the value stands in ``st.session_state[key]``.
+    """
+    callbacks = {f"on_{name}_change": call for name, call in triggers.items()}
+    _component()(data={"kind": kind, **data}, key=key, **callbacks)
+
+
+def _component() -> Any:
+    """The component, served as files of this origin: inline scripts would need ``blob:`` in the script policy.
+
+    Streamlit finds such components in installed distributions only. This package also runs from a plain checkout,
+    so it registers its folder itself.
+    """
+    manager = get_bidi_component_manager()
+    if manager.get_component_asset_root(_NAME) is None:
+        here = ComponentConfig(name="page", asset_dir="static")
+        manager.register_from_manifest(ComponentManifest("vlpro", __version__, [here]), _FOLDER)
+    return st.components.v2.component(_NAME, css=_sheet("parts.css"), js="index.js")
+
+
+def page_style() -> None:
+    """Put the page's style sheet in place; first thing on each run."""
+    st.html(f"<style>{_sheet('page.css')}</style>")
+
+
+@cache
+def _sheet(name: str) -> str:
+    return (_FOLDER / "static" / name).read_text(encoding="utf-8")
+
+
+def note(kind: Literal["info", "warn", "bad"], sentence: str, small: str = "") -> None:
+    """A sentence that stands out: what happened, and what to do."""
+    role = "alert" if kind == "bad" else "status"
+    detail = f"<small>{escape(small)}</small>" if small else ""
+    st.html(f'<div class="vl-note {kind}" role="{role}"><p>{escape(sentence)}</p>{detail}</div>')
+
+
+def size(amount: int) -> str:
+    """Bytes as people read them: 812 MiB, 11.4 GiB."""
+    return f"{amount / 2**30:.1f} GiB" if amount >= 2**30 else f"{amount / 2**20:.0f} MiB"

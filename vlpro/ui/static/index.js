@@ -1,0 +1,31 @@
+// The page's one component: `data.kind` names the part. Streamlit calls the default function again on every change;
+// a part keeps its elements, so that focus, zoom and typed text survive.
+import actions from "./actions.js";
+import composer from "./composer.js";
+import evidence from "./evidence.js";
+import preferences from "./preferences.js";
+import thumbnails from "./thumbnails.js";
+import welcome from "./welcome.js";
+
+const parts = { actions, composer, evidence, preferences, thumbnails, welcome };
+const mounted = new WeakMap(); // parentElement → what stands in it
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let here = mounted.get(parentElement);
+  if (!here || here.kind !== data.kind) {
+    here?.part.remove?.();
+    here = { kind: data.kind, send: setTriggerValue, shown: "" };
+    here.part = parts[data.kind](parentElement, (name, value) => here.send(name, value));
+    mounted.set(parentElement, here);
+  }
+  here.send = setTriggerValue;
+  const shown = JSON.stringify(data);
+  if (shown !== here.shown) {
+    here.shown = shown;
+    here.part.update(data);
+  }
+  return () => {
+    here.part.remove?.();
+    mounted.delete(parentElement);
+  };
+}

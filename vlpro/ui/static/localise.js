@@ -1,0 +1,53 @@
+// Runs before Streamlit. Streamlit's own English labels have no setting: they are translated here, by the page's
+// language (the lang attribute of html, which the page sets). Portals (tooltips, dialogs) hang outside .stApp, so
+// the root element is given Streamlit's colour scheme too.
+(() => {
+  const labels = {
+    "Skip to main content": "跳到正文",
+    "Sidebar": "侧栏",
+    "Collapse sidebar": "收起侧栏",
+    "Close sidebar": "收起侧栏",
+    "Expand sidebar": "展开侧栏",
+    "Open sidebar": "展开侧栏",
+    "Close": "关闭",
+    "Copy to clipboard": "复制",
+    "Copied": "已复制",
+    "Clear value": "清除",
+    "Running...": "运行中…",
+    "Connecting": "正在连接",
+    "Connection error": "连接中断",
+    "Is Streamlit still running? If you accidentally stopped Streamlit, just restart it in your terminal:":
+      "服务没有响应。若它已停止，请在终端重新启动：",
+  };
+  const attributes = ["aria-label", "title"];
+  const chinese = () => document.documentElement.lang.startsWith("zh");
+  const translate = (node) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      const text = labels[node.nodeValue.trim()];
+      if (text) node.nodeValue = text;
+    } else if (node.nodeType === Node.ELEMENT_NODE) {
+      for (const name of attributes) {
+        const value = node.getAttribute(name);
+        if (!value) continue;
+        if (labels[value]) node.setAttribute(name, labels[value]);
+        else if (value.startsWith("Help for ")) node.setAttribute(name, `${value.slice(9)}：说明`);
+      }
+      node.childNodes.forEach(translate);
+    }
+  };
+  new MutationObserver((records) => {
+    if (!chinese()) return;
+    for (const record of records) {
+      if (record.type === "childList") record.addedNodes.forEach(translate);
+      else translate(record.target);
+    }
+  }).observe(document, {
+    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: attributes,
+  });
+  const root = document.documentElement;
+  new MutationObserver(() => {
+    const app = document.querySelector(".stApp");
+    const scheme = app && getComputedStyle(app).colorScheme;
+    if (scheme && root.style.colorScheme !== scheme) root.style.colorScheme = scheme;
+  }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] });
+})();

@@ -1,0 +1,18 @@
+// The empty page: where pictures go, and questions to begin with. The composer does the work.
+import { el, icon } from "./dom.js";
+
+export default function (host) {
+  const root = el("div", { class: "welcome" });
+  host.append(root);
+  const tell = (name, detail) => dispatchEvent(new CustomEvent(name, { detail }));
+  const touch = matchMedia("(pointer: coarse)").matches;
+  const update = ({ starters, words }) => {
+    root.replaceChildren(
+      el("button", { type: "button", class: "dropzone", onclick: () => tell("vlpro:pick") },
+        icon("picture"), el("b", {}, touch ? words.add : words.drop), el("span", {}, words.formats)),
+      el("ul", { "aria-label": words.starters }, ...starters.map((text) => el("li", {},
+        el("button", { type: "button", onclick: () => tell("vlpro:fill", text) }, text)))),
+    );
+  };
+  return { update };
+}

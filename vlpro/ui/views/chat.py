@@ -1,0 +1,262 @@
+"""The chat: an empty page or a conversation, and the composer below."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from vlpro.client import ApiError
+from vlpro.schema import Conversation, Message, NewMessage, Status
+from vlpro.ui import export, session
+from vlpro.ui.parts import mount, note
+from vlpro.ui.session import t
+from vlpro.ui.views import message
+from vlpro.ui.views.message import Turn
+from vlpro.ui.views.sidebar import Settings, sidebar
+
+__all__ = ["page"]
+
+_COMPOSER_WORDS = (
+    *(
+        "composer",
+        "question",
+        "placeholder",
+        "add",
+        "pictures",
+        "send",
+        "send_empty",
+        "stop",
+        "remove",
+        "uploading",
+    ),
+    *(
+        "unnamed",
+        "pasted",
+        "wrong_type",
+        "too_large",
+        "too_many",
+        "no_answer",
+        "not_taken",
+        "request",
+        "dismiss",
+    ),
+    *("editing", "cancel", "budget", "near", "over", "drop", "shrunk", "shrunk_short"),
+)
+_POLL_S = 0.25
+
+
+def page() -> None:
+    """Draw everything."""
+    status = _status()
+    conversation = _conversation()
+    settings = sidebar(status, conversation)
+    with st.container(key="chat"):
+        if (told := session.take("notice")) is not None:
+            note(*told)
+        if conversation is not None and conversation.messages:
+            _conversation_view(conversation, settings, status)
+        else:
+            _welcome(status)
+    with st.bottom, st.container(key="composer-place"):
+        _composer(conversation, settings, status)
+        st.html(f'<p class="vl-fine">{escape(t("fine_print"))}</p>')
+
+
+def _status() -> Status | None:
+    try:
+        return session.client().status()
+    except ApiError:
+        return None
+
+
+def _conversation() -> Conversation | None:
+    identifier = session.conversation_id()
+    if identifier is None:
+        return None
+    try:
+        return session.client().conversation(identifier)
+    except ApiError as error:
+        if error.status == 404:
+            session.remember("notice", ("info", t("gone")))
+            session.open_conversation(None)
+        else:
+            session.remember("notice", ("bad", session.sentence(error), error.request_id))
+        return None
+
+
+# --- a conversation ---
+
+
+def _conversation_view(conversation: Conversation, settings: Settings, status: Status | None) -> None:
+    with st.container(
+        key="head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+    ):
+        st.html(f"<h1>{escape(_title(conversation))}</h1>")
+        _export(conversation)
+
+    def again(turn: Turn) -> None:
+        images = [image.id for image in turn.question.images]
+        refused = _ask(_new_message(turn.question.text, images, turn.question.id, settings, status))
+        if refused is not None:
+            detail = f"{t('request')} {refused['request_id']}" if refused["request_id"] else ""
+            session.remember("notice", ("bad", refused["refused"], detail))
+
+    found = message.turns(conversation)
+    for number, turn in enumerate(found, 1):
+        message.question(turn)
+        if turn.answer is not None and turn.answer.status in ("queued", "answering"):
+            _growing(conversation.id, turn.answer)
+        else:
+            message.answer(turn, last=number == len(found), busy=conversation.busy, again=again)
+
+
+def _title(conversation: Conversation) -> str:
+    """The title; where the service cut the first question short, the whole of it."""
+    first = " ".join(conversation.messages[0].text.split())
+    return first if first.startswith(conversation.title) else conversation.title
+
+
+def _growing(conversation_id: str, reply: Message) -> None:
+    """Draws the answer again and again while it grows; when it is complete, the whole page."""
+
+    @st.fragment(run_every=_POLL_S)
+    def poll() -> None:
+        try:
+            now = session.client().answer(conversation_id, reply.id)
+        except ApiError:  # cleared or replaced in another tab, or the service is gone: the page will tell
+            st.rerun()
+        if now.status in ("queued", "answering"):
+            message.growing(now)
+        else:
+            session.remember("announcement", "failed" if now.status == "failed" else "done")
+            st.rerun()
+
+    poll()
+
+
+def _export(conversation: Conversation) -> None:
+    with st.popover(t("export"), icon=":material/download:", type="tertiary", key="export"):
+        now = datetime.now(UTC).astimezone()
+        stem = f"vlpro-{now:%Y%m%d-%H%M}"
+        st.download_button(
+            t("export.markdown"),
+            lambda: export.as_markdown(conversation, session.language(), now),
+            f"{stem}.md",
+            "text/markdown",
+            key="export-markdown",
+            on_click="ignore",
+            width="stretch",
+        )
+        st.download_button(
+            t("export.json"),
+            lambda: export.as_json(conversation),
+            f"{stem}.json",
+            "application/json",
+            key="export-json",
+            on_click="ignore",
+            width="stretch",
+        )
+
+
+def _welcome(status: Status | None) -> None:
+    sees = status is not None and status.sees
+    st.html(
+        f'<div class="vl-hello"><span class="vl-mark"></span><h1>{escape(t("hello"))}</h1>'
+        f"<p>{escape(t('hello.sees' if sees else 'hello.reads'))}</p></div>"
+    )
+    starters = ["starter.total", "starter.fields", "starter.all", *(["starter.describe"] if sees else [])]
+    limits = status.budget if status else None
+    formats = t(
+        "formats",
+        megabytes=round(limits.max_image_bytes / 1e6) if limits else 20,
+        most=limits.max_images if limits else 16,
+    )
+    words = {**session.words("drop", "add", "starters"), "formats": formats}
+    mount("welcome", {"starters": [t(key) for key in starters], "words": words}, key="welcome")
+
+
+# --- asking ---
+
+
+def _composer(conversation: Conversation | None, settings: Settings, status: Status | None) -> None:
+    budget = status.budget if status else None
+    busy = conversation is not None and conversation.busy
+    announcement = session.take("announcement")
+    asked = [held.id for held in conversation.messages if held.role == "user"] if conversation else []
+    data = {
+        "language": session.language(),
+        "conversation": conversation.id if conversation else "",
+        "busy": busy,
+        "history": conversation.tokens if conversation else 0,
+        "imagesBefore": conversation.image_count if conversation else 0,
+        "questions": asked,
+        "reply": settings.max_tokens,
+        "limits": {
+            "tokens": budget.context_tokens if budget else 8192,
+            "images": budget.max_images if budget else 16,
+            "bytes": budget.max_image_bytes if budget else 20_000_000,
+        },
+        "outcome": session.take("outcome", keep=True),
+        "say": t("status.busy") if busy else t(announcement) if announcement else "",
+        "words": {**message.viewer_words(), **session.words(*_COMPOSER_WORDS)},
+    }
+
+    def ask() -> None:
+        sent = st.session_state.composer.ask
+        asked_now = _new_message(sent["text"], sent["images"], sent["replaces"], settings, status)
+        refused = _ask(asked_now)
+        session.remember("outcome", {"nonce": sent["nonce"], **(refused or {})})
+
+    def stop() -> None:
+        if conversation is not None:
+            try:
+                session.client().stop(conversation.id)
+            except ApiError as error:
+                session.remember("notice", ("bad", session.sentence(error), error.request_id))
+
+    mount("composer", data, key="composer", ask=ask, stop=stop)
+
+
+def _new_message(
+    text: str, images: list[str], replaces: str | None, settings: Settings, status: Status | None
+) -> NewMessage:
+    sampled = status is None or status.sees  # the text-reading engine does not sample
+    return NewMessage(
+        text=text,
+        images=images,
+        temperature=settings.temperature if sampled else None,
+        max_tokens=settings.max_tokens,
+        language=session.language(),
+        replaces=replaces,
+    )
+
+
+def _ask(asked: NewMessage) -> dict[str, Any] | None:
+    """Asks in the conversation that is open, or begins one.
+
+    Returns:
+        Why it was refused, or None.
+    """
+    client = session.client()
+    begun: str | None = None
+    try:
+        identifier = session.conversation_id()
+        if identifier is None:
+            identifier = begun = client.new_conversation().id
+        client.ask(identifier, asked)
+    except ApiError as error:
+        if begun is not None:
+            _discard(begun)
+        return {"refused": session.sentence(error), "request_id": error.request_id}
+    session.open_conversation(identifier)
+    return None
+
+
+def _discard(identifier: str) -> None:
+    """Removes a conversation in which nothing was asked."""
+    with suppress(ApiError):  # the service drops it by itself, later
+        session.client().clear(identifier)

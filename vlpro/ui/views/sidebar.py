@@ -1,0 +1,256 @@
+"""The left panel: conversations, answer settings, what the machine is doing, preferences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from vlpro.client import ApiError
+from vlpro.schema import Cleared, Conversation, Device, Gpu, Status
+from vlpro.ui import session, strings
+from vlpro.ui.parts import mount, size
+from vlpro.ui.session import t
+from vlpro.ui.shell import LANGUAGE_COOKIE
+
+__all__ = ["Settings", "memory", "panel_html", "sidebar"]
+
+_SEARCH_FROM = 9  # conversations from which a search box helps
+_SHOWN = 12  # conversations that are listed at first
+_NEARLY_FULL = 0.88
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the next answer is to be generated."""
+
+    temperature: float
+    max_tokens: int
+
+
+def sidebar(status: Status | None, conversation: Conversation | None) -> Settings:
+    """Draw the panel.
+
+    Args:
+        status: The service's; None where it does not answer.
+        conversation: The one that is open.
+    """
+    with st.sidebar:
+        st.html(
+            f'<div class="vl-brand"><span class="vl-mark"></span><div><strong>{escape(t("product"))}</strong>'
+            f"<span>{escape(t('tagline'))}</span></div></div>"
+        )
+        with st.container(key="begin", horizontal=True, gap="small", wrap=False):
+            st.button(t("new"), key="new", icon=":material/add:", width="stretch", on_click=_new)
+            clear = st.button(
+                t("clear"),
+                key="clear",
+                icon=":material/delete:",
+                width="stretch",
+                disabled=conversation is None,
+            )
+        settings = _settings(status)
+        _status(busy=conversation is not None and conversation.busy)
+        _conversations(conversation)
+        with st.container(key="foot"):
+            _preferences()
+    if clear and conversation is not None:
+        st.dialog(t("clear.ask"), width="small")(_confirm_clear)(conversation.id)
+    return settings
+
+
+def _new() -> None:
+    session.open_conversation(None)
+
+
+def _settings(status: Status | None) -> Settings:
+    with st.container(key="settings"):
+        temperature = st.slider(
+            t("temperature"), 0.0, 1.5, 0.2, 0.05, key="temperature", help=t("temperature.help")
+        )
+        if status is not None and not status.sees:
+            st.html(f'<p class="vl-hint">{escape(t("temperature.unused"))}</p>')
+        max_tokens = st.slider(
+            t("max_tokens"), 128, 4096, 1024, 128, key="max_tokens", help=t("max_tokens.help")
+        )
+    return Settings(temperature, max_tokens)
+
+
+# --- what the machine is doing ---
+
+
+def _status(*, busy: bool) -> None:
+    @st.fragment(run_every=1 if busy else 2)
+    def panel() -> None:
+        try:
+            st.html(panel_html(session.client().status()))
+        except ApiError as error:
+            st.html(
+                f'<div class="vl-status down"><div class="head"><b>{escape(session.sentence(error))}</b></div></div>'
+            )
+
+    panel()
+
+
+def panel_html(status: Status) -> str:
+    """The status panel."""
+    busy = status.running or status.queued
+    state = "busy" if busy else "ready" if status.ready else "starting"
+    load = t("status.queued", running=status.running, queued=status.queued) if status.queued else ""
+    rows = [
+        f'<div class="head"><b>{escape(t(f"status.{state}"))}</b><span>{escape(load)}</span></div>',
+        f'<div class="engine">{escape(status.engine)} · {escape(status.model)}</div>',
+        *(_gpu(gpu, number, status.device) for number, gpu in enumerate(status.device.gpus)),
+    ]
+    if not status.device.gpus:
+        rows.append(_machine(status.device))
+    last = status.last
+    if last is not None and last.first_token_ms is not None and last.total_ms is not None:
+        speed = f"{last.tokens_per_s:,.0f} tokens/s" if last.tokens_per_s else "–"
+        rows.append(
+            _figures(
+                (t("status.first"), f"{last.first_token_ms:,.0f} ms"),
+                (t("status.total"), f"{last.total_ms:,.0f} ms"),
+                (t("status.speed"), speed),
+            )
+        )
+    return f'<section class="vl-status {state}" aria-label="{escape(t("status"))}">{"".join(rows)}</section>'
+
+
+def _gpu(gpu: Gpu, number: int, device: Device) -> str:
+    name = f"GPU {number} · {gpu.name}" if len(device.gpus) > 1 else gpu.name
+    degrees = "–" if gpu.temperature_c is None else f"{gpu.temperature_c} °C"
+    percent = "–" if gpu.utilization_percent is None else f"{gpu.utilization_percent}%"
+    return (
+        f'<div class="card-name">{escape(name)}</div>'
+        + _meter(t("status.gpu_memory"), gpu.memory_used, gpu.memory_total)
+        + _line(f"{t('status.heat')} · {t('status.load')}", f"{degrees} · {percent}")
+    )
+
+
+def _machine(device: Device) -> str:
+    rows = [_meter(t("status.memory"), device.memory_used, device.memory_total)]
+    if device.engine_memory:
+        rows.append(_line(t("memory.engine"), size(device.engine_memory)))
+    rows.append(_line(t("status.processor"), f"{device.cpu_percent:.0f}%"))
+    return "".join(rows)
+
+
+def _meter(name: str, used: int, total: int) -> str:
+    share = used / total if total else 0.0
+    full = " full" if share > _NEARLY_FULL else ""
+    return (
+        f"{_line(name, f'{size(used)} / {size(total)}')}"
+        f'<div class="meter{full}" role="meter" aria-label="{escape(name)}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share:.0%}"><i style="width:{share:.1%}"></i></div>'
+    )
+
+
+def _line(name: str, value: str) -> str:
+    return f'<div class="line"><span>{escape(name)}</span><b>{escape(value)}</b></div>'
+
+
+def _figures(*figures: tuple[str, str]) -> str:
+    cells = "".join(
+        f"<div><span>{escape(name)}</span><b>{escape(value)}</b></div>" for name, value in figures
+    )
+    return f'<div class="figures">{cells}</div>'
+
+
+# --- conversations ---
+
+
+def _conversations(current: Conversation | None) -> None:
+    try:
+        known = [held for held in session.client().conversations().data if held.title]
+    except ApiError:
+        return  # the status panel says that the service does not answer
+    if not known:
+        return
+    with st.container(key="conversations"):
+        st.html(f'<h2 class="vl-heading">{escape(t("conversations"))}</h2>')
+        wanted = ""
+        if len(known) >= _SEARCH_FROM:
+            wanted = st.text_input(
+                t("conversations.find"),
+                key="find",
+                placeholder=t("conversations.find"),
+                label_visibility="collapsed",
+            )
+        found = [held for held in known if wanted.casefold() in held.title.casefold()]
+        if not found:
+            st.html(f'<p class="vl-hint">{escape(t("conversations.none"))}</p>')
+        shown = found if st.session_state.get("every_conversation") else found[:_SHOWN]
+        for held in shown:
+            here = current is not None and held.id == current.id
+            # The label is Markdown; a title is what somebody typed.
+            title = "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~:$<>" else c for c in held.title)
+            st.button(
+                title,
+                key=f"conversation-{'on' if here else 'off'}-{held.id}",
+                type="tertiary",
+                width="stretch",
+                wrap=False,
+                on_click=session.open_conversation,
+                args=(held.id,),
+            )
+        if len(shown) < len(found):
+            st.button(
+                t("conversations.all", count=len(found)),
+                key="every",
+                type="tertiary",
+                on_click=_show_every_conversation,
+            )
+
+
+def _show_every_conversation() -> None:
+    st.session_state.every_conversation = True
+
+
+def _confirm_clear(identifier: str) -> None:
+    st.markdown(t("clear.body"))
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button(t("cancel"), key="clear-no"):
+            st.rerun()
+        if st.button(t("clear.do"), key="clear-yes", type="primary"):
+            try:
+                cleared = session.client().clear(identifier)
+            except ApiError as error:
+                session.remember("notice", ("bad", session.sentence(error), error.request_id))
+            else:
+                session.remember("notice", ("info", t("cleared", images=cleared.images), memory(cleared)))
+            session.open_conversation(None)
+            st.rerun()
+
+
+def memory(cleared: Cleared) -> str:
+    """Memory before and after, one measurement after the other."""
+    before, after = cleared.before, cleared.after
+    pairs = [(t("memory.service"), before.gateway_memory, after.gateway_memory)]
+    if before.engine_memory is not None and after.engine_memory is not None:
+        pairs.append((t("memory.engine"), before.engine_memory, after.engine_memory))
+    for old, new in zip(before.gpus, after.gpus, strict=False):
+        pairs.append((t("memory.gpu", name=old.name), old.memory_used, new.memory_used))
+    if not before.gpus:
+        pairs.append((t("memory.machine"), before.memory_used, after.memory_used))
+    told = (t("cleared.memory", name=name, before=size(old), after=size(new)) for name, old, new in pairs)
+    return " · ".join(told)
+
+
+def _preferences() -> None:
+    mount(
+        "preferences",
+        {
+            "language": session.language(),
+            "cookie": LANGUAGE_COOKIE,
+            "languages": strings.LANGUAGES,
+            "words": session.words("language", "theme", "system", "light", "dark"),
+        },
+        key="preferences",
+        language=_speak,
+    )
+
+
+def _speak() -> None:
+    session.set_language(st.session_state.preferences.language)
