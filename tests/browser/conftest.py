@@ -37,7 +37,7 @@ addEventListener("securitypolicyviolation", (event) => {
 OpenChat = Callable[..., Chat]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; Playwright's own download would come from outside."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fake(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The product with the fake engine, which takes a fiftieth of a second a word; pictures up to 1 MB."""
     log = tmp_path_factory.mktemp("fake") / "log"
@@ -58,7 +58,7 @@ def fake(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield base
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def reader(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The product as it comes: with the embedded engine."""
     log = tmp_path_factory.mktemp("reader") / "log"
@@ -66,7 +66,7 @@ def reader(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield base
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def contexts(browser: Browser) -> Iterator[dict[tuple[object, ...], BrowserContext]]:
     """Browser profiles by their settings; kept, because a warm cache makes a page load in half the time."""
     made: dict[tuple[object, ...], BrowserContext] = {}
@@ -126,7 +126,7 @@ def open_chat(browser: Browser, contexts: dict[tuple[object, ...], BrowserContex
     assert wrong == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def screenshots() -> Path | None:
     """Where pictures of the page go, if they are wanted: ``VLPRO_SCREENSHOTS=folder pytest tests/browser``."""
     wanted = os.environ.get("VLPRO_SCREENSHOTS")
