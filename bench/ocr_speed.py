@@ -13,6 +13,7 @@ import argparse
 import os
 import platform
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +29,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from rapidocr import RapidOCR
 
-from vlpro.engines.ocr.reader import Reader
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from vlpro.engines.ocr.reader import Reader  # noqa: E402 - found by the line above, without installation
 
 Pixels = NDArray[np.uint8]
 TOKENS: dict[str, Callable[[str], list[str]]] = {
