@@ -11,7 +11,8 @@ is enough. "by question" asks `What is the total?`, 「合计金额是多少？�
 the answer.
 
 The rules were written while looking at 60 of the 80 SROIE receipts and at half of the WildReceipt photos; the rows
-"unseen" are the receipts whose labels and readings were only counted, never looked at.
+"unseen" are the receipts whose labels and readings were only counted, never looked at. Four of these were looked at
+later (``LOOKED_AT``) and left these rows.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ QUESTIONS = {
     },
 }
 WILD_LABELS = {"company": 1, "date": 7, "total": 23}
+LOOKED_AT = ("057", "27efcc84", "96d516dd", "ca7c8930")  # how their names begin
 
 
 @dataclass
@@ -179,6 +181,10 @@ async def measure(engine: OcrEngine, samples: list[Sample], groups: dict[str, li
     return run
 
 
+def unseen(samples: list[Sample], members: list[int]) -> list[int]:
+    return [index for index in members if not samples[index].name.startswith(LOOKED_AT)]
+
+
 def table(title: str, run: Run, kinds: list[str], count: int, groups: dict[str, list[int]]) -> None:
     print(f"\n{title}: {count} receipts, {run.seconds / count:.2f} s each from file to fields")
     if run.true:
@@ -226,13 +232,13 @@ async def main() -> None:
             "all": every,
             "half A (seen)": every[0::2],
             "half B (half of it seen)": every[1::2],
-            "unseen quarter": every[3::4],
+            "unseen quarter": unseen(samples, every[3::4]),
         }
         table("SROIE", await measure(engine, samples, groups), list(FIELDS), len(samples), groups)
         if (options.data / "receipts_wild").is_dir():
             samples = sorted(wild(options.data), key=lambda sample: sample.path.name)[: options.limit]
             every = list(range(len(samples)))
-            groups = {"all": every, "seen half": every[0::2], "unseen half": every[1::2]}
+            groups = {"all": every, "seen half": every[0::2], "unseen half": unseen(samples, every[1::2])}
             table(
                 "WildReceipt", await measure(engine, samples, groups), list(WILD_LABELS), len(samples), groups
             )

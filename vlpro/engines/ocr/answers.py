@@ -7,13 +7,14 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from vlpro.engines.ocr.amounts import find_amounts
 from vlpro.engines.ocr.checks import verify
 from vlpro.engines.ocr.compare import add_up, compare
 from vlpro.engines.ocr.evidence import Answer, Evidence, of_cells, of_found
 from vlpro.engines.ocr.evidence import relative as relative_box
 from vlpro.engines.ocr.fields.kinds import KINDS
-from vlpro.engines.ocr.questions import clean
-from vlpro.engines.ocr.resolve import Result, items_of, kind_name, resolve, search
+from vlpro.engines.ocr.questions import Want, clean
+from vlpro.engines.ocr.resolve import Result, counted_line, items_of, kind_name, nearest, resolve, search
 from vlpro.engines.ocr.schema_fill import plain_value
 from vlpro.engines.ocr.text import compact, escape_markdown, has_cjk
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vlpro.engines.ocr.layout import Cell
-    from vlpro.engines.ocr.questions import Want
     from vlpro.engines.ocr.scene import Scene, Shown
 
 __all__ = ["answer", "without_pictures"]
@@ -47,10 +47,11 @@ def answer(scene: Scene) -> Answer:
         "where": _where,
         "count": _count,
         "codes": _codes,
-        "compare": compare,
+        "compare": _extreme if ask.counted and len(scene.shown) < 2 else compare,
         "sum": add_up if len(scene.shown) > 1 else _wants,
         "check": verify,
         "exists": _exists,
+        "extreme": _extreme,
         "sight": _sight,
         "wants": _wants,
     }
@@ -75,11 +76,10 @@ def _who(scene: Scene) -> str:
 
 def _how_to_see(scene: Scene) -> str:
     return scene.say(
-        "To have pictures understood as well, add the Qwen3-VL model: set `VLPRO_MODEL_DIR` to its folder (or "
-        "`VLPRO_UPSTREAM_URL` to a server that runs it) and `VLPRO_ENGINE=auto`; see “Add the Qwen3-VL weights” "
-        "in the README.",
-        "如需看懂画面，请接入 Qwen3-VL 模型：把 `VLPRO_MODEL_DIR` 设为权重目录（或把 `VLPRO_UPSTREAM_URL` "
-        "设为运行该模型的服务），并设置 `VLPRO_ENGINE=auto`，见 README「添加 Qwen3-VL 权重」。",
+        "To have pictures understood as well, set `VLPRO_UPSTREAM_URL` to an OpenAI-compatible server in your "
+        "network that runs Qwen3-VL; see “Add the Qwen3-VL weights” in the README.",
+        "如需看懂画面，请把 `VLPRO_UPSTREAM_URL` 设为内网中运行 Qwen3-VL 的 OpenAI 兼容服务，"
+        "见 README「添加 Qwen3-VL 权重」。",
     )
 
 
@@ -322,39 +322,8 @@ def _count(scene: Scene) -> Answer:
     for shown in scene.shown:
         document, page = shown.document, shown.document.page
         prefix = scene.at(shown.number)
-        if what in {"", "things"}:
-            if cell := resolve_quantity(scene, shown, target):
-                lines.append(
-                    f"{prefix}{escape_markdown(cell.name)}{scene.say(': ', '：')}{scene.bold(cell.text)}"
-                )
-                evidence.append(of_cells(shown.number, page, cell.cells, cell.name, cell.text))
-                continue
-            if not compact(target):
-                lines.append(
-                    prefix
-                    + scene.say(
-                        "Say what to count: lines, items, codes, pictures or a word on the page.",
-                        "请说明数什么：行数、商品项数、条码、图片，或页面上的某个词。",
-                    )
-                )
-                continue
-            hits = [cell for cell, how in search(document, target) if how != "alike"]
-            times = sum(max(1, compact(cell.text).count(compact(target))) for cell in hits)
-            if not hits:
-                lines.append(prefix + scene.say(
-                    f"{scene.quote(target)} was not found in the text. Only what the text proves can be "
-                    f"counted here: lines, items, codes, or a word.",
-                    f"文字中没有找到{scene.quote(target)}。这里只能数文字能证明的内容：行、商品项、"
-                    f"条码或某个词。"))  # fmt: skip
-                continue
-            lines.append(
-                prefix
-                + scene.say(
-                    f"{scene.quote(target)} occurs **{times}** time{'s' if times != 1 else ''}.",
-                    f"{scene.quote(target)}出现了 **{times}** 次。",
-                )
-            )
-            evidence += [of_cells(shown.number, page, [cell], target, cell.text) for cell in hits]
+        if not what:
+            lines.append(prefix + _count_target(scene, shown, target, evidence))
         elif what == "codes":
             count = len(page.codes)
             lines.append(
@@ -373,18 +342,7 @@ def _count(scene: Scene) -> Answer:
                 )
             )
         elif what in {"items", "rows"}:
-            items = items_of(document)
-            if not items:
-                lines.append(
-                    prefix + scene.say("No list of items was found on the page.", "页面上没有找到商品明细。")
-                )
-                continue
-            names = scene.say(", ", "、").join(escape_markdown(name) for name, _, _ in items[:30])
-            lines.append(
-                prefix
-                + scene.say(f"**{len(items)}** items: {names}.", f"共有 **{len(items)}** 项：{names}。")
-            )
-            evidence += [of_cells(shown.number, page, cells, name) for name, _, cells in items]
+            lines.append(prefix + _count_items(scene, shown, evidence))
         elif what == "columns":
             lines.append(_columns_line(scene, shown, evidence))
         else:
@@ -402,14 +360,139 @@ def _count(scene: Scene) -> Answer:
     return Answer("\n".join(lines), tuple(evidence))
 
 
-def resolve_quantity(scene: Scene, shown: Shown, target: str) -> Result | None:
-    """How many of an item a table lists."""
-    from vlpro.engines.ocr.questions import Want  # noqa: PLC0415 - a value type, needed here only
+def _count_target(scene: Scene, shown: Shown, target: str, evidence: list[Evidence]) -> str:
+    """How many there are of a thing that the question names; how often a word occurs where that is asked."""
+    page, times_asked = shown.document.page, scene.ask.detail == "times"
+    if not times_asked and (found := resolve_quantity(shown, target)):
+        evidence.append(of_cells(shown.number, page, found.cells, found.name, found.text))
+        return f"{escape_markdown(found.name)}{scene.say(': ', '：')}{scene.bold(found.text)}"
+    if not compact(target):
+        return scene.say(
+            "Say what to count: lines, items, codes, pictures or a word on the page.",
+            "请说明数什么：行数、商品项数、条码、图片，或页面上的某个词。",
+        )
+    hits = [cell for cell, how in search(shown.document, target) if how != "alike"]
+    evidence += [of_cells(shown.number, page, [cell], target, cell.text) for cell in hits]
+    if not hits:
+        return scene.say(
+            f"{scene.quote(target)} was not found in the text. Only what the text proves can be "
+            f"counted here: lines, items, codes, or a word.",
+            f"文字中没有找到{scene.quote(target)}。这里只能数文字能证明的内容：行、商品项、条码或某个词。",
+        )
+    if not times_asked:  # how often a word is printed is not how many there are of the thing
+        texts = scene.say("; ", "；").join(_in_line(scene, shown, cell) for cell in hits[:5])
+        return scene.say(
+            f"The text does not say how many {escape_markdown(target)} there are. It has: {texts}",
+            f"文字没有直接写明{scene.quote(target)}的数量，相关的文字是：{texts}",
+        )
+    times = sum(max(1, compact(cell.text).count(compact(target))) for cell in hits)
+    return scene.say(
+        f"{scene.quote(target)} occurs **{times}** time{'s' if times != 1 else ''}.",
+        f"{scene.quote(target)}出现了 **{times}** 次。",
+    )
 
-    del scene
+
+def _count_items(scene: Scene, shown: Shown, evidence: list[Evidence]) -> str:
+    """How many lines the list of items has, and the number that the page prints itself."""
+    page, items = shown.document.page, items_of(shown.document)
+    printed = _printed_count(shown)
+    own = ""
+    if printed:
+        own = scene.say(" The page itself says: ", "页面上写有：") + scene.bold(printed.text)
+        evidence.append(of_cells(shown.number, page, printed.cells, "", printed.text))
+    if not items:
+        return scene.say("No list of items was found on the page.", "页面上没有找到商品明细。") + own
+    names = scene.say(", ", "、").join(escape_markdown(name) for name, _, _ in items[:30])
+    evidence += [of_cells(shown.number, page, cells, name) for name, _, cells in items]
+    plural = "s" if len(items) != 1 else ""
+    return scene.say(f"**{len(items)}** item{plural}: {names}.", f"共有 **{len(items)}** 项：{names}。") + own
+
+
+_PRINTED_COUNT = re.compile(
+    r"(?:items?sold|itemcount|(?:total)?(?:no|number)?ofitems?|items?purchased|total(?:qty|quantity|items?)|"
+    r"总件数|件数|总数量|商品数量?|合计件数)\d{1,4}|\d{1,4}items?sold|共\d{1,4}件商?品?"
+)
+
+
+def _printed_count(shown: Shown) -> Result | None:
+    """The number of items that the page prints itself, which may count pieces where the list has lines."""
+    for row in shown.document.layout.rows:
+        if _PRINTED_COUNT.fullmatch(compact(row.text)):
+            return Result("", " ".join(cell.text for cell in row.cells), row.cells)
+    return None
+
+
+def _in_line(scene: Scene, shown: Shown, cell: Cell) -> str:
+    """A cell as an answer's value, with what stands to its right where it holds no figure itself."""
+    right = [] if any(map(str.isdigit, cell.text)) else shown.document.layout.beside(cell)
+    return " ".join([scene.bold(cell.text), *(escape_markdown(other.text) for other in right)])
+
+
+def resolve_quantity(shown: Shown, target: str) -> Result | None:
+    """How many of an item a table or a line lists, or what a label such as Guests says."""
     if len(compact(target)) < 2:
         return None
-    return resolve(shown.document, Want("", f"{target} quantity", f"{target} quantity"))
+    asked = f"{target} quantity"
+    if result := resolve(shown.document, Want("", asked, asked, asked)):
+        return result if any(map(str.isdigit, result.text)) else None
+    if line := counted_line(shown.document, target):
+        return line
+    labelled = resolve(shown.document, Want("", target, target))
+    whole = labelled is not None and re.fullmatch(r"\d{1,6}\s?\D{0,3}", labelled.text.strip())
+    return labelled if whole else None
+
+
+def _ranked(shown: Shown, counted: str) -> tuple[str, list[tuple[Decimal, str, str, tuple[Cell, ...]]]]:
+    """What the items of a page are compared by, and for each its figure, name, figure as text and cells."""
+    table, role = shown.document.table, counted or "unit_price"
+    if table is not None and table.column(role) is not None:
+        rows = [
+            (value, table.name(item), f"{value:,f}", tuple(cell for row in item.row for cell in row.cells))
+            for item in table.items
+            if (value := table.number(item, role)) is not None
+        ]
+        if rows:
+            return role, rows
+    if counted:
+        return role, []
+    return "amount", [
+        (amounts[-1].value, name, amount, cells)
+        for name, amount, cells in items_of(shown.document)
+        if name and (amounts := find_amounts(amount))
+    ]
+
+
+def _extreme(scene: Scene) -> Answer:
+    """The dearest or cheapest item of each page's list, by the figures that it prints."""
+    lines: list[str] = []
+    evidence: list[Evidence] = []
+    highest = scene.ask.detail == "more"
+    for shown in scene.shown:
+        role, rows = _ranked(shown, scene.ask.counted.removesuffix("items"))
+        if len(rows) < 2:
+            none = "No list of items that could be compared was found on the page."
+            lines.append(scene.at(shown.number) + scene.say(none, "页面上没有找到可以比较的明细。"))
+            continue
+        goal = max(row[0] for row in rows) if highest else min(row[0] for row in rows)
+        best = [row for row in rows if row[0] == goal][:5]
+        by = {
+            "unit_price": scene.say("unit price", "单价"),
+            "quantity": scene.say("quantity", "数量"),
+            "amount": scene.say("amount of the line", "该行金额"),
+        }[role]
+        word = scene.say("highest" if highest else "lowest", "最高" if highest else "最低")
+        found = scene.say("; ", "；").join(
+            f"{escape_markdown(row[1])} — {scene.bold(row[2])}" for row in best
+        )
+        lines.append(
+            scene.at(shown.number)
+            + scene.say(
+                f"Of the {len(rows)} items, the {word} {by}: {found}",
+                f"{len(rows)} 项中{by}{word}的是：{found}",
+            )
+        )
+        evidence += [of_cells(shown.number, shown.document.page, row[3], row[1]) for row in best]
+    return Answer("\n".join(lines), tuple(evidence))
 
 
 def _columns_line(scene: Scene, shown: Shown, evidence: list[Evidence]) -> str:
@@ -433,7 +516,10 @@ def _items_lines(scene: Scene, shown: Shown, evidence: list[Evidence]) -> list[s
             scene.at(shown.number)
             + scene.say("No list of items was found on the page.", "页面上没有找到商品明细。")
         ]
-    lines = [scene.at(shown.number) + scene.say(f"{len(items)} items:", f"共 {len(items)} 项：")]
+    lines = [
+        scene.at(shown.number)
+        + scene.say(f"{len(items)} item{'s' if len(items) != 1 else ''}:", f"共 {len(items)} 项：")
+    ]
     table = shown.document.table
     if table is not None and table.items:
         lines += ["", "| " + " | ".join(escape_markdown(column.name) for column in table.columns) + " |"]
@@ -485,7 +571,7 @@ _NOUN = re.compile(
 def spoken(want: Want, language: str) -> str:
     """What to call a field: as the question did, where its words are a name in the answer's language."""
     phrase = want.phrase
-    fits = has_cjk(phrase) == (language == "zh") and "_" not in phrase and not phrase.startswith("how ")
+    fits = has_cjk(phrase) == (language == "zh") and "_" not in phrase and not re.match("how|wh", phrase)
     named = fits and phrase in KINDS[want.kind].asks and _NOUN.search(phrase)
     return phrase if named else kind_name(want.kind, language)
 
@@ -538,6 +624,11 @@ def _wants(scene: Scene) -> Answer:
                 plain_value(result.found) if result and result.found else result.text if result else None
             )
             if result is None:
+                if near := nearest(shown.document, want):
+                    lines += _besides(scene, shown, want, near, evidence)
+                    lines.append(_near_line(scene, shown, want, near))
+                    evidence.append(_evidence(shown, near, name))
+                    continue
                 lines += _lines_with(scene, shown, want, evidence) or [_missing(scene, shown, want, name)]
                 continue
             lines += _besides(scene, shown, want, result, evidence)
@@ -552,6 +643,18 @@ def _wants(scene: Scene) -> Answer:
         return Answer(f"```json\n{body}\n```")
     listed = len(lines) > 1 and not any(line.startswith(("|", "- ")) or not line for line in lines)
     return Answer("\n".join(f"- {line}" for line in lines) if listed else "\n".join(lines), tuple(evidence))
+
+
+def _near_line(scene: Scene, shown: Shown, want: Want, near: Result) -> str:
+    """What the page does have, said so that it cannot be taken for what was asked."""
+    value = f"{scene.bold(near.text)}{_note(scene, shown, near)}"
+    named = near.name and not _NAMELESS.match(near.name)
+    label = near.name if named else (spoken(want, scene.language) if want.kind else want.literal)
+    return scene.at(shown.number) + scene.say(
+        f"No match for {scene.quote(near.unproven)} was found. What the text has is {escape_markdown(label)}: "
+        f"{value}",
+        f"没有找到与{scene.quote(near.unproven)}对应的内容；文字中有的是{escape_markdown(label)}：{value}",
+    )
 
 
 def _besides(scene: Scene, shown: Shown, want: Want, result: Result, evidence: list[Evidence]) -> list[str]:
@@ -634,7 +737,7 @@ def _beyond(target: str, kinds: Sequence[Want]) -> list[str]:
 
 _CASH = {
     "cash": "cash|现金|tunai",
-    "card": "visa|master|amex|credit|debit|银行卡|刷卡|card",
+    "card": "visa|master|amex|credit(?! note)|debit|银行卡|刷卡|card",
     "wechat": "微信|wechat",
     "alipay": "支付宝|alipay",
 }
@@ -662,6 +765,8 @@ def _exists(scene: Scene) -> Answer:
         elif kinds := [want for want in scene.ask.wants if want.kind]:
             rest = _beyond(target, kinds)
             cells = [cell for word in rest for cell, how in search(document, word) if how != "alike"]
+            if not cells:  # 有没有服务费 names a kind in passing: the words themselves may be on the page
+                cells = [cell for cell, how in search(document, target) if how != "alike"]
             if not rest:
                 for want in kinds:
                     result = resolve(document, want)
@@ -676,7 +781,7 @@ def _exists(scene: Scene) -> Answer:
         else:
             cells = [cell for cell, how in search(document, target) if how != "alike"]
         if cells:
-            texts = scene.say("; ", "；").join(scene.bold(cell.text) for cell in cells[:5])
+            texts = scene.say("; ", "；").join(_in_line(scene, shown, cell) for cell in cells[:5])
             lines.append(
                 scene.at(shown.number) + scene.say(f"The text says: {texts}", f"图中文字写有：{texts}")
             )
@@ -685,4 +790,8 @@ def _exists(scene: Scene) -> Answer:
             lines.append(scene.at(shown.number) + scene.say(
                 f"The text of the picture does not prove it: {scene.quote(target)} was not found.",
                 f"图中文字不能证明这一点：没有找到{scene.quote(target)}。"))  # fmt: skip
+            if paying and (other := document.fields.get("payment")):
+                lines[-1] += scene.say(f" It names another way to pay: {scene.bold(other.text)}",
+                                       f"文字中的支付方式是：{scene.bold(other.text)}")  # fmt: skip
+                evidence.append(of_found(shown.number, page, other, kind_name("payment", scene.language)))
     return Answer("\n".join(lines), tuple(evidence))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from vlpro.engines.ocr.amounts import find_amounts
 from vlpro.engines.ocr.checks import plain
-from vlpro.engines.ocr.evidence import Answer, of_found
-from vlpro.engines.ocr.resolve import kind_name
-from vlpro.engines.ocr.text import compact
+from vlpro.engines.ocr.evidence import Answer, of_cells, of_found
+from vlpro.engines.ocr.questions import Want
+from vlpro.engines.ocr.resolve import kind_name, resolve
+from vlpro.engines.ocr.text import compact, escape_markdown
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -71,8 +72,9 @@ def compare(scene: Scene) -> Answer:
     if scene.ask.detail in {"earlier", "later"} or wanted[:1] == ["date"]:
         return _compare_dates(scene)
     others = [kind for kind in wanted if kind not in _MONEY]
-    if others and others == wanted:
-        return _compare_texts(scene, others)
+    if scene.ask.target or (others and others == wanted):
+        item = scene.ask.target
+        return _compare_items(scene, item) if item else _compare_texts(scene, others)
     kind = _kind(scene)
     name = kind_name(kind, scene.language)
     pairs = [(shown, _money(shown, kind)) for shown in scene.shown]
@@ -96,6 +98,44 @@ def compare(scene: Scene) -> Answer:
         )
         return Answer(head + "\n\n" + "\n".join(lines), evidence)
     return Answer(_difference(scene, known) + "\n\n" + "\n".join([*lines, *_also(scene)]), evidence)
+
+
+def _compare_items(scene: Scene, item: str) -> Answer:
+    """Compare the price of one thing that several pages list: 哪家的牛奶便宜."""
+    asked = f"{item} price"
+    known: list[tuple[Decimal, Shown, str]] = []
+    lines, evidence, signs = [], [], set()
+    for shown in scene.shown:
+        result = resolve(shown.document, Want("", asked, asked, asked))
+        amounts = find_amounts(result.text) if result else []
+        if result is None or not amounts:
+            lines.append(
+                f"- {scene.at(shown.number)}"
+                + scene.say(
+                    f"no price of {scene.quote(item)} was found", f"没有找到{scene.quote(item)}的价格"
+                )
+            )
+            continue
+        known.append((amounts[-1].value, shown, result.text))
+        signs.add(amounts[-1].currency)
+        lines.append(f"- {scene.at(shown.number)}{escape_markdown(result.name)} {scene.bold(result.text)}")
+        evidence.append(
+            of_cells(shown.number, shown.document.page, result.cells[:1], result.name, result.text)
+        )
+    body = "\n".join(lines)
+    if len(known) < 2 or len(signs - {""}) > 1:
+        head = scene.say("They cannot be compared.", "无法比较。")
+        return Answer(f"{head}\n\n{body}", tuple(evidence))
+    low, high = min(known, key=lambda one: one[0]), max(known, key=lambda one: one[0])
+    if low[0] == high[0]:
+        head = scene.say("The prices are **equal**.", "价格**相同**。")
+    else:
+        difference = f"{plain(high[0])} − {plain(low[0])} = **{plain(high[0] - low[0])}**"
+        head = scene.say(
+            f"{scene.picture(low[1].number)} has the lower price: {difference}",
+            f"{scene.picture(low[1].number)}更便宜，少 {difference}",
+        )
+    return Answer(f"{head}\n\n{body}", tuple(evidence))
 
 
 def _value(found: Found) -> Decimal:
@@ -192,12 +232,14 @@ def _compare_dates(scene: Scene) -> Answer:
         )
     first, last = min(known, key=lambda item: item[2]), max(known, key=lambda item: item[2])
     days = (last[2] - first[2]).days
+    named = last if scene.ask.detail == "later" else first
     if not days:
         head = scene.say("The dates are **the same**.", "日期**相同**。")
     else:
         head = scene.say(
-            f"{scene.picture(first[0].number)} is earlier, by **{days}** day{'s' if days > 1 else ''}.",
-            f"{scene.picture(first[0].number)}更早，相差 **{days}** 天。",
+            f"{scene.picture(named[0].number)} is {'earlier' if named is first else 'later'}, by **{days}** "
+            f"day{'s' if days > 1 else ''}.",
+            f"{scene.picture(named[0].number)}更{'早' if named is first else '晚'}，相差 **{days}** 天。",
         )
     if any(found.other for _, found, _ in known):
         head += scene.say(" (Dates read with the day first.)", "（日期按“日/月/年”理解。）")

@@ -41,7 +41,10 @@ _TIME = re.compile(
     r"2[0-3])(?P<s>[:：])(?P<m>[0-5]\d)(?:[:：](?P<sec>[0-5]\d))?(?:\s?(?P<half>[ap])\.?m\b\.?)?(?!\d)",
     re.IGNORECASE,
 )
-_GLUED_TIME = re.compile(r"(?<=\d{4})(?P<h>[01]\d|2[0-3]):(?P<m>[0-5]\d)(?::(?P<sec>[0-5]\d))?(?!\d)")
+# The space before a time is often not read: 2018/03/2514:22, 2026-10-0318:25:41.
+_GLUED_TIME = re.compile(
+    r"(?:(?<=\d{4})|(?<=[-/.]\d\d))(?P<h>[01]\d|2[0-3]):(?P<m>[0-5]\d)(?::(?P<sec>[0-5]\d))?(?!\d)"
+)
 
 
 @dataclass(frozen=True, slots=True)

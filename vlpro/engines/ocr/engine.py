@@ -14,7 +14,7 @@ from vlpro.engines.ocr import tokens
 from vlpro.engines.ocr.answers import answer, without_pictures
 from vlpro.engines.ocr.evidence import Answer, render
 from vlpro.engines.ocr.pages import PageStore
-from vlpro.engines.ocr.questions import is_follow_up, language_of, parse
+from vlpro.engines.ocr.questions import asks_again, is_follow_up, language_of, parse, points_back
 from vlpro.engines.ocr.scene import Scene, Shown, choose
 from vlpro.engines.ocr.schema_fill import fill, plain_object
 from vlpro.errors import EngineUnavailableError
@@ -151,13 +151,26 @@ def _question(request: Request) -> str:
 
 
 def _understand(request: Request, question: str) -> Ask:
-    """The question; where it only points at another picture, the one before it, about that picture."""
+    """The question; where it only points at another picture, or at "it", what the one before it asked for."""
     ask = parse(question)
-    if is_follow_up(question):
-        asked = [message.text for message in request.messages if message.role == "user"][:-1]
-        before = next((text for text in reversed(asked) if text.strip() and not is_follow_up(text)), "")
-        if before:
-            return replace(parse(before), pictures=ask.pictures, every=False)
+    back, again = points_back(ask), asks_again(question)
+    if not (back or again or is_follow_up(question)):
+        return ask
+    asked = [message.text for message in request.messages if message.role == "user"][:-1]
+    whole = (
+        text for text in reversed(asked) if text.strip() and not (is_follow_up(text) or asks_again(text))
+    )
+    before = next(whole, "")
+    if not before:
+        return ask
+    meant = parse(before)
+    if again:
+        return meant
+    if not back:
+        return replace(meant, pictures=ask.pictures, every=False)
+    if meant.intent == "wants" and meant.wants:  # "What is the total?" and then "Where is it?"
+        return replace(meant, intent="where", target="" if meant.wants[0].kind else meant.wants[0].phrase,
+                       wants=meant.wants[:1])  # fmt: skip
     return ask
 
 

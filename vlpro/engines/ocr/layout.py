@@ -175,6 +175,10 @@ class Layout:
         row = self.rows[self.row_index(cell)].cells
         return list(row[row.index(cell) + 1 :])
 
+    def beside(self, cell: Cell) -> list[Cell]:
+        """Cells to the right in the same row; none for one that stands upright, outside of all rows."""
+        return self.right_of(cell) if id(cell) in self._row_of else []
+
     def below(self, cell: Cell, *, rows: int = 2) -> Cell | None:
         """The nearest cell under a cell: in one of the next rows, overlapping it sideways."""
         start = self.row_index(cell) + 1

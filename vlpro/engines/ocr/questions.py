@@ -12,7 +12,19 @@ from vlpro.engines.ocr.text import compact, fold, has_cjk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Ask", "Intent", "Want", "clean", "is_follow_up", "language_of", "parse"]
+__all__ = [
+    "MONEY",
+    "Ask",
+    "Intent",
+    "Want",
+    "asks_again",
+    "clean",
+    "is_follow_up",
+    "language_of",
+    "leftover",
+    "parse",
+    "points_back",
+]
 
 Intent = Literal[
     "overview",  # a picture without a question
@@ -26,6 +38,7 @@ Intent = Literal[
     "sum",
     "check",
     "exists",
+    "extreme",
     "sight",
     "wants",  # fields, labels, cells of a table
 ]
@@ -41,12 +54,14 @@ class Want:
         phrase: The words that name it.
         literal: The whole part of the question, cleaned of what only makes it a question.
         raw: That part as it was asked.
+        beside: Words of that part that say more than the kind and are not idle: 离店 of 离店日期.
     """
 
     kind: str
     phrase: str
     literal: str = ""
     raw: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,8 @@ class Ask:
         boxes_only: The question is Qwen's own prompt for boxes: the answer is JSON and nothing else.
         as_json: The question wants its fields as JSON.
         counted: What to count: lines, items, pictures, codes, pages, columns; empty for ``target``.
-        detail: What kind of sight is asked for, or which comparison: more, less, earlier, later.
+        detail: What kind of sight is asked for, or which comparison: more, less, earlier, later (also of items:
+            the dearest is more); whether a count is one of occurrences: times.
     """
 
     intent: Intent
@@ -95,10 +111,18 @@ def language_of(question: str) -> Literal["zh", "en"]:
 
 _GREETING = re.compile(
     r"(?:hi|hello|hey|ping|test|testing|yo|good (?:morning|afternoon|evening|day)|thanks|thank you|ok|okay|bye|"
-    r"你好|您好|嗨|哈喽|在吗|在么|测试|谢谢|多谢|好的|早上好|下午好|晚上好|再见)(?: there| you)?[\s!！.。?？~,，]*"
+    r"great|nice|good job|well done|awesome|perfect|cool|got it|how are you(?: doing| today)?|"
+    r"你好|您好|嗨|哈喽|在吗|在么|测试|谢谢|多谢|好的|早上好|下午好|晚上好|再见|辛苦了?|明白了?|知道了|收到|"
+    r"你?真?[太很真]?(?:棒|厉害|好)[了的]?)(?: there| you| very much| so much|你|您|啦|啊|哈)?[\s!！.。?？~,，]*"
+)
+_HELLO = re.compile(
+    r"(?:hi|hello|hey|thanks|thank you|ok|okay|你好|您好|嗨|谢谢|好的|早上好|下午好|晚上好)(?: there)?"
+    r"(?:\s*[,，!！.。~]\s*|\s+)(?=\S)"
 )
 _HELP = re.compile(
     r"what can you do|who are you|what are you|how (?:do|can) i use|which model|what model|"
+    r"(?:what is|what's) your name|^are you\s(?:an?\s)?(?:ai|robot|bot|human|real|chatgpt|gpt|claude|qwen|model|llm)|"
+    r"你叫什么|^你是.{1,12}吗|"
     r"你能做什么|你会什么|你是谁|你可以做什么|能干什么|怎么用|什么模型|哪个模型|^help\b|^帮助"
 )
 _READ = re.compile(
@@ -134,10 +158,10 @@ _SIGHT = re.compile(
 _WHERE = re.compile(
     r"\bwhere(?:'s| is| are| does| do| can i (?:see|find))\b|\blocate\b|position of|location of|point "
     r"(?:out|to)|bounding box|bbox|coordinates of|"
-    r"在哪|在什么位置|哪个位置|什么地方|的位置|位置在|坐标|框出|标出|圈出|定位|找出|指出"
+    r"在哪(?:里|儿|边)?|在什么位置|哪个位置|什么地方|的位置|位置在|坐标|框出|标出|圈出|定位|找出|指出"
 )
 _COUNT = re.compile(
-    r"how many|number of (?:lines|items|pictures|images|codes|pages|times|rows|columns)|count (?:the|how|"
+    r"how often|how many|number of (?:lines|items|pictures|images|codes|pages|times|rows|columns)|count (?:the|how|"
     r"of|all)|几[行个张种样件页处次列条款份]|多少[行个种件次处张列条页款份]|多少(?:商品|东西|字)|数一下|"
     r"数数"
 )
@@ -151,7 +175,10 @@ _COMPARE = re.compile(
     r"(?:they|these|both|the two).{0,30}same|"
     r"(?:how )?much (?:more|less|cheaper)|"
     r"更便宜|更贵|便宜多少|贵多少|差多少|相差|差额|差价|差异|对比|比较|哪张(?:最|更|比较|便宜|贵|金额)|"
-    r"哪个(?:最|更|便宜|贵)|哪[一]?张.{0,8}(?:高|低|多|少|早|晚|便宜|贵)|"
+    r"哪[个家份边](?:的.{1,12})?(?:更|比较|便宜|贵|划算|金额)|哪[家份](?:的.{1,12})?最|"
+    r"which (?:store|shop|supplier|vendor|restaurant) (?:has|is|sells|offers)(?: the)? "
+    r"(?:cheap|low|more exp|high|dear)|"
+    r"more recent|哪[一]?张.{0,8}(?:高|低|多|少|早|晚|便宜|贵)|"
     r"多多少|少多少|贵了|便宜了|一样吗|相同吗|是否相同|是否一样|有什么不同|有何不同|区别"
 )
 _SUM = re.compile(
@@ -168,6 +195,17 @@ _CHECK = re.compile(
 )
 _EXISTS = re.compile(
     r"^(?:is|are|does|do|did|was|were|has|have)\b|is there|are there|有没有|是否|^有.{1,30}吗|吗[？?。]?$|是不是"
+)
+# The dearest, the cheapest or the most of a page's own items.
+_MOST = re.compile(
+    r"most expensive|dearest|highest[\s-]priced|highest price|priciest|cost(?:s)? the most|biggest item|"
+    r"最贵|价格最高|"
+    r"单价最高|金额最[大高]|(?P<many>数量最[多大]|most units|largest quantity|买得最多)"
+)
+_LEAST = re.compile(
+    r"cheapest|lowest[\s-]priced|lowest price|least expensive|cost(?:s)? the least|"
+    r"最便宜|价格最低|单价最低|金额最[小低]|"
+    r"(?P<many>数量最少|smallest quantity|fewest)"
 )
 _BOXES_ONLY = re.compile(
     r"(?:output|report|return|format|in).{0,40}json|bbox_2d|bounding box(?:es)? .{0,20}json", re.DOTALL
@@ -246,7 +284,7 @@ _GENERAL = frozenset(
 
 _NOISE_EN = re.compile(
     r"\b(?:please|pls|can you|could you|would you|tell me|give me|show me|i want to know|i'd like to know|"
-    r"do you know|find|get|extract|read|list|return|output|"
+    r"do you know|find|get|got|i|we|you|they|he|she|our|us|me|how(?! much)|extract|read|list|return|output|"
     r"what's|what is|what are|what was|what were|what|which is|which|whats|who's|who is|who are|who was|"
     r"who|how much is|how much was|how much are|how much did|how much does|how much|"
     r"on the (?:receipt|invoice|picture|image|page|bill|document)|in the (?:receipt|invoice|picture|image|"
@@ -254,7 +292,8 @@ _NOISE_EN = re.compile(
     r"(?:on|in|from|of|for) (?:this|these|that|the) (?:receipt|invoice|picture|image|page|bill|document|photo)s?|"
     r"(?:on|in|from|of|for) (?:it|them|this|that)|shown|printed|written|cost|costs|value of|the value|as "
     r"json|in json(?: format)?|format|json|here|and also|also|"
-    r"the|a|an|is|are|was|were|does|did|do|of|for|on this|exactly|my|there|say|says|called|named|with)\b",
+    r"the|a(?!\W*$)|an(?!\W*$)|is|are|was|were|does|did|do|of|for|on this|exactly|my|there|say|says|called|"
+    r"named|with)\b",
 )
 _NOISE_ZH = re.compile(
     r"请问一下|请问|请帮我|请你|请|帮我|帮忙|麻烦|告诉我|给我|我想知道|看一下|看看|查一下|查找|找到|找一下|"
@@ -265,7 +304,8 @@ _NOISE_ZH = re.compile(
     r"(?:上面|上边|里面|中间|上|里|中)?(?:写)?的?|"
     r"(?:图片|图像|图|照片|发票|小票|收据|票据|单据|页面|文档|表格)(?:上面|上边|里面|中间|上|里|中)(?:写)?的?|"
     r"^(?:图片|图像|图|照片|发票|小票|收据|票据|单据)的|"
-    r"是多少|是什么|是啥|是谁|是哪个|是哪家|是哪天|是几号|是哪里|是哪|有多少|有哪些|分别是|各是|是几|多少|"
+    r"(?:是|有)?多少(?:公里|千米|千克|公斤|小时|分钟|千瓦|个月|米|天|晚|度|伏|安|转|位|岁|分)(?!钱)|(?<=[\u4e00-\u9fff])有?多(?:大|重|高|长时间|长|远|"
+    r"久|快|厚|宽)|是多少|是什么|是啥|是谁|是哪个|是哪家|是哪天|是几号|是哪里|是哪|有多少|有哪些|分别是|各是|是几|多少|"
     r"什么|哪些|分别|"
     r"吗|呢|吧|啊|"
     r"用json(?:格式)?|json格式|以json|json|上面的?|里面的?|中的|里的|上的|的值|的内容|写着|写了|为"
@@ -276,8 +316,9 @@ _SPLIT = re.compile(r"[,、，;；/\n]|\band\b|\bplus\b|以及|还有|和|与|&|
 def clean(text: str) -> str:
     """What is left of a question without the words that only make it a question."""
     text = _NOISE_EN.sub(" ", _NOISE_ZH.sub(" ", text))
-    text = " ".join(text.split())
-    return re.sub(r"^[\s的了是?？:：.。!！]+|[\s的了是?？:：.。!！]+$", "", text)
+    text = re.sub(r"(?:\s(?:it|from|to|on|at)(?:\sin)?)+\W*$", "", " ".join(text.split()))
+    # The 的 of 标的, the subject of a contract, is no particle.
+    return re.sub(r"^[\s的了是?？:：.。!！]+|(?<!标)[\s的了是?？:：.。!！]+$", "", text)
 
 
 def _matches(text: str, ask: str) -> tuple[int, int] | None:
@@ -309,9 +350,58 @@ def _kinds(text: str) -> list[tuple[int, str, str]]:
     return sorted(special or found)
 
 
-_MONEY = frozenset(
-    {"subtotal", "tax", "discount", "change", "tendered", "rounding", "due", "paid", "capitals"}
+_IDLE_EN = re.compile(
+    r"\b(?:receipts?|invoices?|bills?|documents?|slips?|pages?|pictures?|images?|purchases?|transactions?|stores?|shops?|"
+    r"merchants?|restaurants?|compan(?:y|ies)|sales?|orders?|full|whole|entire|complete|exact|final|overall|total|"
+    r"amounts?|numbers?|names?|dates?|issued?|bought|buy|paid|pay|payment|spent|spend|spending|cost|costs|come|came|"
+    r"comes|made|make|signed|printed|written|stated|charged|given|got|get|was|were|is|are|did|does|do|have|has|had|"
+    r"it|its|this|that|these|those|there|here|them|their|my|me|us|our|your|i|we|you|they|to|at|on|in|by|for|from|of|"
+    r"or|be|been|as|so|just|must|should|now|then|and|also|what|which|when|where|who|how|much|many|please|about|altogether|"
+    r"all|both|each|every|thing|things|everything|meal|dinner|lunch|money|value|the|a|an|day|time|"
+    r"first|second|third|same|one|two|three|with|if|any|not|s)\b"
 )
+_IDLE_ZH = re.compile(
+    r"我们|他们|这个|那个|一共|总共|合计|总计|全部|所有|具体|详细|完整|准确|购买|购物|消费|交易|开具|开票|"
+    r"签订|签署|下单|打车|吃饭|票面|票据|发票|小票|收据|单据|账单|订单|单子|合同|文件|图片|支付|付款|结账|买单|商户|商家|店铺|店里|"
+    r"超市|饭店|餐厅|酒店|商店|公司|企业|单位|名称|名字|全称|编号|号码|日期|时间|时候|金额|数额|地方|什么|多少|怎么|如何|"
+    r"打的车|打的|顿饭|两张|三张|几张|叫什么|转账|开出|卖出|买的|应该|需要|现在|当时|当天|这次|这里|那里|东西|在内"
+)
+# Characters that say nothing by themselves, and those that may stand around a word.
+_IDLE_CHARS = frozenset(
+    "这那该此张份家个笔次单的了是在有我你您他她吗呢吧啊嘛呀买开付花用收总共全整叫请问一下上里中面写显示印哪谁几为到给钱元块和与及也都还就把被由从"
+    "要应需额店票图号名出卖打点做来去过着得地哦先吃喝两各分别前后"
+)
+_PARTICLES = "买的了是在吗呢吧啊嘛呀我你您他她这那个和与也都还就把被"
+# Money that is not simply the total.
+MONEY = frozenset(
+    {"subtotal", "tax", "discount", "change", "tendered", "rounding", "due", "paid", "capitals", "total"}
+)
+_MONEY = MONEY - {"total"}
+
+
+# What the total is after anyway.
+_INCLUDED = re.compile(r"\b(?:after|incl\w*|with)\s(?:the\s)?(?:rounding|tax(?:es)?|gst|vat|discounts?)\b")
+
+
+def leftover(text: str) -> str:
+    """What of a question's words says more than they must: 离店 of 离店日期, "check out" of "the check-out date".
+
+    Args:
+        text: Words of a question, without those that name a kind or a label.
+
+    Returns:
+        The words that would have to be proven; empty where all of them are idle.
+    """
+    if has_cjk(text):
+        bound = re.search(r"[前后]$", text.strip())
+        latin = re.sub(r"[a-z0-9\s]+", lambda match: _IDLE_EN.sub(" ", match[0]), text.lower())
+        pieces = [piece.strip(_PARTICLES) for piece in _IDLE_ZH.sub(" ", latin).split()]
+        pieces = [piece for piece in pieces if len(piece) > 1 and not set(piece) <= _IDLE_CHARS]
+        return " ".join(pieces) or (bound[0] if bound else "")
+    rest = _IDLE_EN.sub(" ", _INCLUDED.sub(" ", text.lower()))
+    return " ".join(word for word in re.findall(r"[^\W_]+", rest) if len(word) > 1)
+
+
 _OF_PARTY = {
     ("buyer", "tax_id"): "buyer_tax_id", ("merchant", "tax_id"): "seller_tax_id",
     ("buyer", "address"): "buyer_address", ("merchant", "address"): "seller_address",
@@ -320,9 +410,19 @@ _OF_PARTY = {
 _SIDES = re.compile(r"销|卖|seller|vendor|supplier")
 
 
-def _joined(kinds: list[tuple[int, str, str]], party: str) -> tuple[list[tuple[int, str, str]], str]:
+# "Total after rounding" is a total, whatever else its words name.
+_TOTAL_WITH = re.compile(
+    r"\b(?P<total>total|amount)\s(?:\w+\s)?(?:after|before|incl\w*|with|without|excl\w*)\b|(?:优惠|折扣|抹零)[前后]"
+)
+
+
+def _joined(
+    kinds: list[tuple[int, str, str]], party: str, part: str
+) -> tuple[list[tuple[int, str, str]], str]:
     """Kinds of one part of a question put together: the buyer's tax id is one thing, and so is "total tax"."""
     names = {kind for _, kind, _ in kinds}
+    if match := _TOTAL_WITH.search(part):
+        return [(match.start(), "total", match["total"] or "多少钱")], party
     if "total" in names and names & _MONEY:
         kinds = [item for item in kinds if item[1] != "total"]
     if "paid" in names and names & (_MONEY - {"paid"}):
@@ -342,23 +442,52 @@ def _joined(kinds: list[tuple[int, str, str]], party: str) -> tuple[list[tuple[i
     return made, party
 
 
+_ROLE_ONLY = re.compile(r"数量|单价|金额|价格|规格|型号|单位|税率|税额")
+_ARTICLE = re.compile(rf"(?P<article>.{{2,30}}?)的?(?:{_ROLE_ONLY.pattern})")
+
+
 def _wants(question: str) -> tuple[Want, ...]:
     wants: list[Want] = []
     party = ""
+    article = ""
     for part in _SPLIT.split(question):
-        kinds, party = _joined(_kinds(part), party)
+        if article and _ROLE_ONLY.fullmatch(part.strip(" 的是多少?？")):  # 大豆油的数量和金额
+            asked = f"{article}{part.strip(' 的')}"
+            wants.append(Want("", asked, clean(asked), asked))
+            continue
+        match = _ARTICLE.fullmatch(clean(part))
+        article = match["article"] if match and leftover(match["article"]) else ""
+        kinds, party = _joined(_kinds(part), party, part)
         cleaned = clean(part)
         if not kinds:
             if len(compact(cleaned)) >= 2 or (len(cleaned) == 1 and has_cjk(cleaned)):
                 wants.append(Want("", cleaned, cleaned, part))
             continue
+        single = len({kind for _, kind, _ in kinds}) == 1
+        beside = leftover(_apart(cleaned, [words for _, _, words in kinds])) if single else ""
+        if {kind for _, kind, _ in kinds} == {"buyer", "phone"}:  # 客户电话 is not just any telephone
+            beside, single = next(words for _, kind, words in kinds if kind == "buyer"), True
+            kinds = [item for item in kinds if item[1] == "phone"]
+        if single:  # 离店日期是哪天 names the date twice; the first time says which
+            kinds = kinds[:1]
         for _, kind, words in kinds:
-            want = Want(kind, words, cleaned if len(kinds) == 1 else words, part)
-            if not any(other.kind == kind and kind not in {"number", "date"} for other in wants):
+            want = Want(kind, words, cleaned if single else words, part, beside)
+            if not any(
+                other.kind == kind and other.beside == beside and kind not in {"number", "date"}
+                for other in wants
+            ):
                 wants.append(want)
     if any(want.kind and want.phrase not in _GENERAL for want in wants):
         return tuple(w for w in wants if w.kind or not _filler(w.phrase))[:24]
     return tuple(wants)[:24]
+
+
+def _apart(text: str, phrases: list[str]) -> str:
+    for phrase in sorted(phrases, key=len, reverse=True):
+        text = text.replace(clean(phrase) or phrase, " ")
+        for word in phrase.split() if not has_cjk(phrase) else ():
+            text = re.sub(rf"\b{re.escape(word)}s?\b", " ", text)
+    return text
 
 
 def _filler(phrase: str) -> bool:
@@ -372,8 +501,9 @@ def _target(question: str, extra: re.Pattern[str], quoted: Iterable[str]) -> str
 
 
 _COUNT_WORDS = re.compile(
-    r"how many|number of|count(?: the| how| all)?|times|does|occur\w*|appear\w*|出现|"
-    r"几[行个张种样件页处次列条款份]|多少[行个种件次处张列条页款份]?|数一下|数数|了|有|共|总共|一共|买|"
+    r"how often|how many|\b(?:bought|buy|ordered|purchased)\b|number of|"
+    r"count(?: the| how| all)?|times|does|occur\w*|appear\w*|出现|"
+    r"几[行个张种样件页处次列条款份位]|多少[行个种件次处张列条页款份]?|数一下|数数|了|有|共|总共|一共|买|"
     r"\bare there\b|\bin (?:total|all)\b|\bthere\b|\bword\b|\bthe text\b|字样|文字"
 )
 _COUNTED = (
@@ -409,6 +539,26 @@ def is_follow_up(question: str) -> bool:
     return bool(pointed) and bool(_FOLLOW_UP.fullmatch(bare) or _FOLLOW_UP.fullmatch(bare.replace(" ", "")))
 
 
+_AGAIN = re.compile(
+    r"(?:are you (?:really )?sure|really|again|say (?:it|that) again|repeat(?: that)?|pardon|come again|"
+    r"你?(?:确定|肯定)[吗么]?|真的吗?|再说一[遍次]|重复一[遍下]|没看清|再来一[遍次])\W*"
+)
+
+
+def asks_again(question: str) -> bool:
+    """Whether a question only wants the answer before it once more."""
+    return bool(_AGAIN.fullmatch(" ".join(fold(question[:80]).lower().split())))
+
+
+def points_back(ask: Ask) -> bool:
+    """Whether a question about a place (在哪里？ "where is it?") means what the question before it asked for."""
+    return (
+        ask.intent == "where"
+        and not ask.wants
+        and compact(ask.target) in {"", "it", "that", "this", "它", "他", "这个", "那个"}
+    )
+
+
 def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of cases, in the order that settles which wins
     """Understand a question.
 
@@ -420,6 +570,13 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
     """
     text = fold(question[:_LONGEST]).strip()
     lower = " ".join(text.lower().split())
+    if (greeting := _HELLO.match(lower)) and not _GREETING.fullmatch(lower):  # 你好，请问合计多少
+        rest = lower[greeting.end() :]
+        if not _GREETING.fullmatch(rest):
+            text = text[-len(rest) :] if text.lower().endswith(rest) else rest
+            lower = rest
+        else:
+            lower = "hello"
     quoted = tuple(a or b for a, b in _QUOTED.findall(text))
     pictures, every = _ordinals(lower), bool(_EVERY.search(lower))
     as_json = bool(_JSON.search(lower))
@@ -461,7 +618,28 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
         return ask("where", target=_target(wanted, re.compile(r"\bwhere\b"), quoted))
     wants = _wants(bare)
     named = [want for want in wants if want.kind]
+    most, least = _MOST.search(lower), _LEAST.search(lower)
+    if (most or least) and not (
+        every or pictures or re.search(r"哪[张家份]|receipt|invoice|picture|store|shop", lower)
+    ):
+        found = most or least
+        many = found is not None and bool(found["many"])
+        # "Which is the cheapest?" is about the pictures where there are several, else about the items of the one.
+        meant = many or re.search(
+            r"items?\b|products?\b|dish|articles?\b|things?\b|line|price|商品|东西|菜|项|货|单价|价格|什么",
+            lower,
+        )
+        return ask(
+            "extreme" if meant else "compare",
+            detail="more" if most else "less",
+            counted="quantity" if many else "items",
+        )
     if _COMPARE.search(lower):
+        subject = clean(_COMPARED.sub(" ", bare))
+        if named and all(want.kind == "merchant" and not re.search("名|name", want.phrase) for want in named):
+            # 哪家便宜 asks for a price, not for a name.
+            named = [] if re.search("哪家|which|贵|宜", lower) else named
+            return ask("compare", wants=named, detail=_direction(lower), target=leftover(subject))
         return ask("compare", wants=named, detail=_direction(lower))
     if _CHECK.search(lower):
         return ask("check", wants=named)
@@ -479,7 +657,7 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
             or {want.kind for want in named} <= {"total", "paid", "due", "tax", "subtotal", "discount"}
         )
     ):
-        return ask("sum", wants=named)
+        return ask("sum", wants=wants if named else ())
     if (named_text := re.match(r"(.{2,16}?)(?:上|里|中)?(?:面)?(?:写了?的?是?什么|写着什么)", bare)) and len(
         clean(named_text[1])
     ) >= 2:
@@ -492,7 +670,15 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
         return ask("sight")
     if _COUNT.search(lower) and not any(want.kind == "table_columns" for want in named):
         counted = "" if quoted else next((what for what, pattern in _COUNTED if pattern.search(lower)), "")
-        return ask("count", counted=counted, target=_target(bare, _COUNT_WORDS, quoted))
+        times = quoted or re.search(
+            r"times|\boccur|\bappear|出现|几次|多少次|几处|多少处|\bword\b|字样|how often", lower
+        )
+        return ask(
+            "count",
+            counted=counted,
+            target=_target(bare, _COUNT_WORDS, quoted),
+            detail="times" if times else "",
+        )
     where = _WHERE.search(lower)
     if where and not (
         any(want.kind in {"address", "merchant"} for want in named)
@@ -513,8 +699,10 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
         return ask(
             "sight",
             wants=named,
-            detail="whole" if whole and not re.search("colou?r|颜色", lower) else "",
+            detail="whole" if whole and not re.search("colou?r|颜色|weather|天气|joke|笑话", lower) else "",
         )
+    if any(want.kind == "document_type" for want in wants):
+        return ask("wants", wants=named)
     if _EXISTS.search(lower):
         return ask(
             "exists",
@@ -525,7 +713,8 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
                     r"^(?:is|are|does|do|did|was|were|has|have)\b|\b(?:is|are) there\b|\bit\b|\bthis\b|"
                     r"\bthat\b|mention\w*|contain\w*|include\w*|show\w*|\bany\b|有没有|是否|^有|提到|包含|"
                     r"包括|出现|写|吗|是不是|字样|文字|the word|the text|\bsay\b|\bword\b|\bhave\b|\bhas\b|"
-                    r"receipt|invoice"
+                    r"\breceipt\b|\binvoice\b|\b(?:i|we|you|they|he|she|there|bought|buy|order|ordered|use|used|get|got|"
+                    r"charge|charged|purchase|purchased|pay for|on)\b|[买点要用](?:了|过)|^[买点]|了$|两张都?"
                 ),
                 quoted,
             ),
@@ -535,8 +724,17 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
     return ask("wants", wants=wants)
 
 
+_COMPARED = re.compile(
+    r"which|whose|cheaper|cheapest|cheap|more expensive|dearer|lower|higher|price[ds]?|sells?|offers?|"
+    r"哪一?[家张个份边]|更?便宜|"
+    r"更?贵|价格|多少|比较|划算|最"
+)
+
+
 def _direction(lower: str) -> str:
-    if re.search(r"cheap|less|lower|small|lowest|便宜|低|少", lower):
+    if re.search(r"more recent|most recent", lower):
+        return "later"
+    if re.search(r"cheap|less|lower|small|lowest|便宜|低|少|划算", lower):
         return "less"
     if re.search(r"expensive|more|higher|larg|bigger|highest|贵|高|多", lower):
         return "more"

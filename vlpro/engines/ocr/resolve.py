@@ -7,19 +7,26 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
+from vlpro.engines.ocr.amounts import find_amounts, find_capitals
+from vlpro.engines.ocr.dates import find_dates, find_times
 from vlpro.engines.ocr.fields.kinds import KINDS
-from vlpro.engines.ocr.fields.labels import value_after
+from vlpro.engines.ocr.fields.labels import loosely_labelled, value_after
 from vlpro.engines.ocr.fields.money import money_lines
-from vlpro.engines.ocr.questions import clean
-from vlpro.engines.ocr.text import compact, has_cjk, is_cjk
+from vlpro.engines.ocr.fields.synonyms import synonyms
+from vlpro.engines.ocr.fields.table import find_sum
+from vlpro.engines.ocr.questions import MONEY, clean, leftover
+from vlpro.engines.ocr.text import compact, has_cjk, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from vlpro.engines.ocr.fields.document import Document
     from vlpro.engines.ocr.fields.found import Found
+    from vlpro.engines.ocr.fields.labels import Pair
     from vlpro.engines.ocr.layout import Cell
     from vlpro.engines.ocr.questions import Want
 
-__all__ = ["Result", "items_of", "resolve", "search"]
+__all__ = ["Result", "counted_line", "items_of", "nearest", "resolve", "search"]
 
 # Kinds whose label on the page, if it is worded as the question is, beats the general rule.
 _LITERAL_FIRST = frozenset(
@@ -66,6 +73,7 @@ class Result:
         found: The field, where a rule found it.
         kind: The field's kind; empty for a label or a cell of a table.
         also: What the same words may mean as well: the amount of a line beside its unit price.
+        unproven: The words of the question that the page does not say of this value; empty where it answers.
     """
 
     name: str
@@ -74,6 +82,7 @@ class Result:
     found: Found | None = None
     kind: str = ""
     also: tuple[Result, ...] = ()
+    unproven: str = ""
 
 
 def items_of(document: Document) -> list[tuple[str, str, tuple[Cell, ...]]]:
@@ -85,8 +94,13 @@ def items_of(document: Document) -> list[tuple[str, str, tuple[Cell, ...]]]:
         rows = []
         for item in table.items:
             cells = tuple(cell for row in item.row for cell in row.cells)
-            rows.append((table.name(item), item.text(amount) if amount is not None else "", cells))
-        return [row for row in rows if row[0] or row[1]]
+            # A header that was not read leaves its column unknown: the amount is the last one of the row.
+            figures = [one.text for cell in cells for one in find_amounts(cell.text) if one.is_money]
+            last = figures[-1] if figures else ""
+            rows.append((table.name(item), item.text(amount) if amount is not None else last, cells))
+        return [row for row in rows if any(map(str.isalpha, row[0]))]
+    if not {"total", "subtotal", "due", "paid", "tendered"} & document.fields.keys():
+        return []  # figures on a page that is no bill are no prices
     lines = money_lines(document.layout)
     ends = [
         line.row
@@ -101,8 +115,8 @@ def items_of(document: Document) -> list[tuple[str, str, tuple[Cell, ...]]]:
     priced = {line.row for line in lines if any(amount.is_money for amount, _ in line.amounts)}
     for line in lines:
         money = [pick for pick in line.amounts if pick[0].is_money]
-        if not start <= line.row < end or not money or not money[-1][0].value:
-            continue
+        if not start <= line.row < end or not money or money[-1][0].value <= 0:
+            continue  # nothing, or a coupon's deduction
         name, cells = line.label.strip(" :：.-@xX*"), document.layout.rows[line.row].cells
         if sum(char.isalpha() for char in name) < 3 and line.row - 1 >= start and line.row - 1 not in priced:
             above = document.layout.rows[line.row - 1]  # the name stands on the line above its price
@@ -120,6 +134,7 @@ def _subject(text: str) -> str:
     """What is left of 苹果的单价 or "price of apple juice" without the word for the column."""
     for _, pattern in _ROLE_WORDS:
         text = pattern.sub(" ", text)
+    text = re.sub(r"(?:^|\s)?一[箱瓶个件袋盒包斤份台本支]", " ", text)
     text = re.sub(
         r"\b(?:of|the|for|each|one|did|buy|bought|is|was|were|are)\b|的|买了|买|了|一共|每|是|付", " ", text
     )
@@ -128,6 +143,8 @@ def _subject(text: str) -> str:
 
 def _similar(asked: str, name: str) -> bool:
     asked_key, name_key = compact(asked), compact(name)
+    if asked_key.isascii() and asked_key not in name_key:  # "chairs" are lines of Chair
+        asked_key = "".join(map(_singular, words(asked)))
     least = 2 if has_cjk(asked_key) else 3
     if len(asked_key) < least or not name_key:
         return False
@@ -155,7 +172,7 @@ def _table_cell(document: Document, question: str) -> Result | None:
                     first, *rest = results
                     also = tuple(other for other in rest if other.text != first.text)
                     return replace(first, also=also)
-                return None
+                break
     if role in {"price", "amount", "unit_price"}:
         for name, amount, cells in items_of(document):
             if amount and _similar(subject, name):
@@ -181,59 +198,232 @@ def _column(document: Document, asked: str) -> Result | None:
     return None
 
 
+def _labels(document: Document) -> Iterator[Pair]:
+    """Labels with their values: those with a colon, then those without."""
+    yield from document.pairs[:500]
+    items = _listed(document)
+    yield from (pair for pair in loosely_labelled(document.layout) if id(pair.cells[0]) not in items)
+
+
+def _listed(document: Document) -> set[int]:
+    """Cells of the table's items: names of articles, which look like labels (鸡蛋30枚) but are none."""
+    items = document.table.items if document.table else ()
+    return {id(cell) for item in items for row in item.row for cell in row.cells}
+
+
+def _listed_item(document: Document, asked: str) -> Result | None:
+    """All that the table says of an article that is asked for by its name alone."""
+    table = document.table
+    if table is None:
+        return None
+    results = []
+    for item in table.items:
+        name = table.name(item)
+        if _likeness(asked, name) and any(map(str.isalpha, name)):
+            texts = [
+                f"{column.name} {text}"
+                for index, column in enumerate(table.columns)
+                if column.role not in {"name", "number"} and (text := item.text(index))
+            ]
+            cells = tuple(cell for row in item.row for cell in row.cells)
+            if texts:
+                results.append(Result(name, ", ".join(texts), cells))
+    if not results or len(results) > 5:
+        return None
+    return replace(results[0], also=tuple(results[1:]))
+
+
+def _heads(document: Document) -> set[int]:
+    """Cells of the table: what stands beside a header is another header, never its value, and so with an item."""
+    if document.table is None:
+        return set()
+    lines = {id(line) for column in document.table.columns for line in column.cell.lines}
+    heads = {id(cell) for cell in document.layout.cells if any(id(line) in lines for line in cell.lines)}
+    return heads | _listed(document)
+
+
 def _label_value(document: Document, asked: str) -> Result | None:
-    """The value of the label that is worded just as the question is."""
-    key = compact(asked)
+    """The value of the label that is worded just as the question is; all of them where the page has several."""
+    key = _same(asked)
     if len(key) < 2:
         return None
-    for pair in document.pairs:
-        if pair.key == key:
-            return Result(pair.label, pair.value, pair.cells)
-    for cell in document.layout.cells:
-        if compact(cell.text) == key and (after := value_after(document.layout, cell)):
-            return Result(cell.text.strip(" :："), after[0], (after[1], cell))
-    return None
+    same = [pair for pair in _labels(document) if _same(pair.key) == key]
+    if same:
+        first, *rest = {
+            compact(pair.value): Result(pair.label, pair.value, pair.cells) for pair in same
+        }.values()
+        return replace(first, also=tuple(rest[:3]))
+    heads = _heads(document)
+    results = [
+        Result(cell.text.strip(" :："), after[0], (after[1], cell))
+        for cell in document.layout.cells
+        if id(cell) not in heads
+        and _same(cell.text) == key
+        and (after := value_after(document.layout, cell))
+        and id(after[1]) not in heads
+    ]
+    # A charge that the page lists for several days is not just its first line.
+    return replace(results[0], also=tuple(results[1:5])) if results else None
+
+
+def _same(label: str) -> str:
+    """A label for comparing, whether it says number, no. or nothing but the sign."""
+    key = compact(label)
+    return key.removesuffix("number") + "no" if key.endswith("number") and len(key) > 6 else key
 
 
 def _like_label(document: Document, asked: str) -> Result | None:
     """The value of the label that is worded most like the question."""
-    key = compact(asked)
-    scored = [(_likeness(key, pair.key), pair) for pair in document.pairs[:500]]
-    score, pair = max(scored, key=lambda item: item[0], default=(0.0, None))
-    if pair is not None and score:
-        return Result(pair.label, pair.value, pair.cells)
+    best: tuple[float, Result] | None = None
+    for pair in _labels(document):
+        score = _likeness(asked, pair.label)
+        if score and (best is None or score > best[0]):
+            best = score, Result(pair.label, pair.value, pair.cells)
+    heads = _heads(document)
     for cell in document.layout.cells[:1500]:
         text = cell.text.strip()
-        if glued := _glued(text, key):
-            return Result(glued[0], glued[1], (cell,))
-        alike = _likeness(key, compact(text)) and len(text) <= 2 * len(key) + 4
-        if alike and (after := value_after(document.layout, cell)):
-            return Result(text.strip(" :："), after[0], (after[1], cell))
-    return None
-
-
-def _glued(text: str, key: str) -> tuple[str, str] | None:
-    """Label and value of a Chinese label with its value behind it, without a colon: 型号IS80-65-160."""
-    if len(key) < 2 or not has_cjk(key) or not compact(text).startswith(key):
+        if id(cell) in heads:
+            continue
+        score = _likeness(asked, text) if len(text) <= 2 * len(compact(asked)) + 4 else 0.0
+        if (
+            score
+            and (best is None or score > best[0])
+            and (after := value_after(document.layout, cell))
+            and id(after[1]) not in heads
+        ):
+            best = score, Result(text.strip(" :："), after[0], (after[1], cell))
+    if best is None:
         return None
-    end = next((place for place in range(1, len(text)) if compact(text[:place]) == key), 0)
-    value = text[end:].strip(" :：")
-    return (text[:end], value) if end and value and not is_cjk(text[end]) else None
+    score, result = best
+    rest = leftover(_without(asked, result.name)) if score < 2 else ""
+    if rest and not _of_the_page(document, rest):
+        # 乙方账号, and the page has 账号: is it the one under 乙方?
+        return _under(document, rest, result.name) or replace(result, unproven=rest)
+    return result
+
+
+def _of_the_page(document: Document, words_left: str) -> bool:
+    """Whether words only name the page or who issued it: the 送货 of 送货单号, "Walmart" in "Walmart phone"."""
+    said = [found.text for kind in ("document_type", "merchant") if (found := document.fields.get(kind))]
+    parts = words_left.split()
+    return any(all(compact(part) in compact(text) for part in parts) for text in said)
+
+
+def _without(asked: str, label: str) -> str:
+    """The question's words without those of a label."""
+    if has_cjk(asked):
+        return compact(asked).replace(compact(label), " ", 1).strip()
+    named = {_singular(word) for word in words(label)}
+    return " ".join(word for word in words(asked) if _singular(word) not in named)
+
+
+def _under(document: Document, whose: str, label: str) -> Result | None:
+    """The value of a label that stands under the name of who it belongs to, in the same column."""
+    key, layout = compact(label), document.layout
+    name = re.compile(rf"{re.escape(whose)}\s*(?:方|人|单位|名称|户名|姓名|信息|[(（:：]|$)", re.IGNORECASE)
+    heads = [cell for cell in layout.cells if name.match(cell.text.strip())]
+    best: tuple[float, Pair] | None = None
+    for pair in document.pairs[:500]:
+        if not compact(pair.label).endswith(key):
+            continue
+        cell = pair.cells[-1]
+        for head in heads:
+            down = cell.y1 - head.y1
+            if head is not cell and 0 < down < 10 * cell.height and abs(cell.x1 - head.x1) < 3 * cell.height:
+                best = min(best or (down, pair), (down, pair), key=lambda one: one[0])
+    return Result(f"{whose} {best[1].label}", best[1].value, best[1].cells) if best else None
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _likeness(asked: str, label: str) -> float:
-    if not label or len(asked) < 2:
+    """How much a label is worded as the question: 3 just so; 2 and more where it says more; 1 and more where less."""
+    ask_key, label_key = _same(asked), _same(label)
+    if len(ask_key) < 2 or not label_key:
         return 0.0
-    if asked == label:
+    if ask_key == label_key:
         return 3.0
-    least = 2 if has_cjk(asked) else 4
-    if len(asked) >= least and asked in label:
-        return 2.0 + len(asked) / len(label)
-    if len(label) >= least and label in asked and len(label) * 2 >= len(asked):
-        return 1.0 + len(label) / len(asked)
-    if len(asked) >= 4 and len(label) >= 4 and SequenceMatcher(None, asked[:40], label[:40]).ratio() >= 0.84:
-        return 1.0
-    return 0.0
+    score = _within_han(ask_key, label_key) if has_cjk(ask_key) else _within_latin(asked, label)
+    lengths = sorted((min(len(ask_key), 40), min(len(label_key), 40)))
+    if not score and lengths[0] >= 4 and lengths[0] * 1.4 >= lengths[1]:  # others cannot be so much alike
+        score = 2.0 if SequenceMatcher(None, ask_key[:40], label_key[:40]).ratio() >= 0.84 else 0.0
+    return score
+
+
+def _within_han(asked: str, label: str) -> float:
+    if asked in label:
+        # The last characters of a Chinese label are its noun: 额定功率 is a 功率, 功率因数 is none.
+        return 2.0 + len(asked) / len(label) * (0.9 if label.endswith(asked) else 0.4)
+    return (
+        1.0 + len(label) / len(asked)
+        if len(label) >= 2 and label in asked and len(label) * 2 >= len(asked)
+        else 0.0
+    )
+
+
+def _within_latin(asked: str, label: str) -> float:
+    ask, own = (" ".join(map(_singular, words(text))) for text in (asked, label))
+    if len(ask) >= 4 and f" {ask} " in f" {own} ":
+        return 2.0 + len(ask) / len(own)
+    return (
+        1.0 + len(own) / len(ask)
+        if len(own) >= 4 and f" {own} " in f" {ask} " and len(own) * 2 >= len(ask)
+        else 0.0
+    )
+
+
+def _of_kind(kind: str, result: Result | None) -> Result | None:
+    """A label's value, or the part of it, that can be of a kind; None where it cannot be."""
+    part = _part_of_kind(kind, result.text) if result is not None else ""
+    return replace(result, text=part) if result is not None and part else None
+
+
+def _part_of_kind(kind: str, text: str) -> str:
+    found: list[str] = [text]
+    if kind in MONEY - {"capitals"}:
+        amounts = find_amounts(text)
+        found = [amount.text for amount in amounts if amount.is_money]
+        if not found and len(amounts) == 1 and compact(amounts[0].text) == compact(text):
+            found = [text]
+    elif kind == "capitals":
+        found = [capitals] if (capitals := find_capitals(text)) else []
+    elif kind in {"date", "due_date"}:
+        found = [text] if find_dates(text) or re.search(r"\d{1,4}[-/.年月]\d", text) else []
+    elif kind == "time":
+        # 离店时间 may be answered by a day.
+        found = [time for time, _, _ in find_times(text)[:1]] or [day.text for day in find_dates(text)[:1]]
+    elif kind == "phone":
+        found = re.findall(r"[+\d(][\d\s()\-/]{5,24}\d", text)[:1]
+    elif kind in {"number", "code", "check_code", "tax_id"}:
+        found = [text] if any(map(str.isdigit, text)) else []
+    return found[-1] if found else ""
+
+
+def counted_line(document: Document, asked: str) -> Result | None:
+    """How many of an article a line says before its name, as restaurants do: "3  Iced Tea  11.25"."""
+    for line in money_lines(document.layout):
+        row = document.layout.rows[line.row]
+        match = re.match(r"(\d{1,3})\s?[xX*]?\s+(\D.*)", row.text.strip())
+        if match and match[1] != "0" and _similar(asked, re.sub(r"[\d.,\s]+$", "", match[2])):
+            return Result(re.sub(r"\s*[$¥£€]?[\d.,\s]+$", "", match[2]).strip(), match[1], row.cells[:2])
+    return None
+
+
+def _tax_rate(document: Document) -> Result | None:
+    """The rate of tax: the table's column, or the percentage in the label of the tax."""
+    table = document.table
+    if table is not None and (index := table.column("tax_rate")) is not None:
+        texts = {text: item for item in table.items if "%" in (text := item.text(index))}
+        if texts:
+            cells = tuple(cell for item in texts.values() for cell in item.cells[index])
+            return Result(table.columns[index].name, "、".join(texts), cells)
+    tax = document.fields.get("tax")
+    for cell in tax.cells if tax else ():
+        if match := re.search(r"\d{1,2}(?:\.\d{1,3})?\s?[%％]", cell.text):
+            return Result(cell.text.strip(), match[0], (cell,))
+    return None
 
 
 def resolve(document: Document, want: Want) -> Result | None:
@@ -246,33 +436,133 @@ def resolve(document: Document, want: Want) -> Result | None:
     Returns:
         Its value; None where the page does not prove one.
     """
+    result = _resolve(document, want)
+    return result if result is not None and not result.unproven else None
+
+
+def nearest(document: Document, want: Want) -> Result | None:
+    """What the page has instead of what was asked for: the date, where it does not say that it is the check-out's.
+
+    Args:
+        document: The page.
+        want: The thing, which :func:`resolve` does not find.
+
+    Returns:
+        A value whose ``unproven`` tells what the page does not say of it; None where there is no such value.
+    """
+    result = _resolve(document, want)
+    return result if result is not None and result.unproven else None
+
+
+def _resolve(document: Document, want: Want) -> Result | None:
     asked = want.literal or want.phrase
     named = compact(asked) != compact(want.phrase)
-    if (not want.kind or (named and want.kind in {"total", "tax", "number"})) and (
-        cell := _table_cell(document, want.raw or asked)
-    ):
+    priced = not want.kind or (named and want.kind in {"total", "tax", "tax_rate", "number"})
+    if priced and (cell := _table_cell(document, want.raw or asked)):
         return cell
     if not want.kind:
-        return _column(document, asked) or _label_value(document, asked) or _like_label(document, asked)
-    if want.kind in _LITERAL_FIRST and (labelled := _label_value(document, asked)):
-        return labelled
-    found = document.fields.get(want.kind)
-    return Result(found.label, found.text, found=found, kind=want.kind) if found else None
+        return _labelled(document, asked)
+    return _by_words(document, want, asked) or _field(document, want)
 
 
-def search(document: Document, words: str) -> list[tuple[Cell, Literal["whole", "part", "alike"]]]:
+_FORMED = MONEY | {"date", "due_date", "time", "phone"}
+_NAMED_OTHERWISE = frozenset({"number", "total", "date", "time", "address", "phone", "bank"})
+
+
+def _by_words(document: Document, want: Want, asked: str) -> Result | None:
+    """The value of the label that the question words, rather than the kind, point at."""
+
+    def first(labels: Iterable[str]) -> Result | None:
+        values = (_of_kind(want.kind, _label_value(document, one)) for one in labels)
+        return next((value for value in values if value is not None), None)
+
+    def like(words_asked: str) -> Result | None:
+        return _of_kind(want.kind, _proven(_like_label(document, words_asked)))
+
+    named = compact(asked) != compact(want.phrase)
+    found = first([asked]) if named or want.kind in _LITERAL_FIRST else None
+    if found is None and want.kind == "number" and has_cjk(asked):
+        found = like(asked)  # 流水号 is 交易流水号, not 回单编号
+    if found is None and want.kind in _NAMED_OTHERWISE:
+        found = first(_also_called(asked, want))
+    if found is None and want.beside:
+        # More was asked than the kind: the label may be the rest of the words (押金, 上车), or stand under them.
+        found = (
+            _sum_of_column(document, want)
+            # A text may be anything: only what has the form of its kind is taken from a label that does not name it.
+            or (first([want.beside]) or like(want.beside) if want.kind in _FORMED else None)
+            or _of_kind(want.kind, _under(document, want.beside, want.phrase))
+        )
+    return found
+
+
+def _also_called(asked: str, want: Want) -> tuple[str, ...]:
+    """Other names of the label that is asked for: 什么时候退房 asks for a 退房日期, which may be called 离店日期."""
+    noun = {"date": "日期", "time": "时间"}.get(want.kind, "")
+    whole = f"{want.beside}{noun}" if want.beside and noun and has_cjk(want.beside) else asked
+    return (*synonyms(asked), *((whole, *synonyms(whole)) if whole != asked else ()))
+
+
+def _sum_of_column(document: Document, want: Want) -> Result | None:
+    """The figure of the table's own sum row in a column that is not money: 合计数量."""
+    role = _role(want.beside)
+    if want.kind != "total" or role != "quantity" or document.table is None:
+        return None
+    found = find_sum(document.layout, document.table, role)
+    return Result(found.label, found.text, found.cells) if found else None
+
+
+def _proven(result: Result | None) -> Result | None:
+    return result if result is not None and not result.unproven else None
+
+
+def _labelled(document: Document, asked: str) -> Result | None:
+    """What the page has under the asked words, or under other words for the same."""
+    near: Result | None = None
+    for one in (asked, *synonyms(asked)):
+        found = _column(document, one) or _label_value(document, one) or _like_label(document, one)
+        if found is not None and not found.unproven:
+            return found
+        near = near or found
+    return _listed_item(document, asked) or near
+
+
+def _field(document: Document, want: Want) -> Result | None:
+    if want.kind == "tax_rate":
+        result = _tax_rate(document)
+    else:
+        found = document.fields.get(want.kind)
+        result = Result(found.label, found.text, found=found, kind=want.kind) if found else None
+    if result is None or not want.beside:
+        return result
+    if want.kind not in {"merchant", "buyer"} and _of_the_page(document, want.beside):
+        return result
+    cells = result.found.cells if result.found else result.cells
+    said = compact(result.name + "".join(cell.text for cell in cells))
+    parts = [want.beside] if has_cjk(want.beside) else want.beside.split()
+    unsaid = [part for part in parts if compact(_singular(part)) not in said]
+    return replace(result, unproven=want.beside) if unsaid else result
+
+
+def search(document: Document, wanted: str) -> list[tuple[Cell, Literal["whole", "part", "alike"]]]:
     """Cells that contain words, best first.
 
     Args:
         document: The page.
-        words: What to look for; case, spaces and punctuation do not matter.
+        wanted: What to look for; case, spaces and punctuation do not matter.
 
     Returns:
         The cells and how they match; nearly equal ones only where no cell contains the words.
     """
-    key = compact(words)
+    key = compact(wanted)
     if not key:
         return []
+    if (
+        key.isascii()
+        and key.endswith("s")
+        and not any(key in compact(cell.text) for cell in document.layout.cells)
+    ):
+        key = _singular(key)
     hits: list[tuple[Cell, Literal["whole", "part", "alike"]]] = []
     for cell in (*document.layout.cells, *document.layout.vertical):
         text = compact(cell.text)

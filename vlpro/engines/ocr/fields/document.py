@@ -9,15 +9,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vlpro.engines.ocr.dates import find_dates
+from vlpro.engines.ocr.fields.found import Found
 from vlpro.engines.ocr.fields.money import find_money, find_sum_line
 from vlpro.engines.ocr.fields.numbers import find_labelled, find_when
 from vlpro.engines.ocr.fields.parties import find_header
 from vlpro.engines.ocr.fields.table import Table, find_sum, find_table
 from vlpro.engines.ocr.fields.vat import find_code_fields, find_form, find_parties
 from vlpro.engines.ocr.layout import Layout
+from vlpro.engines.ocr.text import compact
 
 if TYPE_CHECKING:
-    from vlpro.engines.ocr.fields.found import Found
     from vlpro.engines.ocr.fields.labels import Pair
     from vlpro.engines.ocr.page import Page
 
@@ -34,6 +35,25 @@ _MONTH_FIRST = re.compile(
     r"NM|NV|NY|OH|OK|OR|"
     r"PA|RI|SC|SD|TN|TX|UT|VA|VT|WA|WI|WV|WY)[,.]?\s\d{5}(?!\d)|\bUSA\b"
 )
+
+
+_CARD = re.compile(
+    r"(?:visa|master\s?card|amex|american express|discover|debit card|credit card|unionpay|银联卡?|信用卡|借记卡)"
+    r"\W{0,3}(?:(?:card|no|acct?|ending(?: in)?|尾号)\W{0,3})?[*xX#.•]{0,16}\s?[*xX#.\d\s-]{0,16}\d{4}\s*",
+    re.IGNORECASE,
+)
+
+
+def _payment(layout: Layout, tendered: Found | None) -> Found | None:
+    """The card that a receipt says it was paid with, such as VISA ****4417; else the word beside what was given."""
+    for cell in layout.cells:
+        if _CARD.fullmatch(cell.flat.strip()):
+            text = cell.text.strip()
+            return Found("payment", text, text, (cell,), 0.9 * cell.confidence)
+    if tendered is None or not tendered.label:
+        return None
+    word = tendered.label
+    return replace(tendered, kind="payment", text=word, value=word, cells=tendered.cells[-1:], label="")
 
 
 class Document:
@@ -90,13 +110,12 @@ class Document:
             for kind, role in (("subtotal", "amount"), ("tax", "tax")):
                 if found := find_sum(self.layout, self.table, role):
                     fields[kind] = replace(found, kind=kind)
-        if "payment" not in fields and (tendered := fields.get("tendered")) and tendered.label:
-            word = tendered.label
-            fields["payment"] = replace(
-                tendered, kind="payment", text=word, value=word, cells=tendered.cells[-1:], label=""
-            )
+        if "payment" not in fields and (payment := _payment(self.layout, fields.get("tendered"))):
+            fields["payment"] = payment
         if (
-            not {"total", "date", "number"} & fields.keys()
+            not {"total", "date"} & fields.keys()
+            # 编号 alone may be the serial number on a nameplate.
+            and not ("number" in fields and compact(fields["number"].label) not in {"编号", "no"})
             and (name := fields.get("merchant"))
             and not name.label
         ) and name.confidence < 0.9:  # the first line of a page that is no bill is no merchant

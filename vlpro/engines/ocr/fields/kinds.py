@@ -56,11 +56,18 @@ KINDS: dict[str, Kind] = {
         "amount of tax, how much tax, tax amount, gst amount, vat amount, tax_amount, sales tax, "
         "total gst, total tax, total_tax, tax, gst, vat, 增值税, 税额, 税金, 税款",
     ),
+    "tax_rate": _kind(
+        "tax rate",
+        "税率",
+        "taxrate, gstrate, vatrate, 税率, 征收率",
+        "sales tax rate, rate of tax, tax_rate, tax rate, gst rate, vat rate, sst rate, 增值税税率, 税率, 征收率",
+    ),
     "discount": _kind(
         "discount",
         "优惠",
         "discount, savings, 优惠金额, disc, 优惠, 折扣",
-        "how much off, discount, savings, 优惠金额, 优惠, 折扣, 减免, 打折",
+        "how much off, how much did i save, how much did we save, how much was saved, did i save, you saved, "
+        "discount, savings, 省了多少, 省了, 节省, 优惠金额, 优惠, 折扣, 减免, 打折",
     ),
     "change": _kind(
         "change",
@@ -72,7 +79,9 @@ KINDS: dict[str, Kind] = {
         "amount tendered",
         "收款",
         "amttendered, tendered, cash, 收款金额, 现金, 实收",
-        "amount tendered, cash tendered, cash received, cash given, cash paid, tendered, 现金金额, "
+        "how much was paid in cash, how much cash was given, how much cash, amount tendered, cash tendered, "
+        "cash received, cash amount, cash given, cash paid, tendered, 现金金额, 付了多少现金, "
+        "收了多少现金, 多少现金, "
         "收了多少, 收款金额, 实收",
     ),
     "rounding": _kind(
@@ -99,7 +108,9 @@ KINDS: dict[str, Kind] = {
         "total",
         "合计",
         "",
-        "how much does it come to, amount of the invoice, how much is the bill, how much altogether, "
+        "消费了多少, 消费多少, 总费用, 费用合计, 车费, fare, "
+        "how much was transferred, transfer amount, 转账金额, how much does it come to, "
+        "amount of the invoice, how much is the bill, how much altogether, "
         "how much was spent, how much was it, how much in all, how much is it, invoice amount, "
         "rounded total, total amount, how much did, final amount, total_amount, amount_total, "
         "grand total, total price, bill amount, totalamount, grand_total, nett total, total cost, "
@@ -110,7 +121,8 @@ KINDS: dict[str, Kind] = {
         "due date",
         "到期日",
         "paymentdue, duedate, 付款期限, 到期日, 还款日",
-        "payment due, due date, due_date, pay by, 付款期限, 到期日",
+        "when is payment due, when is it due, when must it be paid, payment deadline, payment due, due date, "
+        "due_date, due by, pay by, 什么时候到期, 何时到期, 到期时间, 到期日期, 付款期限, 到期日",
     ),
     "date": _kind(
         "date",
@@ -136,7 +148,7 @@ KINDS: dict[str, Kind] = {
         "documentno, cashbillno, invoiceno, receiptno, ticketno, invoice, receipt, orderno, checkno, "
         "transno, billno, ticket, slipno, invno, docno, order, check, trxno, refno, bill, 发票号码, "
         "订单编号, 票据号码, 交易单号, inv, 发票号, 小票号, 流水号, 订单号, 交易号, 凭证号, 单据号, "
-        "单号, 票号, 编号, no",
+        "合同编号, 合同号, 回单编号, 账单号, 单据编号, 协议编号, 单号, 票号, 编号, no",
         "number of the invoice, number of the receipt, transaction number, reference number, "
         "document number, invoice number, receipt number, invoice_number, receipt_number, "
         "ticket number, order number, check number, reference no, order_number, bill number, "
@@ -178,6 +190,8 @@ KINDS: dict[str, Kind] = {
         "document type",
         "票据种类",
         "",
+        "receipt or an invoice, invoice or a receipt, receipt or invoice, 什么类型的单据, 什么单据, "
+        "什么票据, 单据类型, 票据类型, "
         "type of invoice, kind of invoice, type of document, kind of document, type of receipt, document type, "
         "invoice type, 发票类型, 发票种类, 票据种类, 票种, 专票还是普票, 普票还是专票, 专票, 普票, "
         "什么发票, 哪种发票",
@@ -212,8 +226,9 @@ KINDS: dict[str, Kind] = {
         "buyer",
         "购买方",
         "customername, customer, billto, soldto, 购买方名称, buyer, 购货单位, 客户名称, 付款单位, "
+        "甲方买方, 买方甲方, 付款人户名, 付款人名称, 付款人全称, 收货单位, 买受人, 需方, "
         "购买方, 付款方, 购方, 买方, 买家, 客户",
-        "who is the buyer, customer name, customer_name, buyer's name, who bought, buyer_name, "
+        "who is the buyer, who is the customer, customer name, customer_name, buyer's name, who bought, buyer_name, "
         "purchaser, billed to, customer, bill to, buyer, 购货单位, 购买单位, 付款单位, 购买方, 付款方, "
         "购方, 买方, 买家, 客户, 抬头",
     ),
@@ -221,6 +236,7 @@ KINDS: dict[str, Kind] = {
         "merchant",
         "商户",
         "storename, merchant, supplier, seller, vendor, soldby, 销售方名称, 销货单位, 商户名称, "
+        "乙方卖方, 卖方乙方, 收款人户名, 收款人名称, 收款人全称, 供货单位, 送货单位, 发货单位, 供应商, 出卖人, 供方, "
         "门店名称, 收款单位, 销售方, 商户名, 收款方, 销方, 卖方, 商户, 商家, 店名, 门店, 店铺",
         "where was this bought, name of the company, name of the store, name of the shop, "
         "merchant name, seller's name, which company, business name, merchant_name, company name, "
@@ -228,7 +244,7 @@ KINDS: dict[str, Kind] = {
         "what store, restaurant, who issued, store_name, shop name, what shop, merchant, supplier, "
         "who sold, company, seller, vendor, issuer, store, shop, 销货单位, 商户名称, 公司名称, "
         "收款单位, 开票单位, 销售方, 哪家店, 哪个店, 收款方, 什么店, 开票方, 销方, 卖方, 卖家, 商户, "
-        "商家, 店名, 店家, 哪家, 门店, 公司, 店铺, 商店",
+        "供应商, 供货商, 商家, 店名, 店家, 哪家, 叫什么, 门店, 公司, 店铺, 商店",
     ),
     "address": _kind(
         "address",
@@ -250,7 +266,10 @@ KINDS: dict[str, Kind] = {
         "支付方式",
         "paymentmethod, paymentmode, paymenttype, tendertype, paymode, payment, paidby, 支付方式, "
         "付款方式, 结算方式",
-        "how was this paid, method of payment, how did they pay, means of payment, how was it paid, "
+        "what card was used, which card was used, what card, which card, 用什么方式付款, 用什么卡付, "
+        "用什么卡, 用什么付款, "
+        "how did i pay, how did we pay, how did you pay, how was this paid, method of payment, "
+        "how did they pay, means of payment, how was it paid, "
         "payment method, payment_method, payment mode, payment type, paid with, paid by, 支付方式, "
         "付款方式, 结算方式, 怎么支付, 用什么付, 如何支付, 怎么付",
     ),
@@ -273,7 +292,9 @@ KINDS: dict[str, Kind] = {
         "items",
         "明细",
         "",
-        "what's on the receipt, what was purchased, what did they buy, what was bought, "
+        "what did i buy, what did we buy, what did i get, what did we order, what did we eat, show the table, "
+        "把表格列出来, 列出表格, 表格内容, 点了哪些, what's on the receipt, what was purchased, "
+        "what did they buy, what was bought, "
         "products bought, list of items, line items, line_items, products, articles, products, items, "
         "goods, 购买了什么, 买了什么, 买了哪些, 哪些东西, 项目名称, 点了什么, 明细, 商品, 货物, 清单, "
         "品名, 菜品",

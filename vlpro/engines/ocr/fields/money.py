@@ -133,6 +133,7 @@ _TOTAL_WORDS: tuple[tuple[int, re.Pattern[str]], ...] = tuple(
         (9, r"totaltopay|pleasepay"),
         (9, r"价税合计|实付|应付|实收|应收|支付金额|需付|待付"),
         (8, r"totalam|totalsale|totalbill|totalprice|invoicetotal|billtotal"),
+        (7, r"合同(?:总?价款?|总?金额|总额)(?:人民币)?$|^(?:小写|金额小写|小写金额)(?:人民币)?$"),
         (7, r"^(?:the)?total|^合[计計]|^总[计价额金]|^總|总金额|合计金额|共计"),
         (6, r"total|合计|总计|^due$|am(?:oun)?tpaid|grossam|^saldo|^summe|gesamt|^importe|apagar"),
         (4, r"^(?:amount|金额|amt|balance|bal)$"),
@@ -155,12 +156,12 @@ def _total_score(key: str) -> int:
 _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("rounding", re.compile(r"round|rnd|抹零|舍入")),
     ("subtotal", re.compile(r"sub\W?to?ta?l|subttl|小计|不含税|total\w{0,10}excl|exclu\w{0,6}gst|beforetax")),
-    ("discount", re.compile(r"disc|优惠|折扣|saving|满减|立减")),
+    ("discount", re.compile(r"disc|优惠|折扣|saving|yousaved|满减|立减")),
     ("change", re.compile(r"^change|change$|changedue|找零|找赎|找回")),
     (
         "tax",
         re.compile(
-            r"^(?:total)?(?:\d{1,2})?(?:sales|gov|service)?(?:gst|tax|vat|sst)|gst@|gstamt|税额|税金|增值税"
+            r"^(?:total)?(?:\d{1,2})?(?:sales|gov|service)?(?:gst|tax(?!able)|vat|sst)|gst@|gstamt|税额|税金|增值税"
         ),
     ),
     ("due", re.compile(r"amountdue|balancedue|totaldue|payable|应付|应收")),

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from vlpro.engines.ocr.amounts import find_amounts
 from vlpro.engines.ocr.dates import find_dates
 from vlpro.engines.ocr.fields.found import Found
-from vlpro.engines.ocr.text import compact, has_cjk
+from vlpro.engines.ocr.fields.table import is_header
+from vlpro.engines.ocr.layout import Row
+from vlpro.engines.ocr.text import compact, fold, has_cjk
 
 if TYPE_CHECKING:
-    from vlpro.engines.ocr.layout import Cell, Layout, Row
+    from vlpro.engines.ocr.layout import Cell, Layout
 
 __all__ = ["find_header"]
 
@@ -35,6 +37,7 @@ _NOT_NAME = re.compile(
     r"\breg|\bco\.?\s?no|company\s?no|roc\s?no|licen|\bdate\b|cashier|copy|duplicate|original|\border\b|"
     r"\btable\b|customer|\bdoc\b|"
     r"小票|发票|收据|欢迎|谢谢|账单|结账|单号|日期|时间|电话|地址|存根|付款|凭证|统一|监制|^\W*$|\bqty\b|"
+    r"合同|协议|回单|送货单|出库单|报价单|\b(?:po|account|order|ref\w*) (?:number|no)\b|"
     r"\bdesc|\bprice|facebook|like us|follow us|since \d|guest\s?check|check\s?#|host:|server",
     re.IGNORECASE,
 )
@@ -102,11 +105,14 @@ _PHONE = re.compile(
     r"(?:\+?\d{1,3}[\s-]?)?(?:\(\d{2,4}\)|\d{2,4})[\s-]?\d{3,4}[\s-]?\d{3,4}(?:[-/]\d{1,4})?|\d{7,12}|"
     r"400-?\d{3}-?\d{4}"
 )
+_AMERICAN_PHONE = re.compile(r"\(\d{3}\)\s?\d{3}[-.\s]\d{4}|\d{3}[-.]\d{3}[-.]\d{4}")
 _HEADER_ROWS = 18
 
 
 def _named(text: str) -> str:
     """A row without what often stands around a name: a welcome before it, a telephone behind it."""
+    text = re.sub(r"^(?:收款)?单位(?:名称)?[:：\s]*(?=\S{4,})", "", text)
+    text = re.sub(r"(?<=\S{4})\s*(?:送货单|出库单|销货清单|销售清单|报价单|电子回单|回单)\s*$", "", text)
     text = re.sub(r"^\s*welcome to\s+|^\s*(?:the\s)?name\s?:\s*", "", text, flags=re.IGNORECASE)
     return re.split(r"\s(?:tel|phone|fax|ph)\b", text, maxsplit=1, flags=re.IGNORECASE)[0]
 
@@ -119,8 +125,17 @@ def _is_place(text: str) -> bool:
     )
 
 
+# A labelled value with Chinese in the label (收款人户名：…, 甲方（买方）：…) is no name that heads a page.
+_OTHER_LABEL = re.compile(
+    r"(?:po|p\.o\.|order|account|customer|invoice|bill|ref\w*)\b[^:]{0,12}:", re.IGNORECASE
+)
+_LABELLED = re.compile(r"^[^:]{0,12}[\u4e00-\u9fff][^:]{0,6}:\s?\S")
+
+
 def _is_name(row: Row) -> bool:
     text = _named(row.text)
+    if _LABELLED.match(fold(text)):
+        return False
     letters = sum(char.isalpha() for char in text)
     if letters < 3 or _NOT_NAME.search(text) or find_dates(text):
         return False
@@ -186,13 +201,17 @@ def find_header(layout: Layout) -> dict[str, Found]:
     found: dict[str, Found] = {}
     rows = layout.rows[:_HEADER_ROWS]
     first_stop = next(
-        (i for i, row in enumerate(rows) if i > 1 and any(a.decimals == 2 for a in find_amounts(row.text))),
+        (
+            i
+            for i, row in enumerate(rows)
+            if i > 1 and (any(a.decimals == 2 for a in find_amounts(row.text)) or is_header(row))
+        ),
         len(rows),
     )
     head = rows[: max(first_stop, 3)]
-    name_index = _find_name(head, layout)
+    name_index = _find_name(tuple(map(_without_title, head)))
     if name_index is not None:
-        row = head[name_index]
+        row = _without_title(head[name_index])
         name = _clean_name(_named(_merge_text(row.cells)))
         cells = row.cells
         if name_index and _begins_name(head[name_index - 1], row):
@@ -216,10 +235,28 @@ def find_header(layout: Layout) -> dict[str, Found]:
             text = cell.text[match.start() : match.end()]
             found["phone"] = Found("phone", text, text, (cell,), cell.confidence, "TEL")
             break
+    if "phone" not in found:  # American receipts print theirs under the address, without a word
+        for cell in (cell for row in head[:8] for cell in row.cells):
+            if _AMERICAN_PHONE.fullmatch(cell.flat.strip()):
+                text = cell.text.strip()
+                found["phone"] = Found("phone", text, text, (cell,), 0.8 * cell.confidence, "TEL")
+                break
     return found
 
 
-def _find_name(head: tuple[Row, ...], layout: Layout) -> int | None:
+# What may stand beside a name in its row and is none: the kind of document.
+_TITLE = re.compile(
+    r"(?:tax\s?)?invoice|receipt|bill|quotation|statement|发\s?票|收\s?据|小票|送货单|报价单|原件|副本",
+    re.IGNORECASE,
+)
+
+
+def _without_title(row: Row) -> Row:
+    cells = tuple(cell for cell in row.cells if not _TITLE.fullmatch(cell.flat.strip()))
+    return Row(cells) if cells else row
+
+
+def _find_name(head: tuple[Row, ...]) -> int | None:
     candidates = [i for i, row in enumerate(head[:8]) if _is_name(row)]
     if not candidates:
         return None
@@ -230,7 +267,6 @@ def _find_name(head: tuple[Row, ...], layout: Layout) -> int | None:
     for i in before_place[:3]:
         if _TRADE.search(head[i].text):
             return i
-    del layout
     return before_place[0]
 
 
@@ -291,10 +327,13 @@ def _find_address(head: tuple[Row, ...], name_index: int | None) -> list[Row]:
         number = _REGISTRATION.fullmatch(text.strip()) or re.search(
             r"co\.?\s?no\b|reg\b", text, re.IGNORECASE
         )
-        begins = bool(_PLACE.search(text)) and not number
+        labelled = bool(_LABELLED.match(fold(text)) or _OTHER_LABEL.match(text)) and not re.match(
+            r".{0,4}(?:地\s?址|店址)", text
+        )
+        begins = bool(_PLACE.search(text)) and not number and not labelled
         if not run and (not begins or _ends_address(text)):
             continue
-        if run and (len(run) == 6 or _ends_address(text) or not _continues_address(run, text)):
+        if run and (labelled or len(run) == 6 or _ends_address(text) or not _continues_address(run, text)):
             break
         run.append(row)
     if not run and name_index is not None:  # no word for a place: a line such as "USJ Summit, Subang (SS)"

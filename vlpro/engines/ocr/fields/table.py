@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from vlpro.engines.ocr.amounts import find_amounts
 from vlpro.engines.ocr.fields.found import Found
+from vlpro.engines.ocr.layout import Cell
 from vlpro.engines.ocr.text import compact
 
 if TYPE_CHECKING:
-    from vlpro.engines.ocr.layout import Cell, Layout, Row
+    from vlpro.engines.ocr.layout import Layout, Row
 
-__all__ = ["Column", "Item", "Table", "find_sum", "find_table"]
+__all__ = ["Column", "Item", "Table", "find_sum", "find_table", "is_header"]
 
 _ROLES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("unit_price", re.compile(r"^(?:s?unit)?s?price|unitprice|uprice|^rate$|单价|^价格|^售价|rsp")),
@@ -39,8 +40,13 @@ _ROLES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("discount", re.compile(r"^disc|优惠|折扣")),
     ("date", re.compile(r"^date|日期")),
 )
+# Columns of Chinese invoices whose headers stand so close that they are read as one cell.
+_HEADERS_IN_ONE = re.compile(
+    r"(?P<first>项目名称|规格型号|规格|单位|数量|单价|金额|税率(?:/征收率)?)\s?(?P<second>规格型号|单位|数量|单价|金额|"
+    r"税率(?:/征收率)?|税额)"
+)
 _END = re.compile(
-    r"^tot|items?count|^qty|total|subtotal|合计|小计|总计|价税合计|应付|实付|cash|change|balance|rounding|"
+    r"^tot|items?count|^总件数|^总数|^件数|^qty|total|subtotal|合计|小计|总计|价税合计|应付|实付|cash|change|balance|rounding|"
     r"discount|优惠|找零|thank|谢谢|^tax|^gst|gst@|备注|amountdue|tax\d"
 )
 
@@ -102,9 +108,13 @@ class Table:
         return amounts[-1].value if amounts else None
 
     def name(self, item: Item) -> str:
-        """The item's name."""
+        """The item's name; where its column is empty, the words that stand in another one."""
         index = self.column("name")
-        return item.text(0 if index is None else index)
+        name = item.text(0 if index is None else index)
+        if name:
+            return name
+        wordy = [text for i in item.cells if sum(map(str.isalpha, text := item.text(i))) >= 3]
+        return wordy[0] if wordy else ""
 
 
 def _role(text: str) -> str:
@@ -112,15 +122,35 @@ def _role(text: str) -> str:
     return next((role for role, pattern in _ROLES if pattern.search(key)), "") if len(key) <= 24 else ""
 
 
+def _header_cells(cell: Cell) -> list[Cell]:
+    """A header's cell; two where two headers were read as one (税率/征收率税额)."""
+    match = _HEADERS_IN_ONE.fullmatch(cell.flat.strip())
+    if match is None or match["first"] + match["second"] == "规格型号":
+        return [cell]
+    x1, y1, x2, y2 = cell.box
+    middle = x1 + (x2 - x1) * match.start("second") / len(cell.flat.strip())
+    return [
+        Cell(match["first"], cell.lines, (x1, y1, middle, y2)),
+        Cell(match["second"], cell.lines, (middle, y1, x2, y2)),
+    ]
+
+
+def is_header(row: Row) -> bool:
+    """Whether a row is the header of a table."""
+    return bool(_header_columns(row))
+
+
 def _header_columns(row: Row) -> list[Column]:
     columns = []
-    for cell in row.cells:
+    for cell in (part for whole in row.cells for part in _header_cells(whole)):
         if any(amount.is_money for amount in find_amounts(cell.text)):
             return []
         columns.append(Column(cell.text.strip(" :："), _role(cell.text), cell))
     roles = [column.role for column in columns if column.role]
     numeric = {"amount", "unit_price", "quantity", "tax"} & set(roles)
-    enough = len(set(roles)) >= 2 and numeric and len(roles) * 2 >= len(columns)
+    # A summary of taxes (GST Code, Amount, Tax) lists no articles.
+    articles = {"name", "quantity", "unit_price", "spec"} & set(roles)
+    enough = len(set(roles)) >= 2 and numeric and articles and len(roles) * 2 >= len(columns)
     return columns if enough else []
 
 

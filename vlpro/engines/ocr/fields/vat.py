@@ -22,7 +22,7 @@ _TAX_ID = re.compile(r"纳税人识别号|统一社会信用代码|税号")
 _ID = re.compile(r"[0-9A-Z]{15,20}")
 _TYPE = re.compile(
     r"增值税(?:电子)?(?:专用|普通)发票|电子发票|专用发票|普通发票|通用机打发票|定额发票|火车票|行程单|收据|"
-    r"小票|送货单|出库单|报价单|合同|"
+    r"小票|送货单|出库单|报价单|电子回单|回单|合同|"
     r"simplified tax invoice|tax\s?invoice|invoice|cash (?:bill|sales?)|receipt|delivery order|quotation|"
     r"purchase order",
     re.IGNORECASE,
@@ -106,7 +106,8 @@ def find_form(layout: Layout) -> dict[str, Found]:
     """
     found: dict[str, Found] = {}
     for cell in layout.cells:
-        if match := _TYPE.search(cell.flat):
+        # A label's value may mention a contract without the page being one.
+        if (match := _TYPE.search(cell.flat)) and not re.match(r"[^:]{1,12}:", cell.flat[: match.start()]):
             text = cell.text.strip() if len(cell.text) <= 24 else cell.text[match.start() : match.end()]
             row = layout.rows[layout.row_index(cell)].cells
             joined = "".join(other.text for other in row) if len(row) == 2 and len(cell.text) <= 4 else text
