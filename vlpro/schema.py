@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 __all__ = [
     "AnswerPart",
@@ -44,12 +53,16 @@ __all__ = [
     "RefusalPart",
     "ReplyMessage",
     "ResponseFormatField",
+    "ResponsesCall",
+    "ResponsesCallOutput",
+    "ResponsesItem",
     "ResponsesMessage",
     "ResponsesRequest",
     "Status",
     "StreamOptions",
     "TextPart",
     "Timing",
+    "ToolFunction",
     "Usage",
 ]
 
@@ -58,6 +71,45 @@ T = TypeVar("T")
 # The first wrong element is enough: a list of a hundred thousand must not make as many findings.
 _List = Annotated[list[T], Field(fail_fast=True)]
 _Some = Annotated[list[T], Field(min_length=1, fail_fast=True)]
+
+
+class _Only:
+    """A field that nothing here acts on, taken at the values that ask for nothing; any other would be ignored.
+
+    Args:
+        *neutral: Those values, besides null.
+    """
+
+    def __init__(self, *neutral: object) -> None:
+        self._neutral = (None, *neutral)
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": list(self._neutral)}
+
+    def _check(self, value: Any) -> Any:
+        if not any(type(value) is type(one) and value == one for one in self._neutral):
+            raise PydanticCustomError("unsupported", "Nothing here acts on this value")
+        return value
+
+
+# Fields of OpenAI's API that clients send without asking for anything by them.
+_Unused = Annotated[Any, _Only()]
+_EmptyList = Annotated[Any, _Only([])]
+_EmptyText = Annotated[Any, _Only("")]
+_Off = Annotated[Any, _Only(False)]  # noqa: FBT003 - a value, not a switch
+_Tier = Annotated[Any, _Only("auto", "default")]
+_Verbosity = Annotated[Any, _Only("medium")]
+_Hint = Annotated[str, Field(max_length=512)] | None  # for caches and statistics elsewhere; changes no answer
+_Metadata = (
+    Annotated[
+        dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+        Field(max_length=16),
+    ]
+    | None
+)
 
 
 class _Request(BaseModel):
@@ -136,7 +188,9 @@ class _UserMessage(_Request):
     name: str | None = None
 
 
-class _ToolFunction(_Request):
+class ToolFunction(_Request):
+    """A function with its arguments as JSON."""
+
     name: str
     arguments: str
 
@@ -144,7 +198,7 @@ class _ToolFunction(_Request):
 class _ToolCall(_Request):
     id: str
     type: Literal["function"]
-    function: _ToolFunction
+    function: ToolFunction
 
 
 class _AssistantMessage(_Request):
@@ -154,9 +208,12 @@ class _AssistantMessage(_Request):
     name: str | None = None
     tool_calls: _List[_ToolCall] | None = None
     # An answer that is sent back just as the official client gives it carries these, empty.
-    annotations: Annotated[_List[dict[str, Any]], Field(max_length=0)] | None = None
-    audio: None = None
-    function_call: None = None
+    annotations: _EmptyList = None
+    audio: _Unused = None
+    function_call: _Unused = None
+    parsed: Any = None  # the client's own reading of the content
+    reasoning: _EmptyText = None
+    reasoning_content: _EmptyText = None
 
 
 class _ToolMessage(_Request):
@@ -174,7 +231,7 @@ class StreamOptions(_Request):
     """Options of a streamed answer."""
 
     include_usage: bool | None = None
-    include_obfuscation: Literal[False] | None = None
+    include_obfuscation: _Off = None
 
 
 class JsonSchemaFormat(_Request):
@@ -225,11 +282,22 @@ class ChatRequest(_Request):
     frequency_penalty: _Penalty | None = None
     presence_penalty: _Penalty | None = None
     response_format: ResponseFormatField | None = None
-    user: str | None = Field(None, max_length=512)
-    safety_identifier: str | None = Field(None, max_length=512)
-    metadata: dict[str, str] | None = Field(None, max_length=16)
-    store: Literal[False] | None = None
-    # Known to OpenAI's clients, honoured by no engine here: taken only at the value that asks for nothing.
+    user: _Hint = None
+    safety_identifier: _Hint = None
+    prompt_cache_key: _Hint = None
+    prompt_cache_retention: _Hint = None
+    metadata: _Metadata = None
+    store: _Off = None
+    audio: _Unused = None
+    function_call: Annotated[Any, _Only("auto", "none")] = None
+    functions: _EmptyList = None
+    modalities: Annotated[Any, _Only(["text"])] = None
+    prediction: _Unused = None
+    reasoning_effort: Annotated[Any, _Only("none")] = None
+    service_tier: _Tier = None
+    verbosity: _Verbosity = None
+    web_search_options: _Unused = None
+    # Whether these can be honoured depends on the engine, which refuses them by name.
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     logit_bias: dict[str, float] | None = None
@@ -257,6 +325,7 @@ class _OutputText(_Request):
     text: str
     annotations: _List[dict[str, Any]] | None = None
     logprobs: _List[dict[str, Any]] | None = None
+    parsed: Any = None  # the client's own reading of the text
 
 
 class _OutputRefusal(_Request):
@@ -277,6 +346,57 @@ class ResponsesMessage(_Request):
     content: str | _Some[_InputContent]
     id: str | None = None
     status: Literal["in_progress", "completed", "incomplete"] | None = None
+    phase: _Hint = None
+
+
+class ResponsesCall(_Request):
+    """A function that the assistant called before."""
+
+    type: Literal["function_call"]
+    name: str
+    arguments: str
+    call_id: str
+    id: str | None = None
+    status: Literal["in_progress", "completed", "incomplete"] | None = None
+
+
+class ResponsesCallOutput(_Request):
+    """What a function answered."""
+
+    type: Literal["function_call_output"]
+    call_id: str
+    output: str
+    id: str | None = None
+    status: Literal["in_progress", "completed", "incomplete"] | None = None
+
+
+def _item_kind(item: Any) -> Any:
+    return item.get("type", "message") if isinstance(item, dict) else getattr(item, "type", "message")
+
+
+ResponsesItem = Annotated[
+    Annotated[ResponsesMessage, Tag("message")]
+    | Annotated[ResponsesCall, Tag("function_call")]
+    | Annotated[ResponsesCallOutput, Tag("function_call_output")],
+    Discriminator(
+        _item_kind,
+        custom_error_type="unsupported_item",
+        custom_error_message=(
+            "input items are messages, function_call and function_call_output. Nothing is stored here, so earlier "
+            "items cannot be referred to: send the messages themselves (store: false in the client)"
+        ),
+    ),
+]
+
+
+class _Reasoning(_Request):
+    effort: Annotated[Any, _Only("none")] = None
+    summary: _Unused = None
+    generate_summary: _Unused = None
+
+
+class _ResponsesStreamOptions(_Request):
+    include_obfuscation: _Off = None
 
 
 class _ResponsesJsonSchema(_Request):
@@ -291,26 +411,38 @@ class _ResponsesText(_Request):
     format: (
         Annotated[_TextFormat | _JsonObjectFormat | _ResponsesJsonSchema, Field(discriminator="type")] | None
     ) = None
-    verbosity: Literal["medium"] | None = None
+    verbosity: _Verbosity = None
 
 
 class ResponsesRequest(_Request):
     """``POST /v1/responses``; nothing is stored, so ``store`` may not be true."""
 
     model: Annotated[str, Field(min_length=1, max_length=200)]
-    input: str | Annotated[_Some[ResponsesMessage], Field(max_length=2000)]
+    input: str | Annotated[_Some[ResponsesItem], Field(max_length=2000)]
     instructions: str | None = None
     stream: bool | None = False
     max_output_tokens: _Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     text: _ResponsesText | None = None
-    user: str | None = Field(None, max_length=512)
-    safety_identifier: str | None = Field(None, max_length=512)
-    metadata: dict[str, str] | None = Field(None, max_length=16)
-    store: Literal[False] | None = None
-    background: Literal[False] | None = None
-    truncation: Literal["disabled"] | None = None
+    user: _Hint = None
+    safety_identifier: _Hint = None
+    prompt_cache_key: _Hint = None
+    prompt_cache_retention: _Hint = None
+    metadata: _Metadata = None
+    store: _Off = None
+    background: _Off = None
+    context_management: _EmptyList = None
+    conversation: _Unused = None
+    include: _EmptyList = None
+    max_tool_calls: Annotated[int, Field(ge=0)] | None = None
+    previous_response_id: _Unused = None
+    prompt: _Unused = None
+    reasoning: _Reasoning | None = None
+    service_tier: _Tier = None
+    stream_options: _ResponsesStreamOptions | None = None
+    top_logprobs: Annotated[Any, _Only(0)] = None
+    truncation: Annotated[Any, _Only("disabled")] = None
     tools: _List[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None

@@ -36,9 +36,7 @@ def say(content: Any, role: str = "user", **more: Any) -> Json:
         (chat(top_k=5), "top_k"),
         (chat(chat_template_kwargs={"x": 1}), "chat_template_kwargs"),
         (chat(extra_body={}), "extra_body"),
-        (chat(reasoning_effort="low"), "reasoning_effort"),
-        (chat(functions=[]), "functions"),
-        (chat(service_tier="auto"), "service_tier"),
+        (chat(mm_processor_kwargs={}), "mm_processor_kwargs"),
         (chat(stream=True, stream_options={"x": 1}), "stream_options.x"),
         (say("a", colour="red"), "messages[0].colour"),
         (say([{"type": "text", "text": "a", "x": 1}]), "messages[0].content[0].x"),
@@ -249,12 +247,15 @@ def test_wrong_value(server: Server, body: Json, param: str, code: str | None) -
 @pytest.mark.parametrize(
     ("fields", "param", "code"),
     [
-        ({"previous_response_id": "resp_1"}, "previous_response_id", "unknown_parameter"),
-        ({"include": []}, "include", "unknown_parameter"),
-        ({"reasoning": {"effort": "low"}}, "reasoning", "unknown_parameter"),
-        ({"store": True}, "store", None),
-        ({"background": True}, "background", None),
-        ({"truncation": "auto"}, "truncation", None),
+        ({"previous_response_id": "resp_1"}, "previous_response_id", "unsupported_parameter"),
+        ({"include": ["message.output_text.logprobs"]}, "include", "unsupported_parameter"),
+        ({"reasoning": {"effort": "low"}}, "reasoning.effort", "unsupported_parameter"),
+        ({"conversation": "conv_1"}, "conversation", "unsupported_parameter"),
+        ({"store": True}, "store", "unsupported_parameter"),
+        ({"background": True}, "background", "unsupported_parameter"),
+        ({"truncation": "auto"}, "truncation", "unsupported_parameter"),
+        ({"top_logprobs": 5}, "top_logprobs", "unsupported_parameter"),
+        ({"metadata": {"k" * 65: "v"}}, "metadata." + "k" * 65, "invalid_value"),
         ({"tools": [{"type": "web_search"}]}, "tools", "unsupported_parameter"),
         ({"max_output_tokens": 0}, "max_output_tokens", "invalid_value"),
         ({"max_output_tokens": 32_768}, "max_output_tokens", "context_length_exceeded"),
@@ -263,7 +264,9 @@ def test_wrong_value(server: Server, body: Json, param: str, code: str | None) -
         ({"input": []}, "input", "invalid_value"),
         ({"input": 5}, "input", "invalid_type"),
         ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role", "invalid_value"),
-        ({"input": [{"type": "item_reference", "id": "x"}]}, None, None),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0]", "invalid_value"),
+        ({"input": [{"type": "reasoning", "id": "x", "summary": []}]}, "input[0]", "invalid_value"),
+        ({"input": [{"type": "function_call", "name": "f"}]}, "input[0].arguments", None),
         ({"input": [{"role": "assistant", "content": "x"}]}, "input", "invalid_value"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_file"}]}]},
@@ -282,11 +285,108 @@ def test_wrong_value(server: Server, body: Json, param: str, code: str | None) -
         ),
     ],
 )
-def test_wrong_value_of_responses(server: Server, fields: Json, param: str | None, code: str | None) -> None:
-    reply = server.post("/v1/responses", {"model": MODEL, "input": "x"} | fields)
-    assert reply.status_code == 400, reply.text
-    if param is not None:
-        refused(server, {"model": MODEL, "input": "x"} | fields, param, code, path="/v1/responses")
+def test_wrong_value_of_responses(server: Server, fields: Json, param: str, code: str | None) -> None:
+    refused(server, {"model": MODEL, "input": "x"} | fields, param, code, path="/v1/responses")
+
+
+def test_an_item_of_the_server_cannot_be_referred_to_and_the_answer_says_what_to_do(server: Server) -> None:
+    body = {"model": MODEL, "input": [{"type": "item_reference", "id": "msg_1"}]}
+    message = server.post("/v1/responses", body).json()["error"]["message"]
+    assert "Nothing is stored" in message
+    assert "store: false" in message
+
+
+# What the official clients, LangChain, LlamaIndex and the AI SDK send without asking for anything by it.
+NEUTRAL_OF_CHAT: Json = {
+    "audio": None,
+    "function_call": "none",
+    "functions": [],
+    "metadata": {"job": "7"},
+    "modalities": ["text"],
+    "parallel_tool_calls": True,
+    "prediction": None,
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": "24h",
+    "reasoning_effort": "none",
+    "service_tier": "auto",
+    "store": False,
+    "tool_choice": "auto",
+    "verbosity": "medium",
+    "web_search_options": None,
+}
+NEUTRAL_OF_RESPONSES: Json = {
+    "background": False,
+    "context_management": [],
+    "conversation": None,
+    "include": [],
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": 3,
+    "metadata": None,
+    "previous_response_id": None,
+    "prompt": None,
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": None,
+    "reasoning": {"effort": None, "summary": None},
+    "service_tier": "default",
+    "store": False,
+    "stream_options": {"include_obfuscation": False},
+    "top_logprobs": 0,
+    "truncation": "disabled",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        *((CHAT, field, value) for field, value in NEUTRAL_OF_CHAT.items()),
+        *(("/v1/responses", field, value) for field, value in NEUTRAL_OF_RESPONSES.items()),
+    ],
+)
+def test_a_field_that_asks_for_nothing_is_taken(server: Server, path: str, field: str, value: object) -> None:
+    body = chat("count to 2") if path == CHAT else {"model": MODEL, "input": "count to 2"}
+    for each in (value, None):
+        reply = server.post(path, body | {field: each})
+        assert reply.status_code == 200, reply.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("audio", {"voice": "alloy", "format": "mp3"}),
+        ("function_call", {"name": "f"}),
+        ("functions", [{"name": "f"}]),
+        ("modalities", ["text", "audio"]),
+        ("prediction", {"type": "content", "content": "x"}),
+        ("reasoning_effort", "low"),
+        ("service_tier", "flex"),
+        ("store", True),
+        ("verbosity", "low"),
+        ("web_search_options", {}),
+        ("store", 0),
+    ],
+)
+def test_a_field_that_asks_for_something_is_refused(server: Server, field: str, value: object) -> None:
+    refused(server, chat(**{field: value}), field, "unsupported_parameter")
+
+
+def test_an_answer_can_be_sent_back_as_clients_keep_it(server: Server) -> None:
+    kept = {
+        "role": "assistant",
+        "content": "{}",
+        "refusal": None,
+        "parsed": {"a": 1},
+        "reasoning_content": None,
+    }
+    body = {"model": MODEL, "messages": [user("a"), kept, user("count to 2")]}
+    assert server.post(CHAT, body).status_code == 200
+    first = server.post("/v1/responses", {"model": MODEL, "input": "count to 2"}).json()["output"]
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "42"}
+    again = [user("a"), {**first[0], "phase": None}, call, result, user("count to 3")]
+    reply = server.post("/v1/responses", {"model": MODEL, "input": again})
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["output"][0]["content"][0]["text"].startswith("1 2 3")
 
 
 def test_seventeen_pictures(server: Server) -> None:

@@ -87,6 +87,12 @@ def from_validation(problems: Sequence[Mapping[str, Any]], data: object) -> erro
     code = _CODES.get(kind, "invalid_type" if kind.endswith(("_type", "_parsing")) else "invalid_value")
     if kind == "extra_forbidden":
         message, zh = f"Unknown parameter: {name}. Leave it out.", f"未知参数：{name}，请去掉。"
+    elif kind == "unsupported":
+        return errors.UnsupportedError(
+            f"{name} is not supported: this service does not act on this value. Leave it out.",
+            zh=f"不支持 {name} 的这个取值，请去掉该参数。",
+            param=name,
+        )
     elif kind == "missing":
         message, zh = f"Missing required parameter: {name}.", f"缺少必填参数：{name}。"
     else:

@@ -132,9 +132,9 @@ def _turn(message: schema.ChatInput, param: str, max_image_bytes: int) -> Turn:
     role = roles.get(message.role, "assistant")
     content = message.content
     parts: list[str | Upload] = []
-    if message.role == "assistant":  # what it said and called before, for an engine that knows text only
+    if message.role == "assistant":  # what it said and called before
         parts += [message.refusal] if message.refusal else []
-        parts += [f"{call.function.name}({call.function.arguments})" for call in message.tool_calls or ()]
+        parts += [_called(call.function) for call in message.tool_calls or ()]
     if content is None:
         return Turn(role, tuple(parts))
     if isinstance(content, str):
@@ -179,7 +179,11 @@ def responses_question(request: schema.ResponsesRequest, max_image_bytes: int) -
     )
 
 
-def _responses_turn(message: schema.ResponsesMessage, param: str, max_image_bytes: int) -> Turn:
+def _responses_turn(message: schema.ResponsesItem, param: str, max_image_bytes: int) -> Turn:
+    if message.type == "function_call":
+        return Turn("assistant", (_called(message),))
+    if message.type == "function_call_output":
+        return Turn("tool", (message.output,))
     roles: dict[str, Role] = {"user": "user", "assistant": "assistant"}
     role = roles.get(message.role, "system")
     if isinstance(message.content, str):
@@ -198,6 +202,11 @@ def _responses_turn(message: schema.ResponsesMessage, param: str, max_image_byte
         else:
             parts.append(part.refusal if part.type == "refusal" else part.text)
     return Turn(role, tuple(parts))
+
+
+def _called(function: schema.ToolFunction | schema.ResponsesCall) -> str:
+    """A call of a function as text, for an engine that knows text only."""
+    return f"{function.name}({function.arguments})"
 
 
 def _asking(turns: tuple[Turn, ...], param: str) -> tuple[Turn, ...]:
