@@ -58,8 +58,9 @@ class Settings(BaseSettings):
         Positive, Field(description="Engine openai: questions in flight at once")
     ] = 32
     answer_timeout_s: Annotated[Seconds, Field(description="Most seconds that one answer may take")] = 600
-    slow_reader_timeout_s: Annotated[
-        Seconds, Field(description="A client that takes nothing for this many seconds loses its answer")
+    slow_client_timeout_s: Annotated[
+        Seconds,
+        Field(description="A client that sends or takes nothing for this many seconds loses its request"),
     ] = 60
     queue_size: Annotated[
         int, Field(ge=0, description="Questions that may wait while others are answered; more get 429")

@@ -5,7 +5,8 @@ VlproError                     code, param and two sentences (English and Chines
 │   ├── ImageError             a picture cannot be used: not an image, broken, too large
 │   ├── ContextLengthError     the question, its pictures and the answer do not fit
 │   ├── UnsupportedError       a field or value that this engine cannot honour
-│   └── RequestTooLargeError   the body is larger than allowed
+│   ├── RequestTooLargeError   the body is larger than allowed
+│   └── RequestTimeoutError    the client stopped sending the body
 ├── NotFoundError              no such route, model, conversation or picture
 ├── MethodNotAllowedError      the route exists, the method does not
 ├── ForbiddenError             from an address, host or page that may not ask
@@ -32,6 +33,7 @@ __all__ = [
     "ImageError",
     "MethodNotAllowedError",
     "NotFoundError",
+    "RequestTimeoutError",
     "RequestTooLargeError",
     "UnsupportedError",
     "VlproError",
@@ -89,6 +91,12 @@ class RequestTooLargeError(BadRequestError):
     """The body is larger than the setting allows."""
 
     default_code = "request_too_large"
+
+
+class RequestTimeoutError(BadRequestError):
+    """The client stopped in the middle of the body."""
+
+    default_code = "request_timeout"
 
 
 class NotFoundError(VlproError):

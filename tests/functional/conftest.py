@@ -43,7 +43,7 @@ def narrow() -> Iterator[Server]:
         max_conversations=3,
         max_picture_store_bytes=60_000,
         answer_timeout_s=1.5,
-        slow_reader_timeout_s=0.5,
+        slow_client_timeout_s=0.5,
     )
     with run(settings, engine) as running:
         yield running
@@ -85,5 +85,5 @@ def sink() -> Iterator[Sink]:
 @pytest.fixture(scope="session")
 def stalling() -> Iterator[Server]:
     """Gives readers up that take nothing for a second."""
-    with run(Settings(engine="fake", slow_reader_timeout_s=1.0), send_buffer=4096) as running:
+    with run(Settings(engine="fake", slow_client_timeout_s=1.0), send_buffer=4096) as running:
         yield running

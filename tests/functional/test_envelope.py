@@ -143,13 +143,22 @@ def test_request_smuggling_is_no_second_request(server: Server) -> None:
     assert b'"object":"list"' not in server.raw(head.encode() + inner, wait_s=1)
 
 
-def test_client_that_leaves_within_the_body(server: Server) -> None:
+def test_body_that_stops_coming(narrow: Server) -> None:
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    head += "Content-Length: 100\r\n\r\n{"
+    reply = narrow.raw(head.encode())
+    assert reply.startswith(b"HTTP/1.1 408 ")
+    assert b'"request_timeout"' in reply
+
+
+def test_client_that_leaves_within_the_body(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     head += "Content-Length: 100\r\n\r\n{"
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(head.encode())
     assert server.post(CHAT, chat()).status_code == 200
     assert server.idle()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_curl_waits_for_100_continue(server: Server) -> None:

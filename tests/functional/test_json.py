@@ -66,6 +66,26 @@ def test_no_json(post: httpx.Client, path: str, body: bytes) -> None:
     assert reply.json()["error"]["code"] == "invalid_json"
 
 
+@pytest.mark.parametrize(
+    ("body", "param", "reason"),
+    [
+        (b'{"temperature": NaN}', "temperature", "NaN"),
+        (b'{"temperature": -Infinity}', "temperature", "Infinity"),
+        (b'{"messages":[{"role":"user","content":"\\ud800"}]}', "messages[0].content", "surrogate"),
+        (b'{"messages":[{"role":"user","content":[{"type":"text","text":"\xff"}]}]}',
+         "messages[0].content[0].text", "UTF-8"),
+        (b'{"metadata":{"\\ud83d":"x"}}', "metadata", "surrogate"),
+        (b'{"seed": 1' + b"0" * 5000 + b"}", "seed", "digits"),
+        (b'{"stop":["a",' + b"1" * 5000 + b"]}", "stop[1]", "digits"),
+    ],
+)  # fmt: skip
+def test_the_field_is_named(post: httpx.Client, body: bytes, param: str, reason: str) -> None:
+    error = post.post(CHAT, content=body).json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_json", param)
+    assert param in error["message"]
+    assert reason in error["message"]
+
+
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b"1", b"true", b"[{}]"])
 def test_no_object(post: httpx.Client, body: bytes) -> None:
     reply = post.post(CHAT, content=body)

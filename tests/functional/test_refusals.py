@@ -366,7 +366,7 @@ def test_a_field_that_asks_for_nothing_is_taken(server: Server, path: str, field
         ("store", 0),
     ],
 )
-def test_a_field_that_asks_for_something_is_refused(server: Server, field: str, value: object) -> None:
+def test_a_field_that_asks_for_something_is_refused(server: Server, field: str, value: Any) -> None:
     refused(server, chat(**{field: value}), field, "unsupported_parameter")
 
 

@@ -24,6 +24,7 @@ def test_public_names() -> None:
         "ImageError",
         "MethodNotAllowedError",
         "NotFoundError",
+        "RequestTimeoutError",
         "RequestTooLargeError",
         "UnsupportedError",
         "VlproError",

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 
 from vlpro import __version__, client, config, errors, schema
@@ -31,7 +32,7 @@ from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Services
 from vlpro.gateway.docs_page import docs_page
-from vlpro.gateway.middleware import BodyLimit, LocalOnly, RequestId
+from vlpro.gateway.middleware import BodyLimit, Envelope, LocalOnly, RequestId
 from vlpro.gateway.routes import chat, conversations, health, images, models, responses, status
 from vlpro.gateway.stream import ClientGoneError
 from vlpro.imaging.ingest import Limits
@@ -123,15 +124,20 @@ def api(all_services: Services) -> FastAPI:
     for module in (chat, responses, models, images, conversations, status):
         app.include_router(module.router)
     app.add_api_route("/docs", docs_page(app), include_in_schema=False)
-    inside: _Handlers = {RequestValidationError: _invalid, ClientGoneError: _nobody}
-    for kind, handler in (exception_handlers() | inside).items():
+    for kind, handler in (exception_handlers() | {RequestValidationError: _invalid}).items():
         app.add_exception_handler(kind, handler)
     return app
 
 
 def exception_handlers() -> _Handlers:
     """What makes an answer of each error, on every route."""
-    return {errors.VlproError: _known, HTTPException: _http, Exception: _unknown}
+    return {
+        errors.VlproError: _known,
+        HTTPException: _http,
+        ClientGoneError: _nobody,
+        ClientDisconnect: _nobody,
+        Exception: _unknown,
+    }
 
 
 def middleware(settings: Settings, page: Sequence[Middleware] = ()) -> list[Middleware]:
@@ -143,9 +149,12 @@ def middleware(settings: Settings, page: Sequence[Middleware] = ()) -> list[Midd
     """
     return [
         Middleware(RequestId),
+        Middleware(Envelope),
         *page,
         Middleware(LocalOnly, allowed_hosts=settings.allowed_hosts),
-        Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+        Middleware(
+            BodyLimit, max_bytes=settings.max_body_bytes, idle_timeout_s=settings.slow_client_timeout_s
+        ),
     ]
 
 
@@ -226,24 +235,11 @@ async def _http(request: Request, error: HTTPException) -> Response:
     cause = error.__cause__
     if isinstance(cause, errors.VlproError):
         return error_table.response(cause)
-    known: errors.VlproError
-    if error.status_code == 404:
-        known = errors.NotFoundError(
-            f"There is no {request.method} {request.url.path[:200]}. GET /v1/docs lists all routes.",
-            zh=f"没有 {request.method} {request.url.path[:200]}，全部接口见 /v1/docs。",
-        )
-    elif error.status_code == 405:
-        known = errors.MethodNotAllowedError(
-            f"{request.url.path[:200]} does not take {request.method[:20]}.",
-            zh=f"{request.url.path[:200]} 不支持 {request.method[:20]} 方法。",
-        )
-    else:
-        known = errors.BadRequestError(str(error.detail)[:300])
-        return error_table.response(known, error.headers, status=error.status_code)
-    return error_table.response(known, error.headers)
+    known = error_table.from_status(error.status_code, request.method, request.url.path, str(error.detail))
+    return error_table.response(known, error.headers, status=error.status_code)
 
 
-async def _nobody(_: Request, __: ClientGoneError) -> Response:
+async def _nobody(_: Request, __: Exception) -> Response:
     return Response(status_code=499)  # nginx's number for a client that closed; nobody reads it
 
 

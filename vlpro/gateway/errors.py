@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from vlpro import errors, schema
 
-__all__ = ["STATUS", "body", "from_validation", "response"]
+__all__ = ["STATUS", "as_event", "body", "from_status", "from_validation", "response"]
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ STATUS: Mapping[type[errors.VlproError], tuple[int, str]] = {
     errors.ImageError: (400, "invalid_request_error"),
     errors.ContextLengthError: (400, "invalid_request_error"),
     errors.UnsupportedError: (400, "invalid_request_error"),
+    errors.RequestTimeoutError: (408, "invalid_request_error"),
     errors.RequestTooLargeError: (413, "invalid_request_error"),
     errors.NotFoundError: (404, "invalid_request_error"),
     errors.MethodNotAllowedError: (405, "invalid_request_error"),
@@ -57,6 +58,33 @@ def response(
         status_code=status or STATUS[type(error)][0],
         headers=extra,
         media_type="application/json",
+    )
+
+
+def from_status(status: int, method: str, path: str, detail: str = "") -> errors.VlproError:
+    """What a refusal by one of the frameworks means, in our words.
+
+    Args:
+        status: Its HTTP status, 400 or more.
+        method: Of the request.
+        path: Of the request.
+        detail: What the framework said.
+    """
+    method, path = method[:20], path[:200].encode("utf-8", "replace").decode()
+    if status == 404:
+        return errors.NotFoundError(
+            f"There is no {method} {path}. The API is under /v1; GET /v1/docs lists all routes.",
+            zh=f"没有 {method} {path}。接口都在 /v1 之下，全部接口见 /v1/docs。",
+        )
+    if status == 405:
+        return errors.MethodNotAllowedError(
+            f"{path} does not take {method}.", zh=f"{path} 不支持 {method} 方法。"
+        )
+    if status >= 500:
+        return errors.VlproError("The service could not answer. Try again.", zh="服务未能回答，请重试。")
+    return errors.BadRequestError(
+        detail[:300] or f"{method} {path} was refused. GET /v1/docs lists all routes.",
+        zh=f"{method} {path} 被拒绝，全部接口见 /v1/docs。",
     )
 
 

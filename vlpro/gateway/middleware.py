@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 import secrets
@@ -11,10 +12,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vlpro.errors import ForbiddenError, RequestTooLargeError, VlproError
+from vlpro.errors import ForbiddenError, RequestTimeoutError, RequestTooLargeError, VlproError
 from vlpro.gateway import errors
 
-__all__ = ["BodyLimit", "LocalOnly", "RequestId"]
+__all__ = ["BodyLimit", "Envelope", "LocalOnly", "RequestId"]
 
 
 class RequestId:
@@ -37,6 +38,56 @@ class RequestId:
             await send(message)
 
         await self._app(scope, receive, tell)
+
+
+class Envelope:
+    """Puts refusals by the frameworks, which are plain text or a page, into the envelope of all other errors.
+
+    A program that asks outside the API for something that is not there is told so, too: Streamlit answers every
+    path with its page, which is right only for a browser.
+
+    Args:
+        app: The application behind it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        browser = "text/html" in Headers(scope=scope).get("accept", "")
+        replaced = False
+
+        async def enveloped(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                media = Headers(raw=message["headers"]).get("content-type", "").split(";")[0]
+                page = media == "text/html" and status == 200 and not browser
+                lost = page and scope["path"] != "/" and not scope["path"].startswith("/v1/")
+                if status == 304 or not (
+                    lost or (status >= 400 and media not in ("application/json", "text/html"))
+                ):
+                    await send(message)
+                    return
+                replaced = True
+                status = 404 if lost else status
+                error = errors.from_status(status, scope["method"], scope["path"])
+                answer = errors.response(error, status=status)
+                headers = MutableHeaders(raw=list(message["headers"]))
+                for name in ("etag", "last-modified", "content-encoding"):
+                    del headers[name]
+                headers.update(answer.headers)
+                body = b"" if scope["method"] == "HEAD" else answer.body
+                await send({**message, "status": status, "headers": headers.raw})
+                await send({"type": "http.response.body", "body": body})
+            elif not replaced:
+                await send(message)
+
+        await self._app(scope, receive, enveloped)
 
 
 class LocalOnly:
@@ -85,12 +136,12 @@ class LocalOnly:
                 zh="不认识这个主机名。请使用 http://127.0.0.1，或把它加入 VLPRO_ALLOWED_HOSTS。",
                 code="host_not_allowed",
             )
-        origin = headers.get("origin")
-        foreign = origin is not None and _authority(origin) != host.lower()
+        foreign = any(_authority(origin) != host.lower() for origin in headers.getlist("origin"))
         # A link that somebody follows to the page is a cross-site navigation too, and harmless. "same-site" is
         # another port of this machine: another program, and perhaps another person's.
         site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode")
-        fetched = site not in ("none", "same-origin") and mode != "navigate"
+        followed = mode == "navigate" and scope.get("method") == "GET"
+        fetched = site not in ("none", "same-origin") and not followed
         if foreign or fetched:
             return ForbiddenError(
                 "Web pages of other origins may not use this service.",
@@ -108,11 +159,12 @@ def _is_loopback(client: tuple[str, int] | None) -> bool:
 
 
 def _authority(origin: str) -> str:
-    """Host and port of an Origin header, lower case; empty if it is malformed or ``null``."""
+    """Host and port of a web page's Origin header, lower case; empty if it is malformed, ``null`` or no page's."""
     try:
-        return urlsplit(origin).netloc.lower()
+        parts = urlsplit(origin)
     except ValueError:
         return ""
+    return parts.netloc.lower() if parts.scheme in ("http", "https") else ""
 
 
 def _name(host: str) -> str:
@@ -122,16 +174,18 @@ def _name(host: str) -> str:
 
 
 class BodyLimit:
-    """Refuses bodies beyond a size, told or not, before they fill the memory.
+    """Refuses bodies beyond a size, told or not, before they fill the memory, and those that stop coming.
 
     Args:
         app: The application behind it.
         max_bytes: The largest body.
+        idle_timeout_s: The most seconds between two pieces of a body.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, idle_timeout_s: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._idle_timeout_s = idle_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one request."""
@@ -142,13 +196,20 @@ class BodyLimit:
         if not told.isdecimal() or int(told[:20]) > self._max_bytes:
             await errors.response(self._error())(scope, receive, send)
             return
-        taken, started = 0, False
+        taken, complete, started = 0, False, False
 
         async def count() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, complete
+            if complete:  # from here on it is waited for the client's leaving, however long that takes
+                return await receive()
+            try:
+                async with asyncio.timeout(self._idle_timeout_s):
+                    message = await receive()
+            except TimeoutError:
+                raise self._stalled() from None
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
                 if taken > self._max_bytes:
                     raise self._error()
             return message
@@ -160,10 +221,16 @@ class BodyLimit:
 
         try:
             await self._app(scope, count, watch)
-        except RequestTooLargeError as error:
+        except (RequestTooLargeError, RequestTimeoutError) as error:
             if started:
                 raise
             await errors.response(error)(scope, receive, send)
+
+    def _stalled(self) -> RequestTimeoutError:
+        return RequestTimeoutError(
+            f"Nothing of the request's body came for {self._idle_timeout_s:g} seconds. Send it again.",
+            zh=f"请求体中断超过 {self._idle_timeout_s:g} 秒，请重新发送。",
+        )
 
     def _error(self) -> RequestTooLargeError:
         megabytes = self._max_bytes / 1e6

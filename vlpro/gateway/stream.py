@@ -58,16 +58,16 @@ class EventStream(Response):
 
     Args:
         events: Complete events, as bytes; closed when the client goes.
-        slow_reader_timeout_s: Seconds after which a client that takes nothing is given up.
+        slow_client_timeout_s: Seconds after which a client that takes nothing is given up.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, slow_reader_timeout_s: float) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], *, slow_client_timeout_s: float) -> None:
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._events = events
-        self._timeout_s = slow_reader_timeout_s
+        self._timeout_s = slow_client_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all events."""

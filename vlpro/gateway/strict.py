@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import pydantic_core
 from fastapi import Request, Response
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _LARGE = 1_000_000
 _MOST_VALUES = 200_000  # a body of 64 MB could hold twenty million lists, which take gigabytes
+_MOST_DIGITS = 4_300  # of an integer; the parser's own limit
 _MOST_FIELDS = 1_000  # in one object; each unknown one would be reported
 
 
@@ -44,13 +45,71 @@ def parse(data: bytes) -> Any:
         value = pydantic_core.from_json(data, allow_inf_nan=False, cache_strings="keys")
         json.loads(data, object_pairs_hook=_check_fields)
     except ValueError as error:
-        reason = str(error)[:200]
-        raise BadRequestError(
-            f"The body is not valid JSON: {reason}.",
-            zh=f"请求体不是有效的 JSON：{reason}。",
-            code="invalid_json",
-        ) from None
+        raise _no_json(data, str(error)[:200]) from None
     return value
+
+
+class _Bad(NamedTuple):
+    """A value that JSON has not, though lenient parsers take it; what is wrong with it, in English and Chinese."""
+
+    reason: str
+    zh: str
+
+
+_NO_NUMBER = _Bad("NaN and Infinity are not numbers of JSON", "NaN 和 Infinity 不是 JSON 数字")
+_TOO_LONG = _Bad("the number has too many digits", "数字位数过多")
+_HALF = _Bad(
+    "the text is not Unicode: a lone surrogate, or bytes that are not UTF-8",
+    "文本不是有效的 Unicode：含孤立代理项或非 UTF-8 字节",
+)
+
+
+def _no_json(data: bytes, reason: str) -> BadRequestError:
+    """The refusal, with the field's name where a lenient parser can tell it."""
+    try:
+        text = data.decode("utf-8", "surrogateescape")
+        lenient = json.loads(text, parse_constant=lambda _: _NO_NUMBER, parse_int=_digits, strict=False)
+    except (ValueError, RecursionError):
+        lenient = None
+    found = _first_bad(lenient)
+    path, bad = found or (None, _Bad(reason, reason))
+    where, zh = (f" {path}:", f" {path}：") if path else ("", "")
+    return BadRequestError(
+        f"The body is not valid JSON:{where} {bad.reason}.",
+        zh=f"请求体不是有效的 JSON：{zh}{bad.zh}。",
+        param=path,
+        code="invalid_json",
+    )
+
+
+def _digits(text: str) -> object:
+    return _TOO_LONG if len(text) > _MOST_DIGITS else 0
+
+
+def _first_bad(root: object) -> tuple[str | None, _Bad] | None:
+    """The first bad value of a document, and the path to it, as far as that can be written."""
+    waiting: list[tuple[str, object]] = [("", root)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, _Bad):
+            return path[:200] or None, value
+        if isinstance(value, str) and not _is_unicode(value):
+            return path[:200] or None, _HALF
+        if isinstance(value, list):
+            waiting += [(f"{path}[{index}]", one) for index, one in enumerate(value)][::-1]
+        elif isinstance(value, dict):
+            if not all(map(_is_unicode, value)):
+                return path[:200] or None, _HALF
+            waiting += [(f"{path}.{key[:80]}".lstrip("."), one) for key, one in value.items()][::-1]
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_fields(pairs: list[tuple[str, Any]]) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from vlpro.gateway.middleware import BodyLimit, LocalOnly, RequestId
+from vlpro.gateway.middleware import BodyLimit, Envelope, LocalOnly, RequestId
 
 pytestmark = pytest.mark.anyio
 HOSTS = ("127.0.0.1", "localhost", "[::1]", "Pro.Example")
@@ -119,7 +121,12 @@ async def test_a_foreign_websocket_is_closed() -> None:
 
 
 async def test_lifespan_passes() -> None:
-    for layer in (LocalOnly(_inside, HOSTS), RequestId(_inside), BodyLimit(_inside, 5)):
+    for layer in (
+        LocalOnly(_inside, HOSTS),
+        RequestId(_inside),
+        BodyLimit(_inside, 5, 60),
+        Envelope(_inside),
+    ):
         assert await call(layer, type="lifespan") == []
 
 
@@ -155,7 +162,7 @@ def _body(*pieces: bytes) -> list[Message]:
     ],
 )
 async def test_body_limit(headers: dict[str, str], pieces: list[bytes], status: int) -> None:
-    sent = await call(BodyLimit(_inside, 5), _body(*pieces), headers=headers)
+    sent = await call(BodyLimit(_inside, 5, 60), _body(*pieces), headers=headers)
     assert sent[0]["status"] == status
 
 
@@ -165,4 +172,73 @@ async def test_a_limit_that_is_passed_after_the_answer_began_is_not_answered_twi
         await receive()
 
     with pytest.raises(Exception, match="larger than"):
-        await call(BodyLimit(eager, 5), _body(b"123456"))
+        await call(BodyLimit(eager, 5, 60), _body(b"123456"))
+
+
+async def test_a_body_that_stops_coming_is_given_up() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    await BodyLimit(_inside, 5, 0.01)(scope, receive, send)
+    assert sent[0]["status"] == 408
+
+
+def _answering(status: int, media: str) -> Any:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", media.encode()), (b"x-kept", b"1"), (b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"plain"})
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "media", "path", "accept", "told"),
+    [
+        (404, "text/plain", "/_stcore/metrics", "*/*", 404),
+        (400, "", "//v1/models", "*/*", 400),
+        (405, "text/plain; charset=utf-8", "/chat/completions", "application/json", 405),
+        (500, "text/plain", "/x", "*/*", 500),
+        (200, "text/html; charset=utf-8", "/models", "application/json", 404),
+        (200, "text/html", "/models", "*/*", 404),
+        (200, "text/html", "/models", "text/html,*/*", None),
+        (200, "text/html", "/", "*/*", None),
+        (200, "text/css", "/static/x.css", "*/*", None),
+        (400, "application/json", "/v1/x", "*/*", None),
+        (304, "", "/static/x.css", "*/*", None),
+    ],
+)
+async def test_refusals_of_the_frameworks_come_in_the_envelope(
+    status: int, media: str, path: str, accept: str, told: int | None
+) -> None:
+    sent = await call(Envelope(_answering(status, media)), path=path, headers={"accept": accept})
+    assert len(sent) == 2
+    if told is None:
+        assert (sent[0]["status"], sent[1]["body"]) == (status, b"plain")
+        return
+    headers = dict(sent[0]["headers"])
+    assert (sent[0]["status"], headers[b"content-type"], headers[b"x-kept"]) == (
+        told,
+        b"application/json",
+        b"1",
+    )
+    assert int(headers[b"content-length"]) == len(sent[1]["body"])
+    assert json.loads(sent[1]["body"])["error"]["message"]
+
+
+@pytest.mark.parametrize("origin", ["ftp://localhost", "chrome-extension://localhost", "file://localhost"])
+async def test_what_is_no_web_page_is_no_origin(origin: str) -> None:
+    assert not await allowed(headers={"host": "localhost", "origin": origin})
+
+
+async def test_a_foreign_page_may_lead_people_here_but_not_post() -> None:
+    cross = {"host": "localhost", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert await allowed(headers=cross)
+    assert not await allowed(headers=cross, method="POST")

@@ -40,7 +40,7 @@ async def complete(body: schema.ChatRequest, request: Request, services: Service
     events = answer.events(include_usage=include_usage)
     # Until the first piece is there an error is an HTTP error; from then on it is an event of the stream.
     first = await while_connected(request, anext(events))
-    return EventStream(after(first, events), slow_reader_timeout_s=services.settings.slow_reader_timeout_s)
+    return EventStream(after(first, events), slow_client_timeout_s=services.settings.slow_client_timeout_s)
 
 
 async def after(first: T, events: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

@@ -36,7 +36,7 @@ async def respond(body: schema.ResponsesRequest, request: Request, services: Ser
     first = await while_connected(request, anext(events))
     if body.stream:
         encoded = after(first, events)
-        return EventStream(_as_bytes(encoded), slow_reader_timeout_s=services.settings.slow_reader_timeout_s)
+        return EventStream(_as_bytes(encoded), slow_client_timeout_s=services.settings.slow_client_timeout_s)
     last = await while_connected(request, _last(after(first, events)))
     if isinstance(last, VlproError):
         raise last
