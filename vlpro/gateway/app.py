@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import psutil
@@ -40,6 +41,9 @@ from vlpro.imaging.ingest import Limits
 __all__ = ["api", "middleware", "parts", "services"]
 
 log = logging.getLogger(__name__)
+
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_LARGE_BLOCK = 1 << 20  # bytes
 
 _Handlers = dict[Any, Callable[[Request, Any], Awaitable[Response]]]
 
@@ -196,6 +200,7 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         _send_at_once()
+        _free_at_once()
         engine = all_services.chat.engine
         await engine.start()
         await all_services.conversations.start()
@@ -220,6 +225,16 @@ def _send_at_once() -> None:
         if connection.status == psutil.CONN_LISTEN:
             with socket.socket(fileno=os.dup(connection.fd)) as listener:
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _free_at_once() -> None:
+    """Give the memory of a picture back to the system as soon as it is freed (mallopt(3), M_MMAP_THRESHOLD).
+
+    By itself glibc raises the threshold with the first large block that is freed, and keeps all later ones: a few
+    pictures of 100 megapixels would leave the service with over a gigabyte.
+    """
+    with suppress(AttributeError, OSError):  # another C library, which has no such habit
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 async def _known(_: Request, error: errors.VlproError) -> Response:

@@ -53,6 +53,13 @@ def upload(url: str, param: str, max_bytes: int) -> Upload:
             param=param,
             code="invalid_image_url",
         )
+    media = match[1].lower()
+    if media and not media.startswith("image/") and media != "application/octet-stream":
+        raise ImageError(
+            f"This is declared as {media}, which is no picture. Send it as data:image/…;base64,….",
+            zh=f"声明的类型 {media} 不是图片，请使用 data:image/…;base64,…。",
+            param=param,
+        )
     encoded = url[match.end() :]
     if len(encoded) // 4 * 3 > max_bytes + 2:
         raise ImageError(

@@ -17,7 +17,7 @@ from vlpro.errors import ImageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Format", "Header", "jpeg_segments", "png_chunks", "read_header"]
+__all__ = ["Format", "Header", "foreign_tail", "jpeg_segments", "png_chunks", "read_header"]
 
 Format = Literal["jpeg", "png", "bmp", "webp"]
 
@@ -48,6 +48,19 @@ _KNOWN = (
     (re.compile(rb"\s*<(svg|\?xml|!DOCTYPE|html)", re.IGNORECASE), "SVG, XML or HTML"),
     (re.compile(rb"PK\x03\x04"), "ZIP or Office"),
 )
+
+
+# What makes a picture two files in one, when it stands behind the picture's end. Phones put other things there:
+# further pictures (MPO), a film, a depth map.
+_BEHIND = (
+    (re.compile(rb"PK\x03\x04"), "ZIP or Office"),
+    (re.compile(rb"%PDF-"), "PDF"),
+    (re.compile(rb"\x7fELF|MZ|#!"), "program"),
+    (re.compile(rb"Rar!\x1a|7z\xbc\xaf"), "archive"),
+    (re.compile(rb"<[!?a-zA-Z]"), "SVG, XML or HTML"),
+)
+_ZIP_END = b"PK\x05\x06"
+_ZIP_END_MOST = 65_557  # bytes from a ZIP's end record to its end (PKWARE APPNOTE, 4.3.16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,49 @@ def read_header(data: bytes) -> Header:
         f"This is {'not a picture' if what is None else f'a {what} file'}. Send a JPEG, PNG, BMP or WebP picture.",
         zh=f"{'这不是图片' if what is None else f'这是 {what} 文件'}，请上传 JPEG、PNG、BMP 或 WebP 图片。",
     )
+
+
+def foreign_tail(data: bytes, kind: Format) -> str | None:
+    """Tell what file of another kind stands behind a picture's end.
+
+    Args:
+        data: The whole file; its header was read.
+        kind: What :func:`read_header` said of it.
+
+    Returns:
+        A name for people; None where there is none.
+
+    Raises:
+        Exception: The picture is broken: any kind.
+    """
+    tail = data[_end(data, kind) :].lstrip(b"\0\t\r\n ")
+    if not tail:
+        return None
+    if _ZIP_END in tail[-_ZIP_END_MOST:]:
+        return "ZIP or Office"
+    return next((name for pattern, name in _BEHIND if pattern.match(tail)), None)
+
+
+def _end(data: bytes, kind: Format) -> int:
+    """Where a picture ends and anything behind it begins."""
+    match kind:
+        case "png":
+            return max(end for _, _, end in png_chunks(data))
+        case "webp":
+            return 8 + int.from_bytes(data[4:8], "little")
+        case "bmp":
+            return int.from_bytes(data[2:6], "little") or len(data)
+    if data.endswith(b"\xff\xd9"):
+        return len(data)  # nearly always; else it takes a walk through the whole scan
+    position = max(end for _, _, end in jpeg_segments(data))
+    for found in _IN_SCAN.finditer(data, position):
+        if found.start() < position:
+            continue  # inside a segment
+        if found[1][0] == _EOI:
+            return found.end()
+        if found[1][0] not in _STANDALONE:
+            position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return len(data)
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

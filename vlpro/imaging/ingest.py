@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vlpro.errors import ImageError
 from vlpro.imaging.decode import decode
-from vlpro.imaging.header import read_header
+from vlpro.imaging.header import foreign_tail, read_header
 from vlpro.imaging.picture import Picture
 
 if TYPE_CHECKING:
@@ -97,6 +97,11 @@ def _ingest(data: bytes, limits: Limits, max_pixels_used: int) -> Picture:
         )
     header = read_header(data)
     _check(header, limits)
+    if behind := foreign_tail(data, header.format):
+        raise ImageError(
+            f"Behind this picture stands a {behind} file. Open the picture, save it again, and send that.",
+            zh=f"图片末尾附带了 {behind} 文件，请打开图片另存后再上传。",
+        )
     stored = (header.width, header.height)
     original_width, original_height = stored[::-1] if header.orientation >= 5 else stored
     width, height = target_size(original_width, original_height, max_pixels_used)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -270,12 +272,54 @@ def test_padding_between_jpeg_segments_is_no_damage() -> None:
     assert near(corners(take(data[:-2] + b"\0\0\0" + data[-2:])), COLOURS, 12)
 
 
-def test_what_follows_the_picture_is_ignored() -> None:
-    for kind in ("JPEG", "PNG", "WEBP", "BMP"):
-        data = file(quarters(), kind)
-        with_zip = data + b"PK\x03\x04 hidden"
-        assert take(with_zip).pixels_sha256 == take(data).pixels_sha256
-        assert take(with_zip).sha256 != take(data).sha256
+def _zip() -> bytes:
+    out = BytesIO()
+    with ZipFile(out, "w") as archive:
+        archive.writestr("a.txt", "x" * 100)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+def test_what_phones_put_behind_a_picture_is_ignored(kind: str) -> None:
+    data = file(quarters(), kind)
+    for tail in (
+        b"\0" * 7,
+        b"\r\n",
+        b"\0\0\0\x18ftypmp42" + bytes(500),
+        file(quarters(), "JPEG"),
+        b"SEFH" + bytes(20),
+    ):
+        assert take(data + tail).pixels_sha256 == take(data).pixels_sha256
+        assert take(data + tail).sha256 != take(data).sha256
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize(
+    ("tail", "name"),
+    [
+        (_zip(), "ZIP"),
+        (b"film" * 300 + _zip(), "ZIP"),
+        (b"\n%PDF-1.7 x", "PDF"),
+        (b"\x7fELF\2\1\1", "program"),
+        (b"#!/bin/sh", "program"),
+        (b"Rar!\x1a\7\0", "archive"),
+        (b"\n<script>alert(1)</script>", "HTML"),
+        (b"<!DOCTYPE html>", "HTML"),
+    ],
+)
+def test_a_picture_that_is_another_file_as_well_is_refused(kind: str, tail: bytes, name: str) -> None:
+    with pytest.raises(ImageError, match=name) as caught:
+        take(file(quarters(), kind) + tail)
+    assert caught.value.code == "invalid_image_format"
+
+
+def test_marks_of_other_files_inside_a_picture_are_pixels() -> None:
+    pixels = np.frombuffer((b"PK\x03\x04PK\x05\x06%PDF-<script>\x7fELF" * 200)[: 32 * 32 * 3], np.uint8)
+    image = Image.fromarray(pixels.reshape(32, 32, 3).copy())
+    for kind in ("PNG", "BMP"):
+        out = BytesIO()
+        image.save(out, kind)
+        assert take(out.getvalue()).width == 32
 
 
 @pytest.mark.parametrize(
