@@ -415,3 +415,39 @@ def test_a_picture_that_does_not_fit_the_context(server: Server) -> None:
     refused(
         server, chat("x" * 100_000, *[PNG] * 16, max_tokens=8_000), "max_tokens", "context_length_exceeded"
     )
+
+
+@pytest.mark.parametrize(
+    ("json_schema", "place"),
+    [
+        ({"type": "wizard"}, ".type"),
+        ({"type": 5}, ".type"),
+        ({"type": "object", "properties": [1]}, ".properties"),
+        ({"type": "object", "properties": {"a": {"type": "text"}}}, ".properties.a.type"),
+        ({"type": "object", "required": "a"}, ".required"),
+        ({}, ".type"),
+        ({"type": "string"}, ".type"),
+        ({"type": "array", "items": {}}, ".type"),
+        ({"type": "object", "properties": {"a": {"$ref": "#/$defs/no"}}}, ".properties.a.$ref"),
+        ({"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/x"}}}, ".properties.a.$ref"),
+    ],
+)
+def test_a_schema_that_no_answer_can_have(server: Server, json_schema: Json, place: str) -> None:
+    form: Json = {"type": "json_schema", "json_schema": {"name": "n", "schema": json_schema}}
+    refused(
+        server,
+        chat() | {"response_format": form},
+        "response_format.json_schema.schema" + place,
+        "invalid_json_schema",
+    )
+    body = {"model": MODEL, "input": "x", "text": {"format": {"type": "json_schema", **form["json_schema"]}}}
+    refused(server, body, "text.format.schema" + place, "invalid_json_schema", path="/v1/responses")
+
+
+def test_a_schema_of_endless_depth(server: Server) -> None:
+    nested: Json = {"type": "object"}
+    for _ in range(150):
+        nested = {"type": "object", "properties": {"a": nested}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": nested}}
+    reply = server.post(CHAT, chat() | {"response_format": form})
+    assert reply.status_code in (200, 400), reply.text

@@ -74,8 +74,8 @@ def fill(schema: Mapping[str, object], documents: Sequence[Document]) -> object:
     """Fill a JSON Schema's common core from pages.
 
     Args:
-        schema: With types object, array, string, number, integer, boolean, ``enum``, ``const``, ``anyOf``,
-            ``$ref`` into ``$defs``, and ``format: date``.
+        schema: A valid one, with types object, array, string, number, integer, boolean, ``enum``, ``const``,
+            ``anyOf``, ``allOf``, ``$ref`` into ``$defs``, bounds of numbers and lengths, and ``format: date``.
         documents: The pages; the first that proves a property fills it.
 
     Returns:
@@ -88,6 +88,7 @@ class _Filler:
     def __init__(self, root: Mapping[str, object], documents: Sequence[Document]) -> None:
         self._root = root
         self._documents = documents
+        self._open: list[object] = []
 
     def _resolved(self, schema: Mapping[str, object], depth: int = 0) -> Mapping[str, object]:
         """The schema itself behind ``$ref`` and ``anyOf``: the first alternative that is not null."""
@@ -97,7 +98,12 @@ class _Filler:
             for step in reference.removeprefix("#").strip("/").split("/"):
                 target = target.get(step) if isinstance(target, dict) and step else target
             return self._resolved(target, depth + 1) if isinstance(target, dict) else {}
-        for key in ("anyOf", "oneOf", "allOf"):
+        parts = schema.get("allOf")
+        if isinstance(parts, list) and depth < _DEEPEST:
+            for part in parts:
+                if isinstance(part, dict):
+                    schema = _both({**schema, "allOf": None}, self._resolved(part, depth + 1))
+        for key in ("anyOf", "oneOf"):
             choices = schema.get(key)
             if isinstance(choices, list) and depth < _DEEPEST:
                 for choice in choices:
@@ -105,20 +111,23 @@ class _Filler:
                         return {**schema, key: None, **self._resolved(choice, depth + 1)}
         return schema
 
-    def value(self, schema: Mapping[str, object], name: str, depth: int) -> object:
-        schema = self._resolved(schema)
+    def value(self, given: Mapping[str, object], name: str, depth: int) -> object:
+        schema = self._resolved(given)
         kind = _type_of(schema)
-        if depth > _DEEPEST:
-            return None
+        if depth > _DEEPEST or any(schema.get("properties") is open_one for open_one in self._open):
+            return None  # an object within itself: the page proves one, not an endless row of them
         if kind == "object" or "properties" in schema:
             properties = schema.get("properties")
             parts = list(properties.items())[:_MOST_PROPERTIES] if isinstance(properties, dict) else []
             context = name if depth else ""
-            return {
-                key: self.value(part, f"{context} {key}".strip() if context else key, depth + 1)
+            self._open.append(properties)
+            values = {
+                key: self.value(part if isinstance(part, dict) else {}, f"{context} {key}".strip(), depth + 1)
                 for key, part in parts
-                if isinstance(part, dict)
+                if part is not False
             }
+            self._open.pop()
+            return values
         if kind == "array":
             return self._array(schema, name, depth)
         return self._leaf(schema, name, kind)
@@ -217,6 +226,13 @@ class _Filler:
         return None
 
 
+def _both(one: Mapping[str, object], other: Mapping[str, object]) -> Mapping[str, object]:
+    """A schema that asks for what both ask for: the properties of both."""
+    properties = [part for part in (one.get("properties"), other.get("properties")) if isinstance(part, dict)]
+    merged = {name: schema for part in properties for name, schema in part.items()}
+    return {**one, **other, **({"properties": merged} if properties else {})}
+
+
 def _type_of(schema: Mapping[str, object]) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
@@ -240,9 +256,28 @@ def _typed(text: str, schema: Mapping[str, object]) -> object:
         value = next(
             (one for one in choices if one == value or compact(str(one)) == compact(str(value))), None
         )
-    longest = schema.get("maxLength")  # a pattern is not run: one from outside may take unbounded time
-    too_long = isinstance(value, str) and isinstance(longest, int) and len(value) > longest
-    return None if too_long else value
+    return value if _within(value, schema) else None
+
+
+def _within(value: object, schema: Mapping[str, object]) -> bool:
+    """Whether a value keeps a schema's bounds. A pattern is not run: one from outside may take unbounded time."""
+    if isinstance(value, str):
+        return _between(len(value), schema.get("minLength"), schema.get("maxLength"))
+    if isinstance(value, (int, float)):
+        above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+        if isinstance(above, (int, float)) and value <= above:
+            return False
+        if isinstance(below, (int, float)) and value >= below:
+            return False
+        return _between(value, schema.get("minimum"), schema.get("maximum"))
+    return True
+
+
+def _between(value: float, least: object, most: object) -> bool:
+    return not (
+        (isinstance(least, (int, float)) and value < least)
+        or (isinstance(most, (int, float)) and value > most)
+    )
 
 
 def _as_number(text: str, *, whole: bool) -> float | int | None:
@@ -259,8 +294,8 @@ def _words_of(name: str) -> str:
 
 def _wants_for(name: str, schema: Mapping[str, object]) -> list[Want]:
     """Wants that a property's name, title or description stands for, best first."""
-    wants: list[Want] = []
     last = name.rsplit(" ", maxsplit=1)[-1]
+    wants = [Want(last.lower(), last, last)] if last.lower() in KINDS else []  # named as json_object names it
     for text in (
         _words_of(name),
         _words_of(last),

@@ -111,3 +111,36 @@ def test_a_value_of_another_type_is_not_bent() -> None:
 
 def test_without_a_picture_all_is_null() -> None:
     assert json.loads(ask("", schema={"properties": {"total": {"type": "number"}}})) == {"total": None}
+
+
+def test_an_object_within_itself_is_proven_once() -> None:
+    node = {
+        "type": "object",
+        "properties": {
+            "total": {"type": "number"},
+            "child": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+        },
+    }
+    schema = {"type": "object", "properties": {"node": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
+    found = json.loads(ask("", english_receipt(), schema=schema))
+    assert found == {"node": {"total": 10.6, "child": None}}
+
+
+def test_all_parts_of_a_schema_count_and_bounds_are_kept() -> None:
+    number = {"type": ["number", "null"]}
+    schema = {
+        "type": "object",
+        "allOf": [{"properties": {"total": number}}, {"properties": {"date": {"type": "string"}}}],
+        "properties": {"tax": {**number, "minimum": 100}, "subtotal": {**number, "exclusiveMaximum": 10.0}},
+    }
+    found = json.loads(ask("", english_receipt(), schema=schema))
+    assert found == {"tax": None, "subtotal": None, "total": 10.6, "date": "25/03/2018"}
+
+
+def test_fields_have_the_names_of_a_json_object() -> None:
+    receipt = page("ACME SDN BHD", "Invoice No: INV-12345", ((40, "Total"), (850, "7.50")))
+    plain = json.loads(ask("", receipt, json_object=True))
+    assert plain == {"merchant": "ACME SDN BHD", "number": "INV-12345", "total": 7.5}
+    schema = {"type": "object", "properties": {name: {} for name in plain}}
+    filled = json.loads(ask("", receipt, schema=schema))
+    assert filled == plain | {"total": "7.50"}

@@ -20,6 +20,9 @@ __all__ = ["find_code_fields", "find_form", "find_parties"]
 _NAME = re.compile(r"^名\s?称$")
 _TAX_ID = re.compile(r"纳税人识别号|统一社会信用代码|税号")
 _ID = re.compile(r"[0-9A-Z]{15,20}")
+_OF_LABEL = re.compile(
+    r"\s*(?:no\b|num|date\b|time\b|id\b|ref|[#:\d]|号|日期|时间|代码|编号|金额)", re.IGNORECASE
+)
 _TYPE = re.compile(
     r"增值税(?:电子)?(?:专用|普通)发票|电子发票|专用发票|普通发票|通用机打发票|定额发票|火车票|行程单|收据|"
     r"小票|送货单|出库单|报价单|电子回单|回单|合同|"
@@ -106,8 +109,13 @@ def find_form(layout: Layout) -> dict[str, Found]:
     """
     found: dict[str, Found] = {}
     for cell in layout.cells:
-        # A label's value may mention a contract without the page being one.
-        if (match := _TYPE.search(cell.flat)) and not re.match(r"[^:]{1,12}:", cell.flat[: match.start()]):
+        match = _TYPE.search(cell.flat)
+        # A label's value may mention a contract without the page being one, and "Invoice No" is a label itself.
+        if (
+            match
+            and not re.match(r"[^:]{1,12}:", cell.flat[: match.start()])
+            and not _OF_LABEL.match(cell.flat, match.end())
+        ):
             text = cell.text.strip() if len(cell.text) <= 24 else cell.text[match.start() : match.end()]
             row = layout.rows[layout.row_index(cell)].cells
             joined = "".join(other.text for other in row) if len(row) == 2 and len(cell.text) <= 4 else text
