@@ -203,3 +203,16 @@ def test_time_is_bounded_for_adversarial_pages(piece: str) -> None:
     document = Document(Page(1000, 2000, tuple(lines)))
     _ = document.fields, document.table
     assert time.perf_counter() - begin < 8
+
+
+def test_letters_and_figures_that_printers_confuse_are_put_right_in_names_and_addresses() -> None:
+    document = Document(
+        page(
+            "LIM SENG HARDWARÉ (MJ SDN BHD",
+            "LUT 29O, Leve1 2, JALAN AIR PANAS",
+            "4115O KLANG, SELANGOR",
+            "TOTAL 9.00",
+        )
+    )
+    assert document.fields["merchant"].text == "LIM SENG HARDWARE (M) SDN BHD"
+    assert document.fields["address"].text == "LOT 290, Level 2, JALAN AIR PANAS 41150 KLANG, SELANGOR"

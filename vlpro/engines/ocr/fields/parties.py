@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from vlpro.engines.ocr.amounts import find_amounts
@@ -147,6 +148,8 @@ def _is_name(row: Row) -> bool:
 
 def _clean_name(text: str) -> str:
     text = re.sub(r"\b5/B\b", "S/B", text)  # SENDIRIAN BERHAD, misread
+    text = re.sub(r"\(([A-Z]{1,2})[J1lI](?=\s|$)", r"(\1)", text)  # a bracket, misread: (MJ SDN BHD
+    text = re.sub(r"\w*[À-ÿ]\w*", _unaccented_trade, text)
     if (ends := list(_SUFFIX.finditer(text))) and not has_cjk(text):
         text = text[: ends[-1].end()]
     shortened = (
@@ -156,6 +159,14 @@ def _clean_name(text: str) -> str:
     if text.rstrip().endswith(".") and re.search(r"\b(?:co|bhd|ltd|inc)$", name, re.IGNORECASE):
         name += "."
     return name
+
+
+def _unaccented_trade(match: re.Match[str]) -> str:
+    """A word of trade without an accent that is dirt on the paper: HARDWARÉ."""
+    plain = "".join(
+        char for char in unicodedata.normalize("NFD", match[0]) if not unicodedata.combining(char)
+    )
+    return plain if _TRADE.fullmatch(plain) else match[0]
 
 
 def _without_specks(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
@@ -176,7 +187,7 @@ def _merge_text(cells: tuple[Cell, ...]) -> str:
 
 
 def _mend_place(text: str) -> str:
-    """Common words of addresses put right where just one of their letters was misread (JA:AN, TANAN)."""
+    """Figures with a letter in them, and common words of addresses with one misread letter (JA:AN, 4115O), put right."""
 
     def mend(match: re.Match[str]) -> str:
         word = match[0]
@@ -186,6 +197,9 @@ def _mend_place(text: str) -> str:
                 return known if sum(char.isupper() for char in word) > len(word) / 2 else known.capitalize()
         return word
 
+    text = re.sub(r"(?<=\d\d)O(?=\d|\b)", "0", text)  # 4115O, NO 29O
+    text = re.sub(r"\b(Leve|LEVE)1\b", lambda found: found[1] + ("L" if found[1].isupper() else "l"), text)
+    text = re.sub(r"^L[UQD0]T(?=\s\d)", "LOT", text)
     return re.sub(r"[A-Za-z][A-Za-z:_;|!]{3,14}[A-Za-z]", mend, text)
 
 
