@@ -187,7 +187,7 @@ def _merge_text(cells: tuple[Cell, ...]) -> str:
 
 
 def _mend_place(text: str) -> str:
-    """Figures with a letter in them, and common words of addresses with one misread letter (JA:AN, 4115O), put right."""
+    """Misread figures (4115O), and common words of addresses with one misread letter (JA:AN), put right."""
 
     def mend(match: re.Match[str]) -> str:
         word = match[0]
