@@ -168,6 +168,15 @@ def test_refused_question_stays_with_its_pictures(chat: Chat, fake: str) -> None
     chat.answer("一段花了很久写的问题")
 
 
+def test_question_beyond_the_context_is_refused_and_stays(chat: Chat) -> None:
+    text = "超" * 60_000
+    chat.question.fill(text)
+    chat.question.press("Enter")
+    expect(chat.notices).to_contain_text("请减少图片、缩短文字或降低回答长度")
+    expect(chat.question).to_have_value(text)
+    expect(chat.asked).to_have_count(0)
+
+
 def test_failed_answer_says_so_and_can_be_tried_again(chat: Chat) -> None:
     chat.ask("please fail")
     answer = chat.answer("测试引擎按要求出错")

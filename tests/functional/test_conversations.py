@@ -236,6 +236,8 @@ def test_an_answer_that_takes_too_long(narrow_talk: Talk) -> None:
         ({"text": "x", "max_tokens": 0}, "invalid_value", "max_tokens"),
         ({"text": "x", "n": 2}, "unknown_parameter", "n"),
         ({"text": "x" * 400_001}, "context_length_exceeded", "text"),
+        ({"text": "字" * 50_000}, "context_length_exceeded", "text"),
+        ({"text": "x", "max_tokens": 32_768}, "context_length_exceeded", "max_tokens"),
     ],
 )
 def test_wrong_questions(talk: Talk, body: Json, code: str, param: str) -> None:

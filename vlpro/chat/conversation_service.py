@@ -168,7 +168,8 @@ class ConversationService:
 
         Raises:
             NotFoundError: No such conversation, picture or earlier question.
-            BadRequestError: An answer is being generated already, or there are too many pictures.
+            BadRequestError: An answer is being generated already, there are too many pictures, or it is longer than
+                the engine's context.
         """
         conversation = self._store.get(owner, conversation_id)
         if conversation.busy:
@@ -199,19 +200,20 @@ class ConversationService:
                 code="too_many_images",
             )
         question = StoredMessage("user", asked.text, tuple(kept), request_id=asked.request_id)
-        turns = tuple(
-            Turn(message.role, (*(kept.picture for kept in message.pictures), message.raw))
+        messages = tuple(
+            Message(message.role, (*(kept.picture for kept in message.pictures), message.raw))
             for message in (*before, question)
             if message.raw or message.pictures
         )
         ask = Question(
-            turns,
+            tuple(Turn(message.role, message.parts) for message in messages),
             sampling=Sampling() if asked.temperature is None else Sampling(temperature=asked.temperature),
             max_tokens=asked.max_tokens,
             language=asked.language,
             param="text",
         )
         self._chat.check(ask)
+        self._chat.fit(ask, messages)  # now, while the person can still shorten it, not as a failed answer
         if asked.replaces is not None:
             cut = conversation.cut(asked.replaces)
             conversation.append(question)  # a picture of the replaced question may be wanted again

@@ -113,7 +113,8 @@ class Conversation:
         self.messages.append(message)
         self.updated = time.time()
         if not self.title and message.role == "user":
-            self.title = " ".join(message.raw.split())[:_TITLE_CHARS]
+            asked = " ".join(message.raw.split())
+            self.title = asked if len(asked) <= _TITLE_CHARS else f"{asked[: _TITLE_CHARS - 1]}…"
 
 
 class ConversationStore:

@@ -197,7 +197,7 @@ class ChatService:
         began = time.perf_counter()
         self.check(question)
         async with self.queue.ticket():
-            request = self._fit(question, await self._read(question))
+            request = self.fit(question, await self._read(question))
             async with self.queue.turn():
                 turn = time.perf_counter()
                 timing = Timing(queued_ms=(turn - began) * 1000)
@@ -305,7 +305,16 @@ class ChatService:
             for turn in question.turns
         )
 
-    def _fit(self, question: Question, messages: Sequence[Message]) -> Request:
+    def fit(self, question: Question, messages: Sequence[Message]) -> Request:
+        """The request for the engine.
+
+        Args:
+            question: What is asked.
+            messages: Its turns, with their pictures read in.
+
+        Raises:
+            ContextLengthError: With its answer it is longer than the engine's context.
+        """
         capabilities = self.engine.capabilities
         request = Request(
             messages=tuple(messages),

@@ -204,7 +204,7 @@ async def test_a_bug_inside_fails_the_answer_only(
         raise ZeroDivisionError("secret")
 
     conversation = service.new("li")
-    monkeypatch.setattr(service._chat.engine, "count_prompt", broken)
+    monkeypatch.setattr(service._chat, "answer", broken)
     await _ask(service, conversation.id)
     monkeypatch.undo()
     answer = conversation.messages[-1]

@@ -82,7 +82,7 @@ def test_the_title_is_the_first_question() -> None:
     conversation = Conversation("c", "li", "", 0, 0)
     conversation.append(StoredMessage("user", "  合计\n金额  " + "x" * 100))
     conversation.append(StoredMessage("user", "other"))
-    assert conversation.title == ("合计 金额 " + "x" * 100)[:40]
+    assert conversation.title == ("合计 金额 " + "x" * 100)[:39] + "…"
 
 
 def test_cut() -> None:

@@ -14,6 +14,7 @@ from vlpro.engines.ocr.text import compact, escape_markdown
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
     from vlpro.engines.ocr.fields.found import Found
     from vlpro.engines.ocr.scene import Scene, Shown
@@ -149,7 +150,7 @@ def _difference(scene: Scene, known: list[tuple[Shown, Found]]) -> str:
     difference = _value(high) - _value(low)
     if not difference:
         return scene.say("The amounts are **equal**.", "金额**相同**。")
-    sign = next((sign for sign in (currency_of(high), currency_of(low)) if sign), "")
+    sign = _common_sign([high, low])
     sum_line = f"{plain(_value(high))} − {plain(_value(low))} = **{with_currency(sign, difference)}**"
     if len(known) > 2:
         return scene.say(
@@ -166,6 +167,12 @@ def _difference(scene: Scene, known: list[tuple[Shown, Found]]) -> str:
         f"{scene.picture(low_shown.number)} is cheaper: {sum_line}",
         f"{scene.picture(low_shown.number)}更便宜，少 {sum_line}",
     )
+
+
+def _common_sign(amounts: Sequence[Found]) -> str:
+    """The currency that all of the amounts are written with; empty where one does not say its own."""
+    signs = {currency_of(found) for found in amounts}
+    return signs.pop() if len(signs) == 1 else ""
 
 
 def with_currency(sign: str, value: Decimal) -> str:
@@ -254,24 +261,25 @@ def add_up(scene: Scene) -> Answer:
     """
     kind = _kind(scene)
     name = kind_name(kind, scene.language)
-    lines, evidence, values, signs = [], [], [], set()
+    lines, evidence, values = [], [], []
+    found_all: list[Found] = []
     for shown in scene.shown:
         found = _money(shown, kind)
         if found is None:
             lines.append(f"- {_missing(scene, shown, kind)}")
             continue
         values.append(_value(found))
-        signs.add(currency_of(found))
+        found_all.append(found)
         lines.append(f"- {scene.at(shown.number)}{scene.bold(found.text)}")
         evidence.append(of_found(shown.number, shown.document.page, found, name))
     if not values:
         return Answer("\n".join(lines))
-    if len(signs - {""}) > 1:
+    if len({currency_of(found) for found in found_all} - {""}) > 1:
         head = scene.say(
             "The amounts are in different currencies, so they cannot be added.", "金额的币种不同，不能相加。"
         )
         return Answer(head + "\n\n" + "\n".join(lines), tuple(evidence))
-    sign = next(iter(signs - {""}), "")
+    sign = _common_sign(found_all)
     formula = " + ".join(plain(value) for value in values)
     total = with_currency(sign, sum(values, Decimal(0)))
     head = f"{formula} = **{total}**" if len(values) > 1 else f"**{total}**"

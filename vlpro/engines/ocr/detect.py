@@ -34,6 +34,10 @@ class Detector:
     def __init__(self, threads: int) -> None:
         self._model = compile_model(picture_input(DETECTION.read()), threads=threads, streams=1)
 
+    def release(self) -> None:
+        """Give back the memory of the last pictures; the next one takes it anew."""
+        self._model.release_memory()
+
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Find the lines of a picture.
 

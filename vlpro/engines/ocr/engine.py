@@ -98,7 +98,7 @@ class OcrEngine(Engine):
     async def forget(self, pictures: frozenset[str]) -> None:
         """Drop the pages of pictures with these ``pixels_sha256``."""
         if self._pages is not None:
-            self._pages.forget(pictures)
+            await self._pages.forget(pictures)
 
     async def document(self, picture: Picture) -> Document:
         """What the rules know of one picture; read now, or kept from before.

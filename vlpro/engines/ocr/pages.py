@@ -30,6 +30,10 @@ class Reads(Protocol):
         """Read all text and codes of ``(H, W, 3)`` uint8 RGB pixels."""
         ...
 
+    def release(self) -> None:
+        """Give back the memory in which pictures were read."""
+        ...
+
 
 @dataclass(eq=False)
 class _Reading:
@@ -126,13 +130,17 @@ class PageStore:
             _, old = self._kept.popitem(last=False)
             self._bytes -= _size(old.page)
 
-    def forget(self, keys: frozenset[str]) -> None:
-        """Drop what is kept of pictures with these ``pixels_sha256``; a running reading of one is not kept."""
+    async def forget(self, keys: frozenset[str]) -> None:
+        """Drop what is kept of pictures with these ``pixels_sha256``; a running reading of one is not kept.
+
+        Returns when the reader has given its memory back, after the readings that run.
+        """
         for key in keys:
             if document := self._kept.pop(key, None):
                 self._bytes -= _size(document.page)
             if reading := self._readings.get(key):
                 reading.forgotten = True
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._reader.release)
 
     def clear(self) -> None:
         """Drop everything, and end all readings."""

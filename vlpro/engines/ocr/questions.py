@@ -291,14 +291,14 @@ _NOISE_EN = re.compile(
     r"page|bill|document|photo)|"
     r"(?:on|in|from|of|for) (?:this|these|that|the) (?:receipt|invoice|picture|image|page|bill|document|photo)s?|"
     r"(?:on|in|from|of|for) (?:it|them|this|that)|shown|printed|written|cost|costs|value of|the value|as "
-    r"json|in json(?: format)?|format|json|here|and also|also|"
+    r"json|in json(?: format)?|format|json|here|and also|also|additionally|besides|by the way|"
     r"the|a(?!\W*$)|an(?!\W*$)|is|are|was|were|does|did|do|of|for|on this|exactly|my|there|say|says|called|"
     r"named|with)\b",
 )
 _NOISE_ZH = re.compile(
     r"请问一下|请问|请帮我|请你|请|帮我|帮忙|麻烦|告诉我|给我|我想知道|看一下|看看|查一下|查找|找到|找一下|"
     r"提取|输出|返回|列出|读出|"
-    r"识别|用中文回答[:：]?|用英文回答[:：]?|"
+    r"识别|用中文回答[:：]?|用英文回答[:：]?|另外|此外|同时|顺便|一并|以及|"
     r"(?:在)?(?:这|那|该|此)(?:一)?(?:张|份|个|幅)?(?:图片|图像|图|照片|发票|小票|收据|票据|单据|单子|票|"
     r"页面|文档|表格|表)?"
     r"(?:上面|上边|里面|中间|上|里|中)?(?:写)?的?|"

@@ -42,8 +42,12 @@ class Recogniser:
 
         data = RECOGNITION.read()
         self._characters = ["", *metadata(data)["character"].splitlines(), " "]  # first: CTC's blank
-        model = compile_model(_best_character(picture_input(data)), threads=threads, streams=threads)
-        self._queue = AsyncInferQueue(model, threads)
+        self._model = compile_model(_best_character(picture_input(data)), threads=threads, streams=threads)
+        self._queue = AsyncInferQueue(self._model, threads)
+
+    def release(self) -> None:
+        """Give back the memory of the last lines; the next ones take it anew."""
+        self._model.release_memory()
 
     def __call__(self, lines: Sequence[NDArray[np.uint8]], check: Callable[[], None]) -> list[Reading]:
         """Read lines.

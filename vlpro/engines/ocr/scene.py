@@ -49,7 +49,7 @@ class Scene:
 
     def picture(self, number: int) -> str:
         """How to call a picture."""
-        return self.say(f"Picture {number}", f"第{number}张图")
+        return self.say(f"Picture {number}", f"第 {number} 张图")
 
     def at(self, number: int) -> str:
         """Prefix for a line about one picture; empty where there is only one."""

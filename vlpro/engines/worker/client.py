@@ -22,6 +22,7 @@ __all__ = ["WorkerEngine"]
 log = logging.getLogger(__name__)
 
 _MAX_PACKET = 65_536
+_FORGET_S = 3.0
 _FORGET_AT_ONCE = 500  # digests a packet, to stay below _MAX_PACKET
 _HEALTHY_S = 60.0
 _BACKOFF_S = (0.1, 1.0, 5.0, 30.0)
@@ -74,11 +75,19 @@ class WorkerEngine(Engine):
             self._watch = None
 
     async def forget(self, pictures: frozenset[str]) -> None:
-        """Tell the worker; one that is not running remembers nothing."""
+        """Tell the worker, and wait a little until it has done so; one that is not running remembers nothing."""
         digests = sorted(pictures)
         while digests and self.ready:
-            await self._send({"forget": digests[:_FORGET_AT_ONCE]}, [])
-            del digests[:_FORGET_AT_ONCE]
+            ours, theirs = socket.socketpair()
+            with ours:
+                with theirs:
+                    sent = await self._send({"forget": digests[:_FORGET_AT_ONCE]}, [theirs.fileno()])
+                del digests[:_FORGET_AT_ONCE]
+                if sent:
+                    ours.settimeout(0)
+                    with contextlib.suppress(TimeoutError):  # it is busy, and does so afterwards
+                        async with asyncio.timeout(_FORGET_S):
+                            await asyncio.get_running_loop().sock_recv(ours, 1)
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         await self.start()

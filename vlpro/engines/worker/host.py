@@ -57,17 +57,24 @@ async def serve(engine: Engine, control: socket.socket) -> None:
         if not data:
             loop.remove_reader(control)
             closed.set()
-        elif descriptors:
-            memory = descriptors[1] if len(descriptors) > 1 else None
-            spawn(_answer(engine, socket.socket(fileno=descriptors[0]), memory))
+            return
+        stream = socket.socket(fileno=descriptors[0])
+        message = json.loads(data)
+        if "forget" in message:
+            spawn(_forget(engine, frozenset(message["forget"]), stream))
         else:
-            spawn(engine.forget(frozenset(json.loads(data)["forget"])))
+            spawn(_answer(engine, stream, descriptors[1] if len(descriptors) > 1 else None))
 
     loop.add_reader(control, packet)
     await closed.wait()
     for task in tuple(tasks):
         task.cancel()
     await engine.stop()
+
+
+async def _forget(engine: Engine, pictures: frozenset[str], stream: socket.socket) -> None:
+    with stream:  # closed when it is done: the gateway waits for that
+        await engine.forget(pictures)
 
 
 async def _answer(engine: Engine, stream: socket.socket, memory: int | None) -> None:

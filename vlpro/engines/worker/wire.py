@@ -3,7 +3,7 @@
 Two kinds of Unix sockets, neither with a name that anyone else could open. One *control* pair (sequenced packets)
 lives as long as the worker; each question gets a *stream* pair of its own, whose end travels to the worker through
 the control pair together with one sealed memory file that holds the pixels of all pictures. Closing the stream
-cancels the question.
+cancels the question. Pictures to forget are named in the control packet itself; its stream is closed when it is done.
 
 On the stream: the request as one frame, then one frame for each piece of the answer. A frame is a length
 (4 bytes, big-endian) and JSON.

@@ -83,7 +83,8 @@ export function openViewer({ pictures, index = 0, active = null, words }) {
       if (!event.ctrlKey && !event.metaKey) return;
       event.preventDefault();
       const place = stage.getBoundingClientRect();
-      zoom(scale * (event.deltaY < 0 ? 1.12 : 1 / 1.12), event.clientX - place.left, event.clientY - place.top);
+      // A touchpad's pinch comes as many small steps, a wheel's notch as one large one.
+      zoom(scale * Math.exp(-Math.max(-12, Math.min(12, event.deltaY)) / 100), event.clientX - place.left, event.clientY - place.top);
     }, { passive: false });
     const keys = {
       "+": () => zoom(scale * STEP), "=": () => zoom(scale * STEP), "-": () => zoom(scale / STEP),

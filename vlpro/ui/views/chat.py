@@ -117,7 +117,7 @@ def _conversation_view(conversation: Conversation, settings: Settings, status: S
 def _title(conversation: Conversation) -> str:
     """The title; where the service cut the first question short, the whole of it."""
     first = " ".join(conversation.messages[0].text.split())
-    return first if first.startswith(conversation.title) else conversation.title
+    return first if first.startswith(conversation.title.removesuffix("…")) else conversation.title
 
 
 def _growing(conversation_id: str, reply: Message) -> None:

@@ -25,10 +25,14 @@ class Reader:
     def __init__(self, pages: Mapping[int, Page]) -> None:
         self.pages = dict(pages)
         self.reads = 0
+        self.releases = 0
 
     def read(self, pixels: NDArray[np.uint8], cancelled: Callable[[], bool] = lambda: False) -> Page:
         self.reads += 1
         return self.pages[int(pixels[0, 0, 0])]
+
+    def release(self) -> None:
+        self.releases += 1
 
 
 def picture(number: int, page: Page) -> Picture:

@@ -51,7 +51,9 @@ def test_no_picture_is_read_twice_and_forgetting_drops_it() -> None:
         asked = request("total?", RECEIPT, TILL)
         await asyncio.gather(*(collect(engine, asked) for _ in range(5)))
         assert reader.reads == 2
+        assert reader.releases == 0
         await engine.forget(frozenset({asked.pictures[0].pixels_sha256}))
+        assert reader.releases == 1
         await collect(engine, asked)
         assert reader.reads == 3
         await engine.stop()
@@ -189,7 +191,7 @@ def test_a_follow_up_is_about_the_latest_pictures() -> None:
         await engine.stop()
         return text
 
-    assert "第2张图：支付方式：**对公转账**" in asyncio.run(run("支付方式是什么？"))
+    assert "第 2 张图：支付方式：**对公转账**" in asyncio.run(run("支付方式是什么？"))
     assert "**CS00031663**" in asyncio.run(run("What is the invoice number of the first picture?"))
 
 

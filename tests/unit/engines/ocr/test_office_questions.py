@@ -334,7 +334,7 @@ def test_the_dearest_of_the_pages_own_items(made: Page, question: str, words: st
 def test_one_article_of_two_receipts_is_compared() -> None:
     other = page("盒子生鲜", ((40, "纯牛奶250ml*12"), (800, "52.90")), ((40, "实付"), (800, "52.90")))
     answer = said(ask("哪家的牛奶便宜", supermarket(), other))
-    assert "第1张图更便宜" in answer
+    assert "第 1 张图更便宜" in answer
     assert "52.90 − 49.90 = **3.00**" in answer
     assert "无法比较" in said(ask("大豆油哪家便宜", supermarket(), other))
     assert "200.00 − 52.90" in said(ask("哪家更便宜，便宜多少", supermarket(), other))
@@ -343,7 +343,7 @@ def test_one_article_of_two_receipts_is_compared() -> None:
 def test_the_cheapest_of_several_pictures_is_a_picture() -> None:
     receipts = [english_receipt("10.60"), english_receipt("12.10")]
     assert "Picture 1 is cheaper" in ask("Which one is the cheapest?", *receipts)
-    assert "第2张图更高" in ask("哪个最贵？", *receipts)
+    assert "第 2 张图更高" in ask("哪个最贵？", *receipts)
     assert "Of the 2 items" in ask("What is the cheapest item?", *receipts)
 
 
@@ -430,3 +430,17 @@ def test_idle_words_ask_for_nothing(text: str, left: str) -> None:
 def test_party_a_keeps_its_letter() -> None:
     (want,) = parse("Who is party A?").wants
     assert want.literal == "party a"
+
+
+def test_a_currency_that_only_one_of_two_pictures_says_is_not_given_to_the_difference() -> None:
+    plain = page("SHOP A", ((40, "TOTAL"), (850, "112.46")))
+    dollars = page("SHOP B", ((40, "TOTAL"), (850, "$8.20")))
+    assert "112.46 − 8.20 = **104.26**" in ask("哪张更贵？", plain, dollars)
+    assert "= **120.66**" in ask("两张一共多少钱？", plain, dollars)
+
+
+def test_words_between_two_wishes_are_no_labels() -> None:
+    answer = ask("合计金额是多少？另外请告诉我商户名称", english_receipt())
+    assert "10.60" in answer
+    assert "GOOD LUCK HARDWARE" in answer
+    assert "没有找到" not in answer

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import zxingcpp
 from numpy.typing import NDArray
@@ -44,6 +45,16 @@ def reader() -> Reader:
     reader = Reader()
     reader.warm_up()
     return reader
+
+
+def test_memory_goes_back_to_the_system_when_it_is_released(reader: Reader) -> None:
+    page = np.full((2400, 1600, 3), 255, np.uint8)
+    page[:508, :520] = picture()
+    before = reader.read(page)
+    used = psutil.Process().memory_info().rss
+    reader.release()
+    assert used - psutil.Process().memory_info().rss > 50_000_000
+    assert reader.read(page) == before
 
 
 def test_reads_every_line_in_order_with_its_place(reader: Reader) -> None:
