@@ -104,6 +104,21 @@ def test_panel_opens_on_a_phone(fake: str, open_chat: OpenChat, screenshots: Pat
     expect(chat.status).not_to_be_in_viewport()
 
 
+def test_panel_opens_on_a_narrow_window(fake: str, open_chat: OpenChat) -> None:
+    chat = open_chat(fake, size=(760, 700))
+    chat.ask("count to 400")
+    chat.answer("399 400")
+    title = chat.page.get_by_role("heading", level=1)
+    chat.page.locator('[data-testid="stMain"]').evaluate("(element) => element.scrollTo(0, 300)")
+    button = chat.page.get_by_role("button", name="展开侧栏").bounding_box()
+    text = title.bounding_box()
+    assert button
+    assert text
+    assert button["x"] + button["width"] <= text["x"]
+    chat.page.get_by_role("button", name="展开侧栏").click()
+    expect(chat.status).to_be_in_viewport()
+
+
 def test_whole_conversation_works_by_keyboard(fake: str, open_chat: OpenChat) -> None:
     chat = _open(fake, open_chat, "desktop")
     chat.attach(png("a.png", photo(3, (400, 560))))
