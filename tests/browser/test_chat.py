@@ -124,6 +124,18 @@ def test_sixteen_pictures_are_taken_and_a_seventeenth_is_refused_kindly(chat: Ch
     chat.expect_tray(0)
 
 
+def test_a_lost_connection_is_told(chat: Chat) -> None:
+    bottom = chat.page.get_by_test_id("stBottomBlockContainer")
+    told = "(element) => getComputedStyle(element, '::before').content"
+    app = chat.page.locator("[data-test-connection-state]")
+    expect(app).to_have_attribute("data-test-connection-state", "CONNECTED")
+    assert bottom.evaluate(told) == "none"
+    app.evaluate(
+        "(element) => { element.dataset.testConnectionState = 'PINGING_SERVER'; }"
+    )  # Streamlit's word for it
+    assert "连接中断" in bottom.evaluate(told)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [("broken.png", photo(1)[:60]), ("empty.png", b""), ("page.png", b"<html><script>alert(1)</script>")],

@@ -10,7 +10,7 @@ from vlpro.ui.session import t
 from vlpro.ui.views import chat
 
 st.set_page_config(page_title="Qwen3-VL-4B Pro", layout="wide", initial_sidebar_state=312)
-page_style()
+page_style(t("lost"))
 try:
     chat.page()
 except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
@@ -48,9 +49,15 @@ def _component() -> Any:
     return st.components.v2.component(_NAME, css=_sheet("parts.css"), js="index.js")
 
 
-def page_style() -> None:
-    """Put the page's style sheet in place; first thing on each run."""
-    st.html(f"<style>{_sheet('page.css')}</style>")
+def page_style(lost: str) -> None:
+    """Put the page's style sheet in place; first thing on each run.
+
+    Args:
+        lost: What to say while the service does not answer: only the sheet is left to say it then.
+    """
+    st.html(
+        f"<style>{_sheet('page.css')} :root {{ --vl-lost: {json.dumps(lost, ensure_ascii=False)}; }}</style>"
+    )
 
 
 @cache

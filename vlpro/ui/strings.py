@@ -191,6 +191,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     "foot.tokens": ("输入 {read} · 输出 {written} tokens", "{read} in · {written} out tokens"),
     "foot.first": ("首字 {seconds} 秒", "First token {seconds} s"),
     "foot.total": ("共 {seconds} 秒", "{seconds} s in all"),
+    "lost": (
+        "连接中断，正在重新连接。输入的内容会保留。",
+        "The connection is lost and is being made again. What you typed is kept.",
+    ),
     "gone": (
         "这段对话已不在内存中（服务重启过，或已被清空）。",
         "This chat is no longer in memory: the service was restarted, or the chat was cleared.",

@@ -18,15 +18,20 @@
     "Connection error": "连接中断",
     "Is Streamlit still running? If you accidentally stopped Streamlit, just restart it in your terminal:":
       "服务没有响应。若它已停止，请在终端重新启动：",
+    "Streamlit server is not responding. Are you connected to the internet?": "服务没有响应，页面会自动重新连接。",
+  };
+  const english = { // what would mislead where there is no internet
+    "Streamlit server is not responding. Are you connected to the internet?":
+      "The service does not answer. The page connects again by itself.",
   };
   const attributes = ["aria-label", "title"];
   const chinese = () => document.documentElement.lang.startsWith("zh");
   const translate = (node) => {
     if (node.nodeType === Node.TEXT_NODE) {
-      const text = labels[node.nodeValue.trim()];
+      const text = (chinese() ? labels : english)[node.nodeValue.trim()];
       if (text) node.nodeValue = text;
     } else if (node.nodeType === Node.ELEMENT_NODE) {
-      for (const name of attributes) {
+      for (const name of chinese() ? attributes : []) {
         const value = node.getAttribute(name);
         if (!value) continue;
         if (labels[value]) node.setAttribute(name, labels[value]);
@@ -36,7 +41,6 @@
     }
   };
   new MutationObserver((records) => {
-    if (!chinese()) return;
     for (const record of records) {
       if (record.type === "childList") record.addedNodes.forEach(translate);
       else translate(record.target);
