@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.chat import Chat, png
 from tests.browser.conftest import OpenChat
@@ -256,6 +256,65 @@ def test_edit_and_resend_replaces_what_came_after(chat: Chat) -> None:
     expect(chat.asked).to_have_text("better question")
     expect(chat.answer("better question")).to_contain_text("Picture 1")
     expect(chat.question).to_have_value("waiting draft")
+
+
+def test_text_that_looks_like_a_directive_is_shown_whole(chat: Chat) -> None:
+    text = "Ref:INV[2024] a:b{c} 备注:注[12] 12:30 :red[warning] :smile: note :x[y](z) end"
+    chat.ask(text)
+    shown = chat.answer("end").inner_text().replace("\u2060", "")
+    assert text in shown
+
+
+def test_a_question_that_is_being_edited_survives_a_reload(chat: Chat) -> None:
+    chat.ask("first question")
+    chat.answer("first question")
+    chat.question.fill("waiting draft")
+    chat.answers.first.get_by_role("button", name="修改问题").click()
+    chat.question.fill("half written")
+    chat.page.reload()
+    expect(chat.question).to_have_value("half written")
+    chat.question.press("Escape")
+    expect(chat.question).to_have_value("waiting draft")
+    chat.answers.first.get_by_role("button", name="修改问题").click()
+    chat.question.fill("better question")
+    chat.question.press("Enter")
+    chat.answer("better question")
+    expect(chat.asked).to_have_count(1)
+
+
+def test_a_question_waits_for_its_picture(chat: Chat) -> None:
+
+    def slowly(route: Route) -> None:
+        chat.page.wait_for_timeout(700)
+        route.continue_()
+
+    chat.page.route("**/v1/images", slowly)
+    chat.attach(png("slow.png", photo(8)))
+    chat.question.fill("what is it?")
+    chat.question.press("Enter")
+    expect(chat.notices).to_contain_text("图片正在上传，完成后自动发送")
+    chat.answer("Picture 1")
+    chat.page.unroute("**/v1/images")
+
+
+def test_viewer_turns_pages_by_keyboard(chat: Chat) -> None:
+    chat.attach(*(png(f"{number}.png", photo(number)) for number in range(3)))
+    chat.expect_tray(3)
+    chat.ask("look")
+    chat.answer("Picture 3")
+    chat.page.get_by_role("button", name="查看原图: 图 1").click()
+    expect(chat.viewer.locator(".picture img")).to_be_visible()
+    for place in ("2/3", "3/3", "1/3"):
+        chat.page.keyboard.press("PageDown")
+        expect(chat.viewer.locator(".percent").first).to_have_text(place)
+    chat.page.keyboard.press("1")
+    expect(chat.viewer.locator(".percent").last).to_have_text("100%")
+    chat.viewer.get_by_role("button", name="下一张").focus()
+    chat.page.keyboard.press("Enter")
+    chat.page.keyboard.press("Enter")
+    expect(chat.viewer.locator(".percent").first).to_have_text("3/3")
+    chat.page.keyboard.press("Escape")
+    expect(chat.viewer).to_be_hidden()
 
 
 def test_copy_takes_the_answer(chat: Chat) -> None:

@@ -105,9 +105,9 @@ def test_panel_opens_on_a_phone(fake: str, open_chat: OpenChat, screenshots: Pat
 
 
 def test_panel_opens_on_a_narrow_window(fake: str, open_chat: OpenChat) -> None:
-    chat = open_chat(fake, size=(760, 700))
-    chat.ask("count to 400")
-    chat.answer("399 400")
+    chat = open_chat(fake, size=(760, 420))
+    chat.ask("count to 90")
+    chat.answer("89 90")
     title = chat.page.get_by_role("heading", level=1)
     chat.page.locator('[data-testid="stMain"]').evaluate("(element) => element.scrollTo(0, 300)")
     button = chat.page.get_by_role("button", name="展开侧栏").bounding_box()

@@ -146,7 +146,7 @@ def test_request_smuggling_is_no_second_request(server: Server) -> None:
 def test_body_that_stops_coming(narrow: Server) -> None:
     head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     head += "Content-Length: 100\r\n\r\n{"
-    reply = narrow.raw(head.encode())
+    reply = narrow.raw(head.encode(), wait_s=1.5)
     assert reply.startswith(b"HTTP/1.1 408 ")
     assert b'"request_timeout"' in reply
 

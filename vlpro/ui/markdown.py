@@ -31,6 +31,9 @@ _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:.+?)(?<!`)\1(?!`)", re.DOTALL)
 # A formula, by pandoc's rule: no space inside the dollars, no digit after them. "$5 and $6" is no formula.
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s$])(?:[^$\n\\]|\\.)*?(?<!\s)\$(?!\d)", re.DOTALL)
+_DIRECTIVE = re.compile(
+    rf":(?={JOINER}?\w)"
+)  # a joiner may be part of a directive's name; an escaped colon begins none
 _LOOSE = re.compile(r"\$|(?<!~)~(?!~)|(?<=\d)\*(?=\d)")
 
 
@@ -93,7 +96,7 @@ def pieces(text: str) -> list[Prose | Code]:
 
 
 def _outside_formulas(text: str) -> str:
-    return _outside(_FORMULA, text, lambda part: _LOOSE.sub(r"\\\g<0>", part))
+    return _outside(_FORMULA, text, lambda part: _DIRECTIVE.sub(r"\\:", _LOOSE.sub(r"\\\g<0>", part)))
 
 
 def _outside(pattern: re.Pattern[str], text: str, change: Callable[[str], str]) -> str:

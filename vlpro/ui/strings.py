@@ -112,6 +112,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     "send_empty": ("先输入问题", "Type a question first"),
     "stop": ("停止生成", "Stop"),
     "remove": ("移除", "Remove"),
+    "after_upload": (
+        "图片正在上传，完成后自动发送。",
+        "A picture is still on its way; the question is sent when it has arrived.",
+    ),
     "uploading": ("正在上传", "Uploading"),
     "unnamed": ("图片", "Picture"),
     "pasted": ("粘贴的图片", "pasted picture"),

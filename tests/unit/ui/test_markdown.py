@@ -115,7 +115,7 @@ def test_formulas_stay(formula: str) -> None:
 def test_directives_and_shortcodes_are_words() -> None:
     for text in (":red[错]", ":material/delete:", ":smile:", ":1234:", "::x", ":red-background[x]"):
         assert harmless(text) != text
-        assert harmless(text).replace(JOINER, "") == text
+        assert harmless(text).replace(JOINER, "").replace("\\:", ":") == text
 
 
 def test_code_stays_letter_by_letter() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Evidence", "of_cells", "of_found", "relative", "render"]
 
-_MOST_BOXES = 40
+_MOST_BOXES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def render(answer: Answer, max_tokens: int, *, numbered: bool) -> tuple[str, boo
         numbered: Whether each box names its picture.
 
     Returns:
-        The text, and whether part of the answer (not only of its boxes) was cut off.
+        The text, and whether part of the answer or of its boxes was cut off.
     """
     entries = [_entry(item, numbered=numbered, bare=answer.boxes_only) for item in answer.evidence]
     if answer.boxes_only:
@@ -133,9 +133,10 @@ def render(answer: Answer, max_tokens: int, *, numbered: bool) -> tuple[str, boo
     if shortened or not entries:
         return text, shortened
     room = max_tokens - tokens.count(text) - tokens.count("\n\n```json\n[\n\n]\n```")
-    if kept := _fitting(entries[:_MOST_BOXES], room):
+    entries = entries[:_MOST_BOXES]
+    if kept := _fitting(entries, room):
         text += f"\n\n```json\n{_listing(entries[:kept])}\n```"
-    return text, False
+    return text, kept < len(entries)
 
 
 def _fitting(entries: Sequence[str], room: int) -> int:

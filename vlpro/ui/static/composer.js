@@ -23,6 +23,7 @@ export default function (host, send) {
   let editing = null; // the question that is being edited, with the draft that waits meanwhile
   let pending = null; // what was sent and not yet taken
   let patience = 0;
+  let afterUpload = false; // Enter was pressed while a picture was travelling
 
   const field = el("textarea", { rows: "1", name: "question", spellcheck: "false" });
   const file = el("input", {
@@ -45,6 +46,7 @@ export default function (host, send) {
     changed: () => draw(),
     refused: (reason, details) => {
       const { error, requestId } = details;
+      afterUpload = false; // not without the picture that was refused
       const sentence = error ? (data.language === "zh" && error.vlpro?.zh) || error.message : data.words[reason];
       notify(error ? `${details.name}: ${sentence}` : fill(sentence, details), requestId);
     },
@@ -108,12 +110,21 @@ export default function (host, send) {
       typed: estimate(field.value), reply: data.reply, limit: limits.tokens,
       pictures: before + tray.items.length, most: limits.images, words,
     });
-    if (!editing) sessionStorage.setItem(DRAFT, JSON.stringify({ text: field.value, images: tray.images }));
+    const written = { text: field.value, images: tray.images };
+    const draft = editing ? { ...editing.waiting, editing: { question: editing.question, ...written } } : written;
+    sessionStorage.setItem(DRAFT, JSON.stringify(draft));
+    if (afterUpload && !tray.travelling) submit();
   }
 
   // --- sending, editing ---
 
   function submit() {
+    if (tray.travelling && field.value.trim() && !data.busy && !pending) {
+      if (!afterUpload) notify(data.words.after_upload);
+      afterUpload = true;
+      return;
+    }
+    afterUpload = false;
     if (go.disabled || data.busy) return;
     pending = `${Date.now()}-${Math.random().toString(36).slice(2)}`;
     clearTimeout(patience);
@@ -217,9 +228,19 @@ export default function (host, send) {
       const draft = storedDraft();
       field.value = draft.text ?? "";
       tray.set(draft.images ?? []);
+      const { editing: edit } = draft;
+      if (edit && data.questions.includes(edit.question.id)) {
+        beginEditing(edit.question);
+        field.value = edit.text;
+        tray.set(edit.images);
+      }
     }
     if (data.outcome) outcome(data.outcome);
-    if (editing && !data.questions.includes(editing.question.id)) endEditing();
+    if (editing && !data.questions.includes(editing.question.id)) {
+      const { value } = field; // of another conversation now, but somebody wrote it
+      endEditing();
+      if (!field.value.trim()) field.value = value;
+    }
     draw();
     follower.growing = data.busy;
   }

@@ -2,6 +2,7 @@
 import { el, fill } from "./dom.js";
 
 export const PREVIEW = 1024; // pixels of the longer side of a picture beside an answer
+const FEW = 6; // boxes whose labels may all stand on the picture; of more, that of the one pointed at
 const SURE = 0.8; // below this confidence a finding asks for a second look
 
 const doubtful = (box) => box.confidence !== null && box.confidence < SURE;
@@ -10,11 +11,12 @@ const doubtful = (box) => box.confidence !== null && box.confidence < SURE;
 export function pictureWithBoxes(picture, source, words, link) {
   const { width, height } = picture;
   const image = el("img", { src: source, alt: fill(words.picture, picture), width, height, draggable: "false" });
-  const frame = el("div", { class: "picture" }, image);
+  const few = picture.boxes.length <= FEW ? " few" : "";
+  const frame = el("div", { class: `picture${few}` }, image);
   for (const box of picture.boxes) {
     const [x1, y1, x2, y2] = box.box;
-    const marker = el("span", {}, String(box.number));
-    const atEdge = x2 / width > 0.94 ? " edge" : "";
+    const marker = el("span", {}, String(box.number), box.label ? el("small", {}, box.label) : null);
+    const atEdge = x2 / width > (few ? 0.8 : 0.94) ? " edge" : "";
     const element = el("div", { class: `box${doubtful(box) ? " doubtful" : ""}${atEdge}`, title: box.label || box.text }, marker);
     Object.assign(element.style, {
       left: `${(x1 / width) * 100}%`, top: `${(y1 / height) * 100}%`,
@@ -62,7 +64,10 @@ export class Link {
     this.#members.get(number).push(element);
     const point = () => this.#show(number, true);
     const leave = () => this.#show(number, false);
-    element.addEventListener("pointerenter", point);
+    element.addEventListener("pointerenter", () => {
+      point();
+      if (element.matches(".box")) this.#reveal(number);
+    });
     element.addEventListener("pointerleave", leave);
     element.addEventListener("focus", point);
     element.addEventListener("blur", leave);
@@ -74,6 +79,16 @@ export class Link {
     this.held = before === number && !always ? null : number;
     if (before !== null) this.#show(before, false);
     if (this.held !== null) this.#show(this.held, true);
+  }
+
+  /** Brings a box's row into view, within its list only. */
+  #reveal(number) {
+    const row = this.#members.get(number).find((element) => element.matches("button"));
+    const list = row?.closest("ol");
+    if (!list) return;
+    const [seen, place] = [list.getBoundingClientRect(), row.getBoundingClientRect()];
+    if (place.top < seen.top) list.scrollTop -= seen.top - place.top;
+    else if (place.bottom > seen.bottom) list.scrollTop += place.bottom - seen.bottom;
   }
 
   #show(number, pointed) {

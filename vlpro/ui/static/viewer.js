@@ -16,7 +16,18 @@ export function openViewer({ pictures, index = 0, active = null, words }) {
   shadow.append(sheet, dialog);
   document.body.append(holder);
 
-  const draw = (at, held) => dialog.replaceChildren(...contents(at, held));
+  let keys = {};
+  const draw = (at, held) => {
+    const label = shadow.activeElement?.getAttribute("aria-label");
+    dialog.replaceChildren(...contents(at, held));
+    const again = [...dialog.querySelectorAll(".bar button")].find((button) => button.getAttribute("aria-label") === label);
+    (again ?? dialog.querySelector(".stage")).focus(); // who turns the pages by keyboard must not be thrown out
+  };
+  dialog.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
   dialog.addEventListener("close", () => {
     observer.disconnect();
     holder.remove();
@@ -86,16 +97,22 @@ export function openViewer({ pictures, index = 0, active = null, words }) {
       // A touchpad's pinch comes as many small steps, a wheel's notch as one large one.
       zoom(scale * Math.exp(-Math.max(-12, Math.min(12, event.deltaY)) / 100), event.clientX - place.left, event.clientY - place.top);
     }, { passive: false });
-    const keys = {
+    keys = {
       "+": () => zoom(scale * STEP), "=": () => zoom(scale * STEP), "-": () => zoom(scale / STEP),
       0: fit, 1: () => zoom(1), b: () => boxes.click(),
       PageUp: () => several && turn(-1), PageDown: () => several && turn(1),
     };
-    stage.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || !keys[event.key]) return;
+    let apart = 0; // of two fingers, pixels
+    stage.addEventListener("touchmove", (event) => {
+      if (event.touches.length !== 2) return;
       event.preventDefault();
-      keys[event.key]();
-    });
+      const [one, other] = event.touches;
+      const now = Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+      const place = stage.getBoundingClientRect();
+      if (apart) zoom(scale * (now / apart), (one.clientX + other.clientX) / 2 - place.left, (one.clientY + other.clientY) / 2 - place.top);
+      apart = now;
+    }, { passive: false });
+    for (const name of ["touchend", "touchcancel"]) stage.addEventListener(name, () => { apart = 0; });
     stage.addEventListener("pointerdown", (event) => {
       if (event.button || event.pointerType !== "mouse" || event.target.closest(".box")) return;
       const [x, y] = [event.clientX + stage.scrollLeft, event.clientY + stage.scrollTop];

@@ -32,6 +32,7 @@ _COMPOSER_WORDS = (
         "stop",
         "remove",
         "uploading",
+        "after_upload",
     ),
     *(
         "unnamed",
