@@ -437,9 +437,12 @@ def test_dark_and_light_are_switched(chat: Chat) -> None:
         chat.page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     )
     assert background() == "rgb(255, 255, 255)"
+    chat.page.get_by_role("slider", name="最大长度 Max Tokens").press("ArrowRight")
+    expect(chat.budget).to_contain_text("预留回答 1,152")
     chat.page.get_by_role("button", name="深色").click()
     expect(chat.page.get_by_role("button", name="深色")).to_have_attribute("aria-pressed", "true")
     assert background() == "rgb(21, 25, 31)"
+    expect(chat.budget).to_contain_text("预留回答 1,152")
 
 
 def test_many_conversations_are_found_by_searching(fake: str, open_chat: OpenChat) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
 import streamlit as st
 
@@ -64,15 +65,20 @@ def _new() -> None:
     session.open_conversation(None)
 
 
+_BIND: Literal["query-params"] = (
+    "query-params"  # in the address they survive a reload, as the conversation does
+)
+
+
 def _settings(status: Status | None) -> Settings:
     with st.container(key="settings"):
         temperature = st.slider(
-            t("temperature"), 0.0, 1.5, 0.2, 0.05, key="temperature", help=t("temperature.help")
+            t("temperature"), 0.0, 1.5, 0.2, 0.05, key="temperature", help=t("temperature.help"), bind=_BIND
         )
         if status is not None and not status.sees:
             st.html(f'<p class="vl-hint">{escape(t("temperature.unused"))}</p>')
         max_tokens = st.slider(
-            t("max_tokens"), 128, 4096, 1024, 128, key="max_tokens", help=t("max_tokens.help")
+            t("max_tokens"), 128, 4096, 1024, 128, key="max_tokens", help=t("max_tokens.help"), bind=_BIND
         )
     return Settings(temperature, max_tokens)
 
