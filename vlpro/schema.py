@@ -265,45 +265,51 @@ _Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 _Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
-class ChatRequest(_Request):
-    """``POST /v1/chat/completions``."""
+class _AnswerRequest(_Request):
+    """What both ways of asking for an answer have in common."""
 
     model: Annotated[str, Field(min_length=1, max_length=200)]
-    messages: Annotated[_Some[ChatInput], Field(max_length=2000)]
     stream: bool | None = False
-    stream_options: StreamOptions | None = None
-    max_tokens: _Tokens | None = None
-    max_completion_tokens: _Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    n: Annotated[int, Field(ge=1, le=128)] | None = 1
-    stop: str | Annotated[_List[str], Field(max_length=4)] | None = None
-    seed: _Seed | None = None
-    frequency_penalty: _Penalty | None = None
-    presence_penalty: _Penalty | None = None
-    response_format: ResponseFormatField | None = None
     user: _Hint = None
     safety_identifier: _Hint = None
     prompt_cache_key: _Hint = None
     prompt_cache_retention: _Hint = None
     metadata: _Metadata = None
     store: _Off = None
+    service_tier: _Tier = None
+    # Whether these can be honoured depends on the engine, which refuses them by name.
+    tools: _List[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+class ChatRequest(_AnswerRequest):
+    """``POST /v1/chat/completions``."""
+
+    messages: Annotated[_Some[ChatInput], Field(max_length=2000)]
+    stream_options: StreamOptions | None = None
+    max_tokens: _Tokens | None = None
+    max_completion_tokens: _Tokens | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = 1
+    stop: str | Annotated[_List[str], Field(max_length=4)] | None = None
+    seed: _Seed | None = None
+    frequency_penalty: _Penalty | None = None
+    presence_penalty: _Penalty | None = None
+    response_format: ResponseFormatField | None = None
     audio: _Unused = None
     function_call: Annotated[Any, _Only("auto", "none")] = None
     functions: _EmptyList = None
     modalities: Annotated[Any, _Only(["text"])] = None
     prediction: _Unused = None
     reasoning_effort: Annotated[Any, _Only("none")] = None
-    service_tier: _Tier = None
     verbosity: _Verbosity = None
     web_search_options: _Unused = None
     # Whether these can be honoured depends on the engine, which refuses them by name.
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     logit_bias: dict[str, float] | None = None
-    tools: _List[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    parallel_tool_calls: bool | None = None
 
 
 # --- responses: request -------------------------------------------------------------------------------
@@ -414,23 +420,13 @@ class _ResponsesText(_Request):
     verbosity: _Verbosity = None
 
 
-class ResponsesRequest(_Request):
+class ResponsesRequest(_AnswerRequest):
     """``POST /v1/responses``; nothing is stored, so ``store`` may not be true."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
     input: str | Annotated[_Some[ResponsesItem], Field(max_length=2000)]
     instructions: str | None = None
-    stream: bool | None = False
     max_output_tokens: _Tokens | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     text: _ResponsesText | None = None
-    user: _Hint = None
-    safety_identifier: _Hint = None
-    prompt_cache_key: _Hint = None
-    prompt_cache_retention: _Hint = None
-    metadata: _Metadata = None
-    store: _Off = None
     background: _Off = None
     context_management: _EmptyList = None
     conversation: _Unused = None
@@ -439,13 +435,9 @@ class ResponsesRequest(_Request):
     previous_response_id: _Unused = None
     prompt: _Unused = None
     reasoning: _Reasoning | None = None
-    service_tier: _Tier = None
     stream_options: _ResponsesStreamOptions | None = None
     top_logprobs: Annotated[Any, _Only(0)] = None
     truncation: Annotated[Any, _Only("disabled")] = None
-    tools: _List[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    parallel_tool_calls: bool | None = None
 
 
 # --- replies ------------------------------------------------------------------------------------------
