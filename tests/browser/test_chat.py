@@ -292,7 +292,7 @@ def test_a_question_waits_for_its_picture(chat: Chat) -> None:
     chat.attach(png("slow.png", photo(8)))
     chat.question.fill("what is it?")
     chat.question.press("Enter")
-    expect(chat.notices).to_contain_text("图片正在上传，完成后自动发送")
+    expect(chat.page.get_by_role("status").filter(has_text="图片正在上传，完成后自动发送")).to_be_visible()
     chat.answer("Picture 1")
     chat.page.unroute("**/v1/images")
 

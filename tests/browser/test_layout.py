@@ -104,6 +104,40 @@ def test_panel_opens_on_a_phone(fake: str, open_chat: OpenChat, screenshots: Pat
     expect(chat.status).not_to_be_in_viewport()
 
 
+def test_a_wide_table_scrolls_by_itself(fake: str, open_chat: OpenChat) -> None:
+    chat = _open(fake, open_chat, "phone")
+    cells = " | ".join("a_column_that_is_wide" for _ in range(6))
+    chat.question.fill(f"table\n\n| {cells} |\n|{'---|' * 6}\n| {cells} |")
+    chat.question.press("Enter")
+    answer = chat.answer("You asked")
+    expect(answer.locator("table")).to_be_visible()
+    assert answer.locator("table").evaluate("(table) => table.scrollWidth > table.clientWidth")
+    _fits(chat)
+
+
+def test_two_fingers_zoom_the_picture_not_the_page(fake: str, open_chat: OpenChat) -> None:
+    chat = _open(fake, open_chat, "phone")
+    chat.attach(png("a.png", photo(3, (400, 560))))
+    chat.expect_tray(1)
+    chat.ask("look")
+    chat.answer("Picture 1")
+    chat.page.get_by_role("button", name="查看原图: 图 1").click()
+    expect(chat.viewer.locator(".picture img")).to_be_visible()
+    percent = chat.viewer.locator(".percent").last
+    before = int(percent.inner_text().rstrip("%"))
+    fingers = chat.page.context.new_cdp_session(chat.page)
+    for kind, apart in (
+        ("touchStart", 60),
+        ("touchMove", 90),
+        ("touchMove", 120),
+        ("touchEnd", 0),
+    ):
+        points = [{"x": 195 + side * apart / 2, "y": 400, "id": side} for side in (-1, 1)] if apart else []
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    expect(percent).to_have_text(f"{2 * before}%")
+    assert chat.page.evaluate("visualViewport.scale") == 1
+
+
 def test_panel_opens_on_a_narrow_window(fake: str, open_chat: OpenChat) -> None:
     chat = open_chat(fake, size=(760, 420))
     chat.ask("count to 90")

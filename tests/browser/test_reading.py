@@ -45,6 +45,8 @@ def test_total_of_a_receipt_is_answered_with_its_place_on_the_picture(
     assert right - left < 2 * (x2 - x1)
     assert bottom - top < 3 * (y2 - y1)
 
+    expect(box.locator("small")).to_be_visible()
+    expect(box.locator("small")).to_have_text("合计")
     row = answer.get_by_role("list", name="依据").get_by_role("button").first
     expect(row).to_contain_text("410.20")
     expect(box).not_to_have_class(re.compile(r"\bon\b"))
@@ -83,6 +85,24 @@ def test_original_size_opens_with_zoom_and_boxes(reader: str, open_chat: OpenCha
     expect(answer.get_by_role("button", name="查看原图")).to_be_focused()
     chat.page.get_by_role("button", name="查看原图: 图 1").click()
     expect(chat.viewer.locator(".box").first).to_be_visible()
+
+
+def test_a_box_brings_its_row_into_view(reader: str, open_chat: OpenChat) -> None:
+    chat = open_chat(reader)
+    chat.attach(png("小票.png", receipt("66.00").png))
+    chat.expect_tray(1)
+    chat.ask("读出图中全部文字。")
+    answer = chat.answer("66.00")
+    rows = answer.get_by_role("list", name="依据")
+    last = rows.get_by_role("button").last
+    assert rows.evaluate("(list) => list.scrollHeight > list.clientHeight")
+    answer.locator(".box").last.hover()
+    expect(last).to_have_class(re.compile(r"\bon\b"))
+    shown, place = rows.bounding_box(), last.bounding_box()
+    assert shown
+    assert place
+    assert place["y"] + place["height"] <= shown["y"] + shown["height"] + 1
+    expect(answer.locator(".box").first.locator("small")).to_have_count(0)  # a line of text has no label
 
 
 def test_second_turn_keeps_the_picture(reader: str, open_chat: OpenChat) -> None:

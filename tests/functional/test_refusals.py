@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -442,6 +443,20 @@ def test_a_schema_that_no_answer_can_have(server: Server, json_schema: Json, pla
     )
     body = {"model": MODEL, "input": "x", "text": {"format": {"type": "json_schema", **form["json_schema"]}}}
     refused(server, body, "text.format.schema" + place, "invalid_json_schema", path="/v1/responses")
+
+
+def test_a_large_schema_is_refused_before_it_takes_time(server: Server) -> None:
+    inner = {"type": "object", "properties": {f"q{n}": {"type": "string"} for n in range(60)}}
+    schema: Json = {"type": "object", "properties": {f"p{n}": inner for n in range(500)}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    began = time.process_time()  # of this process, in which the server runs, too
+    refused(
+        server,
+        chat() | {"response_format": form},
+        "response_format.json_schema.schema",
+        "invalid_json_schema",
+    )
+    assert time.process_time() - began < 1
 
 
 def test_a_schema_of_endless_depth(server: Server) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vlpro.chat import grounding
+from vlpro.chat.json_schema import check_schema
 from vlpro.chat.queue import Queue
 from vlpro.chat.stopping import StopCutter
 from vlpro.engines.interface import (
@@ -58,6 +59,7 @@ class Question:
         sampling: How to choose tokens; ``max_tokens`` None is as many as the engine gives by default.
         max_tokens_param: The field that ``max_tokens`` came in.
         response_format: None for free text.
+        schema_param: The field that its JSON Schema came in.
         stop: Strings before which the answer ends.
         choices: How many answers.
         language: Language to answer in; None: the question's own.
@@ -70,6 +72,7 @@ class Question:
     max_tokens: int | None = None
     max_tokens_param: str = "max_tokens"
     response_format: ResponseFormat | None = None
+    schema_param: str = "response_format.json_schema.schema"
     stop: tuple[str, ...] = ()
     choices: int = 1
     language: Literal["zh", "en"] | None = None
@@ -196,6 +199,8 @@ class ChatService:
         """
         began = time.perf_counter()
         self.check(question)
+        if question.response_format is not None and question.response_format.schema is not None:
+            await asyncio.to_thread(check_schema, question.response_format.schema, question.schema_param)
         async with self.queue.ticket():
             request = self.fit(question, await self._read(question))
             async with self.queue.turn():

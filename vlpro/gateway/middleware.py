@@ -41,10 +41,7 @@ class RequestId:
 
 
 class Envelope:
-    """Puts refusals by the frameworks, which are plain text or a page, into the envelope of all other errors.
-
-    A program that asks outside the API for something that is not there is told so, too: Streamlit answers every
-    path with its page, which is right only for a browser.
+    """Puts refusals by the frameworks, which are plain text, into the envelope of all other errors.
 
     Args:
         app: The application behind it.
@@ -58,7 +55,6 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        browser = "text/html" in Headers(scope=scope).get("accept", "")
         replaced = False
 
         async def enveloped(message: Message) -> None:
@@ -66,20 +62,13 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 media = Headers(raw=message["headers"]).get("content-type", "").split(";")[0]
-                page = media == "text/html" and status == 200 and not browser
-                lost = page and scope["path"] != "/" and not scope["path"].startswith("/v1/")
-                if status == 304 or not (
-                    lost or (status >= 400 and media not in ("application/json", "text/html"))
-                ):
+                if status < 400 or media in ("application/json", "text/html"):
                     await send(message)
                     return
                 replaced = True
-                status = 404 if lost else status
                 error = errors.from_status(status, scope["method"], scope["path"])
                 answer = errors.response(error, status=status)
                 headers = MutableHeaders(raw=list(message["headers"]))
-                for name in ("etag", "last-modified", "content-encoding"):
-                    del headers[name]
                 headers.update(answer.headers)
                 body = b"" if scope["method"] == "HEAD" else answer.body
                 await send({**message, "status": status, "headers": headers.raw})

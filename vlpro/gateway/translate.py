@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from vlpro import schema
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.grounding import Place
-from vlpro.chat.json_schema import check_schema
 from vlpro.chat.pictures import KeptPicture
 from vlpro.chat.service import Question, Timing, Turn, Upload
 from vlpro.engines.interface import Engine, ResponseFormat, Role, Sampling, Usage
@@ -112,10 +111,7 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int) -> Question
         "frequency_penalty": bool(request.frequency_penalty),
         "presence_penalty": bool(request.presence_penalty),
     }
-    response_format = None
-    if (kind := request.response_format) is not None and kind.type != "text":
-        schema_given = kind.json_schema.schema_ if kind.type == "json_schema" else None
-        response_format = _format(schema_given, "response_format.json_schema.schema")
+    kind = request.response_format
     return Question(
         turns=_asking(turns, "messages"),
         sampling=_sampling(
@@ -127,7 +123,11 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int) -> Question
         ),
         max_tokens=request.max_completion_tokens or request.max_tokens,
         max_tokens_param="max_completion_tokens" if request.max_completion_tokens else "max_tokens",
-        response_format=response_format,
+        response_format=(
+            None
+            if kind is None or kind.type == "text"
+            else ResponseFormat(kind.json_schema.schema_ if kind.type == "json_schema" else None)
+        ),
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
         choices=request.n or 1,
         wants=frozenset(name for name, wanted in wants.items() if wanted),
@@ -171,15 +171,17 @@ def responses_question(request: schema.ResponsesRequest, max_image_bytes: int) -
             turns.append(_responses_turn(message, f"input[{index}]", max_image_bytes))
     wants = {"tools": bool(request.tools), "tool_choice": request.tool_choice not in (None, "auto", "none")}
     kind = request.text.format if request.text else None
-    response_format = None
-    if kind is not None and kind.type != "text":
-        response_format = _format(kind.schema_ if kind.type == "json_schema" else None, "text.format.schema")
     return Question(
         turns=_asking(tuple(turns), "input"),
         sampling=_sampling(temperature=request.temperature, top_p=request.top_p),
         max_tokens=request.max_output_tokens,
         max_tokens_param="max_output_tokens",
-        response_format=response_format,
+        response_format=(
+            None
+            if kind is None or kind.type == "text"
+            else ResponseFormat(kind.schema_ if kind.type == "json_schema" else None)
+        ),
+        schema_param="text.format.schema",
         wants=frozenset(name for name, wanted in wants.items() if wanted),
         param="input",
     )
@@ -208,12 +210,6 @@ def _responses_turn(message: schema.ResponsesItem, param: str, max_image_bytes: 
         else:
             parts.append(part.refusal if part.type == "refusal" else part.text)
     return Turn(role, tuple(parts))
-
-
-def _format(json_schema: dict[str, object] | None, param: str) -> ResponseFormat:
-    if json_schema is not None:
-        check_schema(json_schema, param)
-    return ResponseFormat(json_schema)
 
 
 def _called(function: schema.ToolFunction | schema.ResponsesCall) -> str:

@@ -31,9 +31,8 @@ _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:.+?)(?<!`)\1(?!`)", re.DOTALL)
 # A formula, by pandoc's rule: no space inside the dollars, no digit after them. "$5 and $6" is no formula.
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s$])(?:[^$\n\\]|\\.)*?(?<!\s)\$(?!\d)", re.DOTALL)
-_DIRECTIVE = re.compile(
-    rf":(?={JOINER}?\w)"
-)  # a joiner may be part of a directive's name; an escaped colon begins none
+# A joiner may be part of a directive's name; an escaped colon begins none.
+_DIRECTIVE = re.compile(rf":(?={JOINER}?\w)")
 _LOOSE = re.compile(r"\$|(?<!~)~(?!~)|(?<=\d)\*(?=\d)")
 
 

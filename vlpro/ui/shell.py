@@ -161,6 +161,11 @@ class Shell:
             cookie = cookie_parser(headers.get("cookie", "")).get(LANGUAGE_COOKIE, "")
             language = preferred_language(headers.get("accept-language", ""), cookie)
             scope, send = _plain(scope), self._replaced(send, self._pages[language])
+        elif (
+            scope["method"] == "GET" and scope["path"] != "/" and "." not in scope["path"].rpartition("/")[2]
+        ):
+            # Streamlit answers every path with its page: right for a person, misleading for a program.
+            scope, send = _plain(scope), self._replaced(send, None)
         await self._app(scope, receive, self._sealed(send))
 
     def _sealed(self, send: Send) -> Send:
@@ -173,8 +178,8 @@ class Shell:
 
         return sealed
 
-    def _replaced(self, send: Send, page: bytes) -> Send:
-        """Swaps the body if it is Streamlit's index page; other HTML passes as it is."""
+    def _replaced(self, send: Send, page: bytes | None) -> Send:
+        """Swaps the body if it is Streamlit's index page, None: for "not found"; other HTML passes as it is."""
         start: Message | None = None
         body = bytearray()
 
@@ -191,10 +196,13 @@ class Shell:
                 body.extend(message.get("body", b""))
                 if message.get("more_body"):
                     return
-                content = page if bytes(body) == self._index else bytes(body)
+                is_index = bytes(body) == self._index
+                content = (b"Not found" if page is None else page) if is_index else bytes(body)
                 headers = MutableHeaders(scope=start)
                 headers["content-length"] = str(len(content))
-                if content is page:
+                if is_index and page is None:
+                    start["status"], headers["content-type"] = 404, "text/plain; charset=utf-8"
+                if is_index:
                     del headers["etag"], headers["last-modified"], headers["accept-ranges"]
                     headers["vary"] = "accept-language, cookie"
                 await send(start)

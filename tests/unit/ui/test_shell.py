@@ -36,6 +36,7 @@ def browser() -> TestClient:
     inside = Starlette(
         routes=[
             Route("/", _index),
+            Route("/models", _index),  # as Streamlit answers every path that it does not know
             Route("/own", _own),
             Route("/v1/models", _data),
             Route("/_stcore/metrics", _data),
@@ -76,6 +77,17 @@ def test_index_page_is_ours_in_the_readers_language(browser: TestClient) -> None
         assert "etag" not in answer.headers
     chosen = browser.get("/", headers={**HTML, "accept-language": "zh", "cookie": "vlpro_language=en"})
     assert '<html lang="en">' in chosen.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_a_program_that_asks_for_what_is_not_there_gets_no_page(browser: TestClient, accept: str) -> None:
+    answer = browser.get("/models", headers={"accept": accept})
+    assert (answer.status_code, answer.text) == (404, "Not found")
+    assert browser.get("/models", headers=HTML).status_code == 200
+    assert browser.get("/", headers={"accept": accept}).status_code == 200
+    own = browser.get("/own", headers={"accept": accept})
+    assert (own.status_code, own.text) == (200, "<p>own</p>")
+    assert browser.get("/v1/models", headers={"accept": accept}).status_code == 200
 
 
 def test_conditional_and_partial_requests_still_get_the_whole_page(browser: TestClient) -> None:

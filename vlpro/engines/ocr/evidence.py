@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vlpro.engines.ocr.layout import Cell
     from vlpro.engines.ocr.page import Box, Page
 
-__all__ = ["Answer", "Evidence", "of_cells", "of_found", "relative", "render"]
+__all__ = ["Answer", "Evidence", "of_cells", "of_codes", "of_found", "relative", "render"]
 
 _MOST_BOXES = 300
 
@@ -86,6 +86,13 @@ def of_cells(  # noqa: PLR0917 - in the order of a sentence: where, what, called
     text = text or " ".join(cell.text for cell in cells)
     sure = min(cell.confidence for cell in cells) if confidence is None else confidence
     return Evidence(image, relative(box, page), label, text, round(sure, 2))
+
+
+def of_codes(image: int, page: Page) -> list[Evidence]:
+    """Evidence for the codes of a page."""
+    return [
+        Evidence(image, relative(code.box, page), code.format, code.text[:300], 1.0) for code in page.codes
+    ]
 
 
 def of_found(image: int, page: Page, found: Found, label: str) -> Evidence:

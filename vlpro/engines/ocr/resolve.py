@@ -14,8 +14,9 @@ from vlpro.engines.ocr.fields.labels import loosely_labelled, value_after
 from vlpro.engines.ocr.fields.money import money_lines
 from vlpro.engines.ocr.fields.synonyms import synonyms
 from vlpro.engines.ocr.fields.table import find_sum
-from vlpro.engines.ocr.questions import MONEY, clean, leftover
+from vlpro.engines.ocr.questions import MONEY
 from vlpro.engines.ocr.text import compact, has_cjk, words
+from vlpro.engines.ocr.wording import clean, leftover
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

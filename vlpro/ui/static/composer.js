@@ -46,7 +46,8 @@ export default function (host, send) {
     changed: () => draw(),
     refused: (reason, details) => {
       const { error, requestId } = details;
-      afterUpload = false; // not without the picture that was refused
+      if (afterUpload) notices.replaceChildren(); // the promise to send: not without the picture that was refused
+      afterUpload = false;
       const sentence = error ? (data.language === "zh" && error.vlpro?.zh) || error.message : data.words[reason];
       notify(error ? `${details.name}: ${sentence}` : fill(sentence, details), requestId);
     },
@@ -54,8 +55,9 @@ export default function (host, send) {
 
   // --- what is seen ---
 
-  function notify(sentence, requestId) {
-    const notice = el("div", { class: "notice", role: "alert" }, icon("warning"),
+  function notify(sentence, requestId, kind = "bad") {
+    const role = kind === "bad" ? "alert" : "status";
+    const notice = el("div", { class: `notice ${kind}`, role }, icon(kind === "bad" ? "warning" : "picture"),
       el("p", {}, sentence, requestId ? el("small", {}, `${data.words.request} ${requestId}`) : null),
       iconButton("close", data.words.dismiss, () => notice.remove()));
     notices.append(notice);
@@ -120,7 +122,7 @@ export default function (host, send) {
 
   function submit() {
     if (tray.travelling && field.value.trim() && !data.busy && !pending) {
-      if (!afterUpload) notify(data.words.after_upload);
+      if (!afterUpload) notify(data.words.after_upload, "", "info");
       afterUpload = true;
       return;
     }
@@ -233,7 +235,7 @@ export default function (host, send) {
         beginEditing(edit.question);
         field.value = edit.text;
         tray.set(edit.images);
-      }
+      } else if (edit && !field.value.trim()) field.value = edit.text;
     }
     if (data.outcome) outcome(data.outcome);
     if (editing && !data.questions.includes(editing.question.id)) {

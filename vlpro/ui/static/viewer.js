@@ -102,17 +102,17 @@ export function openViewer({ pictures, index = 0, active = null, words }) {
       0: fit, 1: () => zoom(1), b: () => boxes.click(),
       PageUp: () => several && turn(-1), PageDown: () => several && turn(1),
     };
+    const spread = ([one, other]) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
     let apart = 0; // of two fingers, pixels
+    stage.addEventListener("touchstart", ({ touches }) => { apart = touches.length === 2 ? spread(touches) : 0; }, { passive: true });
     stage.addEventListener("touchmove", (event) => {
-      if (event.touches.length !== 2) return;
+      if (event.touches.length !== 2 || !apart) return;
       event.preventDefault();
       const [one, other] = event.touches;
-      const now = Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
-      const place = stage.getBoundingClientRect();
-      if (apart) zoom(scale * (now / apart), (one.clientX + other.clientX) / 2 - place.left, (one.clientY + other.clientY) / 2 - place.top);
-      apart = now;
+      const [before, place] = [apart, stage.getBoundingClientRect()];
+      apart = spread(event.touches);
+      zoom(scale * (apart / before), (one.clientX + other.clientX) / 2 - place.left, (one.clientY + other.clientY) / 2 - place.top);
     }, { passive: false });
-    for (const name of ["touchend", "touchcancel"]) stage.addEventListener(name, () => { apart = 0; });
     stage.addEventListener("pointerdown", (event) => {
       if (event.button || event.pointerType !== "mouse" || event.target.closest(".box")) return;
       const [x, y] = [event.clientX + stage.scrollLeft, event.clientY + stage.scrollTop];

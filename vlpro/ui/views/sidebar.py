@@ -65,9 +65,8 @@ def _new() -> None:
     session.open_conversation(None)
 
 
-_BIND: Literal["query-params"] = (
-    "query-params"  # in the address they survive a reload, as the conversation does
-)
+# In the address the sliders survive a reload, as the conversation does.
+_BIND: Literal["query-params"] = "query-params"
 
 
 def _settings(status: Status | None) -> Settings:

@@ -11,7 +11,8 @@ from tests.unit.engines.ocr.pages_of import english_receipt, page, till_receipt
 from vlpro.engines.interface import Message, Request, Sampling
 from vlpro.engines.ocr.engine import OcrEngine
 from vlpro.engines.ocr.page import Page
-from vlpro.engines.ocr.questions import leftover, parse
+from vlpro.engines.ocr.questions import parse
+from vlpro.engines.ocr.wording import leftover
 
 
 def supermarket() -> Page:
