@@ -297,6 +297,7 @@ class ChatRequest(_AnswerRequest):
     seed: _Seed | None = None
     frequency_penalty: _Penalty | None = None
     presence_penalty: _Penalty | None = None
+    top_k: Annotated[int, Field(ge=1, le=1_000_000, description="Not OpenAI's, but vLLM's")] | None = None
     response_format: ResponseFormatField | None = None
     audio: _Unused = None
     function_call: Annotated[Any, _Only("auto", "none")] = None

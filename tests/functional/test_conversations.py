@@ -262,7 +262,7 @@ class _Remembering(FakeEngine):
         super().__init__(delay_s=delay_s)
         self.forgotten: list[str] = []
 
-    async def forget(self, pictures: frozenset[str]) -> None:
+    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
         self.forgotten += sorted(pictures)
 
 

@@ -77,6 +77,7 @@ class ConversationService:
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._drawing = asyncio.Semaphore(2)  # each holds a whole picture at its original size
         self._gone: set[str] = set()
+        self._ended: set[str] = set()
         self._forgetting: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._tidy_s = min(60.0, ttl_s / 4)
@@ -207,10 +208,12 @@ class ConversationService:
         )
         ask = Question(
             tuple(Turn(message.role, message.parts) for message in messages),
-            sampling=Sampling() if asked.temperature is None else Sampling(temperature=asked.temperature),
+            sampling=Sampling(temperature=asked.temperature),
             max_tokens=asked.max_tokens,
             language=asked.language,
             param="text",
+            owner=owner,
+            conversation=conversation.id,
         )
         self._chat.check(ask)
         self._chat.fit(ask, messages)  # now, while the person can still shorten it, not as a failed answer
@@ -247,6 +250,7 @@ class ConversationService:
         self._store.remove(conversation)  # first: nothing may be asked in it while its answer ends
         await self._end(conversation)
         freed = self._release(conversation)
+        self._tell_engine()
         await self._forgotten()
         return freed
 
@@ -312,9 +316,11 @@ class ConversationService:
     def _let_go(self, conversation: Conversation) -> None:
         """A conversation expired or made room."""
         self._release(conversation)
+        self._tell_engine()
 
     def _release(self, conversation: Conversation) -> int:
         """Empty a conversation; returns how many pictures left memory."""
+        self._ended.add(conversation.id)
         first = conversation.messages[:1]
         return self._free(conversation.cut(first[0].id)) if first else 0
 
@@ -327,18 +333,28 @@ class ConversationService:
     def _picture_gone(self, kept: KeptPicture) -> None:
         """A picture left memory, for whatever reason: the engine must not remember it either."""
         self._gone.add(kept.picture.pixels_sha256)
+        self._tell_engine()
+
+    def _tell_engine(self) -> None:
         if self._forgetting is None or self._forgetting.done():
             self._forgetting = asyncio.create_task(self._forget())
 
     async def _forget(self) -> None:
-        while self._gone:
+        while self._gone or self._ended:
             digests = frozenset(self._gone - self._pictures.digests())
+            ended = frozenset(self._ended)
             self._gone.clear()
+            self._ended.clear()
             try:
-                if digests:
-                    await self._chat.engine.forget(digests)
+                if digests or ended:
+                    await self._chat.engine.forget(digests, ended)
             except VlproError as error:
-                log.warning("the engine was not told to forget %d pictures: %s", len(digests), error.message)
+                log.warning(
+                    "the engine was not told to forget %d pictures and %d conversations: %s",
+                    len(digests),
+                    len(ended),
+                    error.message,
+                )
 
     async def _forgotten(self) -> None:
         """Wait until the engine was told of all pictures that are gone."""

@@ -65,6 +65,8 @@ class Question:
         language: Language to answer in; None: the question's own.
         wants: Optional fields with a value that an engine must act on, by their API name.
         param: The field that the conversation came in.
+        owner: Whose question it is.
+        conversation: The conversation that it belongs to, where it is one of ours.
     """
 
     turns: tuple[Turn, ...]
@@ -78,6 +80,8 @@ class Question:
     language: Literal["zh", "en"] | None = None
     wants: frozenset[str] = frozenset()
     param: str = "messages"
+    owner: str = ""
+    conversation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +330,8 @@ class ChatService:
             sampling=question.sampling,
             response_format=question.response_format,
             language=question.language,
+            owner=question.owner,
+            conversation=question.conversation,
         )
         prompt = self.engine.count_prompt(request)
         wanted = question.max_tokens or 1

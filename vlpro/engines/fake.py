@@ -34,7 +34,7 @@ class FakeEngine(Engine):
             context_tokens=32_768,
             picture_pixels=1_048_576,
             concurrency=64,
-            honours=frozenset({"frequency_penalty", "presence_penalty"}),
+            honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
 
     def count_tokens(self, text: str) -> int:

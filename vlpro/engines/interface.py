@@ -11,7 +11,7 @@ from typing import Literal
 
 from vlpro.errors import EngineError, EngineTimeoutError, VlproError
 from vlpro.imaging.picture import Picture
-from vlpro.imaging.tokens import picture_tokens
+from vlpro.imaging.tokens import MIN_PIXELS, picture_tokens
 
 __all__ = [
     "Capabilities",
@@ -56,16 +56,19 @@ class Sampling:
 
     Args:
         max_tokens: The most tokens that the answer may have.
-        temperature: 0 (always the likeliest) to 2.
+        temperature: 0 (always the likeliest) to 2. None, here and below: the engine's own default, which is the
+            model's; temperature 0 where the answer has a form to keep to.
         top_p: Share of probability that is sampled from, over 0 to 1.
+        top_k: Sample from this many likeliest tokens, 1 or more.
         seed: Same seed, same request, same answer.
         frequency_penalty: -2 to 2, for each time that a token was used.
         presence_penalty: -2 to 2, once for a token that was used.
     """
 
     max_tokens: int = 512
-    temperature: float = 0.7
-    top_p: float = 1.0
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
     seed: int | None = None
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
@@ -87,12 +90,17 @@ class Request:
         sampling: How to choose tokens.
         response_format: None for free text.
         language: The language to answer in; None: the question's own.
+        owner: Whose question it is: what an engine keeps of it is found again by questions of this owner only.
+        conversation: The conversation that it belongs to, by which all that is kept of it can be dropped; empty
+            where the caller keeps the conversation itself.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     response_format: ResponseFormat | None = None
     language: Literal["zh", "en"] | None = None
+    owner: str = ""
+    conversation: str = ""
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -137,6 +145,7 @@ class Capabilities:
         sees: Whether it understands scenes; False: it reads text and codes only.
         context_tokens: Prompt and answer together.
         picture_pixels: The most pixels a picture is given to it with; larger ones are shrunk.
+        picture_min_pixels: The fewest; smaller pictures are enlarged, by the engine itself.
         concurrency: How many questions it answers at once; more wait in the gateway's queue.
         honours: Optional request fields, by their API name, that it acts on.
         default_max_tokens: How long an answer may be where the request does not say.
@@ -146,6 +155,7 @@ class Capabilities:
     sees: bool
     context_tokens: int
     picture_pixels: int
+    picture_min_pixels: int = MIN_PIXELS
     concurrency: int = 1
     honours: frozenset[str] = frozenset()
     default_max_tokens: int = 4096
@@ -177,8 +187,8 @@ class Engine(ABC):
     async def stop(self) -> None:  # noqa: B027 - likewise
         """End, and give all memory back."""
 
-    async def forget(self, pictures: frozenset[str]) -> None:  # noqa: B027 - most engines keep nothing
-        """Drop what is kept of pictures with these ``pixels_sha256``."""
+    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:  # noqa: B027 - most engines keep nothing
+        """Drop what is kept of pictures with these ``pixels_sha256``, and of these conversations."""
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:
@@ -188,7 +198,13 @@ class Engine(ABC):
         """Length of a whole request in tokens: text, pictures, and four for the frame of each message."""
         text = sum(self.count_tokens(message.text) + 4 for message in request.messages)
         return text + sum(
-            picture_tokens(p.width, p.height, self.capabilities.picture_pixels) for p in request.pictures
+            picture_tokens(
+                p.width,
+                p.height,
+                self.capabilities.picture_pixels,
+                min_pixels=self.capabilities.picture_min_pixels,
+            )
+            for p in request.pictures
         )
 
     @abstractmethod

@@ -64,7 +64,7 @@ class OpenAiEngine(Engine):
             context_tokens=context_tokens,
             picture_pixels=picture_pixels,
             concurrency=concurrency,
-            honours=frozenset({"frequency_penalty", "presence_penalty"}),
+            honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
         self._url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -147,15 +147,21 @@ class OpenAiEngine(Engine):
             "model": self.capabilities.model,
             "messages": messages,
             "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
             "frequency_penalty": sampling.frequency_penalty,
             "presence_penalty": sampling.presence_penalty,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
+        temperature = sampling.temperature
+        if temperature is None and request.response_format is not None:
+            temperature = 0
+        chosen = {
+            "temperature": temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,  # not OpenAI's, but of every server that runs Qwen3-VL
+            "seed": sampling.seed,
+        }
+        body |= {name: value for name, value in chosen.items() if value is not None}
         if request.response_format is not None:
             schema = request.response_format.schema
             body["response_format"] = (

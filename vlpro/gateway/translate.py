@@ -79,7 +79,7 @@ def upload(url: str, param: str, max_bytes: int) -> Upload:
         ) from None
 
 
-def chat_question(request: schema.ChatRequest, max_image_bytes: int) -> Question:
+def chat_question(request: schema.ChatRequest, max_image_bytes: int, owner: str) -> Question:
     """A chat completion request as a question.
 
     Raises:
@@ -110,6 +110,7 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int) -> Question
         "tool_choice": request.tool_choice not in (None, "auto", "none"),
         "frequency_penalty": bool(request.frequency_penalty),
         "presence_penalty": bool(request.presence_penalty),
+        "top_k": request.top_k is not None,
     }
     kind = request.response_format
     return Question(
@@ -117,6 +118,7 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int) -> Question
         sampling=_sampling(
             temperature=request.temperature,
             top_p=request.top_p,
+            top_k=request.top_k,
             seed=request.seed,
             frequency_penalty=request.frequency_penalty,
             presence_penalty=request.presence_penalty,
@@ -131,6 +133,7 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int) -> Question
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
         choices=request.n or 1,
         wants=frozenset(name for name, wanted in wants.items() if wanted),
+        owner=owner,
     )
 
 
@@ -155,7 +158,7 @@ def _turn(message: schema.ChatInput, param: str, max_image_bytes: int) -> Turn:
     return Turn(role, tuple(parts))
 
 
-def responses_question(request: schema.ResponsesRequest, max_image_bytes: int) -> Question:
+def responses_question(request: schema.ResponsesRequest, max_image_bytes: int, owner: str) -> Question:
     """A Responses request as a question.
 
     Raises:
@@ -183,6 +186,7 @@ def responses_question(request: schema.ResponsesRequest, max_image_bytes: int) -
         ),
         schema_param="text.format.schema",
         wants=frozenset(name for name, wanted in wants.items() if wanted),
+        owner=owner,
         param="input",
     )
 
@@ -232,14 +236,15 @@ def _sampling(
     *,
     temperature: float | None,
     top_p: float | None,
+    top_k: int | None = None,
     seed: int | None = None,
     frequency_penalty: float | None = None,
     presence_penalty: float | None = None,
 ) -> Sampling:
-    defaults = Sampling()
     return Sampling(
-        temperature=defaults.temperature if temperature is None else temperature,
-        top_p=defaults.top_p if top_p is None else top_p,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
         seed=seed,
         frequency_penalty=frequency_penalty or 0.0,
         presence_penalty=presence_penalty or 0.0,

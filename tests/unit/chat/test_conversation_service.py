@@ -27,7 +27,7 @@ class _Engine(FakeEngine):
         self.forgotten: list[str] = []
         self.broken = False
 
-    async def forget(self, pictures: frozenset[str]) -> None:
+    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
         if self.broken:
             raise EngineError("broken")
         await asyncio.sleep(0)

@@ -95,7 +95,11 @@ class OcrEngine(Engine):
                 executor.shutdown(wait=False, cancel_futures=True)
         self._reading = self._thinking = None
 
-    async def forget(self, pictures: frozenset[str]) -> None:
+    async def forget(
+        self,
+        pictures: frozenset[str],
+        conversations: frozenset[str] = frozenset(),  # noqa: ARG002 - what is kept belongs to pictures
+    ) -> None:
         """Drop the pages of pictures with these ``pixels_sha256``."""
         if self._pages is not None:
             await self._pages.forget(pictures)

@@ -74,15 +74,18 @@ class WorkerEngine(Engine):
                 await self._watch
             self._watch = None
 
-    async def forget(self, pictures: frozenset[str]) -> None:
+    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
         """Tell the worker, and wait a little until it has done so; one that is not running remembers nothing."""
-        digests = sorted(pictures)
-        while digests and self.ready:
+        digests, names = sorted(pictures), sorted(conversations)
+        while (digests or names) and self.ready:
             ours, theirs = socket.socketpair()
             with ours:
                 with theirs:
-                    sent = await self._send({"forget": digests[:_FORGET_AT_ONCE]}, [theirs.fileno()])
-                del digests[:_FORGET_AT_ONCE]
+                    sent = await self._send(
+                        {"forget": digests[:_FORGET_AT_ONCE], "conversations": names[:_FORGET_AT_ONCE]},
+                        [theirs.fileno()],
+                    )
+                del digests[:_FORGET_AT_ONCE], names[:_FORGET_AT_ONCE]
                 if sent:
                     ours.settimeout(0)
                     with contextlib.suppress(TimeoutError):  # it is busy, and does so afterwards

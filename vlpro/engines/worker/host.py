@@ -61,7 +61,7 @@ async def serve(engine: Engine, control: socket.socket) -> None:
         stream = socket.socket(fileno=descriptors[0])
         message = json.loads(data)
         if "forget" in message:
-            spawn(_forget(engine, frozenset(message["forget"]), stream))
+            spawn(_forget(engine, frozenset(message["forget"]), frozenset(message["conversations"]), stream))
         else:
             spawn(_answer(engine, stream, descriptors[1] if len(descriptors) > 1 else None))
 
@@ -72,9 +72,11 @@ async def serve(engine: Engine, control: socket.socket) -> None:
     await engine.stop()
 
 
-async def _forget(engine: Engine, pictures: frozenset[str], stream: socket.socket) -> None:
+async def _forget(
+    engine: Engine, pictures: frozenset[str], conversations: frozenset[str], stream: socket.socket
+) -> None:
     with stream:  # closed when it is done: the gateway waits for that
-        await engine.forget(pictures)
+        await engine.forget(pictures, conversations)
 
 
 async def _answer(engine: Engine, stream: socket.socket, memory: int | None) -> None:

@@ -104,6 +104,8 @@ def encode_request(request: Request) -> Json:
             None if request.response_format is None else {"schema": request.response_format.schema}
         ),
         "language": request.language,
+        "owner": request.owner,
+        "conversation": request.conversation,
     }
 
 
@@ -146,6 +148,8 @@ def decode_request(frame: Json, memory: int | None) -> Request:
         sampling=Sampling(**frame["sampling"]),
         response_format=None if response_format is None else ResponseFormat(response_format["schema"]),
         language=frame["language"],
+        owner=frame["owner"],
+        conversation=frame["conversation"],
     )
 
 

@@ -134,7 +134,7 @@ class Watched(FakeEngine):
         self.ended = 0
         self.forgotten: set[str] = set()
 
-    async def forget(self, pictures: frozenset[str]) -> None:
+    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
         self.forgotten |= pictures
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
