@@ -44,6 +44,7 @@ __all__ = [
     "ImagePart",
     "ImageUrl",
     "JsonSchemaFormat",
+    "Loading",
     "Message",
     "Model",
     "ModelList",
@@ -717,6 +718,13 @@ class Budget(_Reply):
     max_text_chars: int
 
 
+class Loading(_Reply):
+    """How far the engine is on its way to be ready."""
+
+    stage: Literal["checking", "loading"]
+    share: float = Field(description="of this stage, 0 to 1")
+
+
 class Status(_Reply):
     """``GET /v1/status``."""
 
@@ -724,6 +732,7 @@ class Status(_Reply):
     model: str
     sees: bool
     ready: bool
+    loading: Loading | None = Field(None, description="While it is not ready, and that is known")
     running: int
     queued: int
     device: Device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +18,7 @@ __all__ = [
     "Delta",
     "Engine",
     "FinishReason",
+    "Loading",
     "Message",
     "Request",
     "ResponseFormat",
@@ -115,10 +116,30 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens read and written, in the engine's own count."""
+    """Tokens read and written, in the engine's own count.
+
+    Args:
+        prompt_tokens: Of the whole conversation.
+        completion_tokens: Of the answer.
+        cached_tokens: Those of the prompt that were known from before and not computed again.
+    """
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How far an engine is on its way to be ready.
+
+    Args:
+        stage: ``checking`` its files or ``loading`` them.
+        share: Of this stage, 0 to 1.
+    """
+
+    stage: Literal["checking", "loading"]
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +202,20 @@ class Engine(ABC):
         """The engine's own process, where it has one."""
         return None
 
-    async def start(self) -> None:  # noqa: B027 - most engines have nothing to start
-        """Load and warm up. Raises: EngineUnavailableError."""
+    @property
+    def loading(self) -> Loading | None:
+        """How far it is, while it is not ready and that is known."""
+        return None
+
+    async def start(self, tell: Callable[[Loading], None] = lambda _: None) -> None:  # noqa: B027 - most engines have nothing to start
+        """Load and warm up.
+
+        Args:
+            tell: Called, from any thread, with how far it is.
+
+        Raises:
+            EngineUnavailableError: It cannot be loaded.
+        """
 
     async def stop(self) -> None:  # noqa: B027 - likewise
         """End, and give all memory back."""

@@ -13,12 +13,21 @@ import json
 import logging
 import math
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
 
-from vlpro.engines.interface import Capabilities, Delta, Engine, FinishReason, Message, Request, Usage
+from vlpro.engines.interface import (
+    Capabilities,
+    Delta,
+    Engine,
+    FinishReason,
+    Loading,
+    Message,
+    Request,
+    Usage,
+)
 from vlpro.errors import EngineError, EngineUnavailableError
 from vlpro.imaging.encode import to_jpeg
 
@@ -78,7 +87,7 @@ class OpenAiEngine(Engine):
         """Whether the server listed the model when it was last asked."""
         return self._reachable
 
-    async def start(self) -> None:
+    async def start(self, tell: Callable[[Loading], None] = lambda _: None) -> None:  # noqa: ARG002 - it is soon ready
         """Begin to watch the server; it may be started later than this service."""
         if self._http is None:
             # No proxy from the environment: nothing may lead a picture out of the network.

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vlpro.engines.interface import Capabilities, Delta, Engine, Request, Usage
+from vlpro.engines.interface import Capabilities, Delta, Engine, Loading, Request, Usage
 from vlpro.engines.ocr import tokens
 from vlpro.engines.ocr.answers import answer, without_pictures
 from vlpro.engines.ocr.evidence import Answer, render
@@ -65,7 +65,7 @@ class OcrEngine(Engine):
         self._thinking: ThreadPoolExecutor | None = None
         self._pages: PageStore | None = None
 
-    async def start(self) -> None:
+    async def start(self, tell: Callable[[Loading], None] = lambda _: None) -> None:  # noqa: ARG002 - it is soon ready
         """Load the models in a thread and read a first small picture.
 
         Raises:

@@ -9,11 +9,12 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import vlpro
-from vlpro.engines.interface import Delta, Engine, Request
+from vlpro.engines.interface import Delta, Engine, Loading, Request
 from vlpro.engines.worker import wire
 from vlpro.errors import EngineError, EngineUnavailableError
 
@@ -34,9 +35,10 @@ class WorkerEngine(Engine):
     Args:
         described: The same engine, not started: tells name, capabilities and token counts on this side.
         options: The engine's options, as for :func:`vlpro.engines.registry.create`.
+        idle_unload_s: Seconds without a question after which the worker ends, until the next question; 0: never.
     """
 
-    def __init__(self, described: Engine, options: Mapping[str, object]) -> None:
+    def __init__(self, described: Engine, options: Mapping[str, object], *, idle_unload_s: float = 0) -> None:
         self.name = described.name
         self.capabilities = described.capabilities
         self._described = described
@@ -46,6 +48,12 @@ class WorkerEngine(Engine):
         self._settled = asyncio.Event()  # it is known whether the engine loads or fails
         self._failure: EngineUnavailableError | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._loading: Loading | None = None
+        self._idle_unload_s = idle_unload_s
+        self._answering = 0
+        self._used = 0.0
+        self._awake = asyncio.Event()
+        self._awake.set()
 
     @property
     def pid(self) -> int | None:
@@ -54,14 +62,23 @@ class WorkerEngine(Engine):
 
     @property
     def ready(self) -> bool:
-        """Whether the worker has loaded its engine."""
-        return self._settled.is_set() and self._failure is None
+        """Whether the worker has loaded its engine, or would do so for a question."""
+        return not self._awake.is_set() or (self._settled.is_set() and self._failure is None)
+
+    @property
+    def loading(self) -> Loading | None:
+        """What the worker last said of it."""
+        return self._loading
 
     def count_tokens(self, text: str) -> int:
         """As the engine counts."""
         return self._described.count_tokens(text)
 
-    async def start(self) -> None:
+    def count_prompt(self, request: Request) -> int:
+        """As the engine counts."""
+        return self._described.count_prompt(request)
+
+    async def start(self, tell: Callable[[Loading], None] = lambda _: None) -> None:  # noqa: ARG002 - see ``loading``
         """Start the worker; returns at once, while the engine loads behind it."""
         if self._watch is None:
             self._watch = asyncio.create_task(self._keep_running())
@@ -77,7 +94,7 @@ class WorkerEngine(Engine):
     async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
         """Tell the worker, and wait a little until it has done so; one that is not running remembers nothing."""
         digests, names = sorted(pictures), sorted(conversations)
-        while (digests or names) and self.ready:
+        while (digests or names) and self._settled.is_set() and self._failure is None:
             ours, theirs = socket.socketpair()
             with ours:
                 with theirs:
@@ -94,6 +111,17 @@ class WorkerEngine(Engine):
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         await self.start()
+        self._awake.set()
+        self._answering += 1
+        try:
+            async with contextlib.aclosing(self._ask(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        finally:
+            self._answering -= 1
+            self._used = asyncio.get_running_loop().time()
+
+    async def _ask(self, request: Request) -> AsyncGenerator[Delta, None]:
         stream = None
         while stream is None:  # a worker may have died unseen: then the next one takes the question
             await self._until_ready()
@@ -155,11 +183,31 @@ class WorkerEngine(Engine):
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            began = loop.time()
+            await self._awake.wait()
+            began = self._used = loop.time()
             await self._run_once()
+            if not self._awake.is_set():
+                failures = 0
+                continue
             failures = 0 if loop.time() - began > _HEALTHY_S else failures + 1
             if failures:
                 await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1])
+
+    async def _until_it_ends(self, process: asyncio.subprocess.Process) -> int | None:
+        """The worker's exit status; None where it has been idle for too long."""
+        ending = asyncio.ensure_future(process.wait())
+        loop = asyncio.get_running_loop()
+        try:
+            while not ending.done():
+                left = self._used + self._idle_unload_s - loop.time()
+                if self._idle_unload_s and not self._answering and left <= 0:
+                    self._awake.clear()
+                    return None
+                # While it answers, its time begins when the answer has ended.
+                await asyncio.wait((ending,), timeout=max(left, 0.05) if self._idle_unload_s else None)
+            return ending.result()
+        finally:
+            ending.cancel()
 
     async def _run_once(self) -> None:
         """Start a worker and wait until it ends; whatever happens, none is left behind."""
@@ -184,8 +232,14 @@ class WorkerEngine(Engine):
                         start_new_session=True,  # Ctrl+C is for the gateway, which then ends the worker
                     )
                 self._process, self._control = process, ours
-                first = await loop.sock_recv(ours, _MAX_PACKET)
-                message = json.loads(first) if first else {}
+                message: dict[str, Any] = {}
+                while packet := await loop.sock_recv(ours, _MAX_PACKET):
+                    message = json.loads(packet)
+                    if "loading" not in message:
+                        break
+                    self._loading = Loading(message["loading"], message["share"])
+                    message = {}
+                self._loading = None
                 if message.get("ready"):
                     self._failure = None
                     self._settled.set()
@@ -194,7 +248,12 @@ class WorkerEngine(Engine):
                     self._failure = EngineUnavailableError(error.message, zh=error.zh)
                     self._settled.set()
                     log.error("engine %s does not start: %s", self.name, error.message)
-                code = await process.wait()
+                code = await self._until_it_ends(process)
+                if code is None:
+                    log.info(
+                        "engine %s was not asked for %g s: it leaves memory", self.name, self._idle_unload_s
+                    )
+                    return
                 if not message:
                     self._failure = EngineUnavailableError(
                         f"The engine's process ended with {code} before it was ready; it is tried again. Tell "

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Coroutine
 
-from vlpro.engines.interface import Engine, Request
+from vlpro.engines.interface import Engine, Loading, Request
 from vlpro.engines.worker import wire
 from vlpro.errors import EngineError, VlproError
 
@@ -32,7 +32,7 @@ async def serve(engine: Engine, control: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     control.settimeout(0)
     try:
-        await engine.start()
+        await engine.start(lambda loading: _tell(control, loading))
     except VlproError as error:
         await loop.sock_sendall(control, json.dumps(wire.encode_error(error)).encode())
         return
@@ -70,6 +70,11 @@ async def serve(engine: Engine, control: socket.socket) -> None:
     for task in tuple(tasks):
         task.cancel()
     await engine.stop()
+
+
+def _tell(control: socket.socket, loading: Loading) -> None:
+    with contextlib.suppress(OSError):  # the gateway is busy or gone: the next one will do
+        control.send(json.dumps({"loading": loading.stage, "share": loading.share}).encode())
 
 
 async def _forget(

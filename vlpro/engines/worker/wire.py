@@ -17,7 +17,7 @@ import json
 import mmap
 import os
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import numpy as np
@@ -159,7 +159,7 @@ def encode_delta(delta: Delta) -> Json:
     if delta.finish_reason is not None:
         frame["finish_reason"] = delta.finish_reason
     if delta.usage is not None:
-        frame["usage"] = [delta.usage.prompt_tokens, delta.usage.completion_tokens]
+        frame["usage"] = astuple(delta.usage)
     return frame
 
 

@@ -25,11 +25,13 @@ async def status(services: ServicesOf) -> schema.Status:
     """Engine, queue, machine, and the limits that a page should know before it sends."""
     chat, settings = services.chat, services.settings
     engine = chat.engine
+    loading = engine.loading
     return schema.Status(
         engine=engine.name,
         model=engine.capabilities.model,
         sees=engine.capabilities.sees,
         ready=engine.ready,
+        loading=schema.Loading(stage=loading.stage, share=loading.share) if loading else None,
         running=chat.queue.running,
         queued=chat.queue.waiting,
         device=await device(services),

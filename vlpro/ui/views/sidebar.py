@@ -101,13 +101,15 @@ def _status(*, busy: bool) -> None:
 def panel_html(status: Status) -> str:
     """The status panel."""
     busy = status.running or status.queued
-    state = "busy" if busy else "ready" if status.ready else "starting"
+    state = "starting" if not status.ready else "busy" if busy else "ready"
     load = t("status.queued", running=status.running, queued=status.queued) if status.queued else ""
     rows = [
         f'<div class="head"><b>{escape(t(f"status.{state}"))}</b><span>{escape(load)}</span></div>',
         f'<div class="engine">{escape(status.engine)} · {escape(status.model)}</div>',
         *(_gpu(gpu, number, status.device) for number, gpu in enumerate(status.device.gpus)),
     ]
+    if status.loading is not None:
+        rows.insert(2, _progress(t(f"status.{status.loading.stage}"), status.loading.share))
     if not status.device.gpus:
         rows.append(_machine(status.device))
     last = status.last
@@ -149,6 +151,14 @@ def _meter(name: str, used: int, total: int) -> str:
         f"{_line(name, f'{size(used)} / {size(total)}')}"
         f'<div class="meter{full}" role="meter" aria-label="{escape(name)}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{share:.0%}"><i style="width:{share:.1%}"></i></div>'
+    )
+
+
+def _progress(name: str, share: float) -> str:
+    return (
+        f"{_line(name, f'{share:.0%}')}"
+        f'<div class="meter" role="progressbar" aria-label="{escape(name)}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share * 100:.0f}"><i style="width:{share:.1%}"></i></div>'
     )
 
 

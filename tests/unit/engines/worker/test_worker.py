@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import psutil
@@ -14,7 +15,7 @@ import pytest
 
 from tests.support import answer_text, ask, eventually, picture
 from vlpro.engines.fake import FakeEngine
-from vlpro.engines.interface import Delta, Request
+from vlpro.engines.interface import Delta, Loading, Request
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.engines.worker.host import serve
 from vlpro.errors import EngineError, EngineUnavailableError
@@ -180,3 +181,50 @@ async def test_what_is_to_be_forgotten_reaches_the_engine_however_much() -> None
     async with hosted(engine) as outer:
         await outer.forget(digests)
         assert engine.forgotten == digests  # when it returns, the worker has done so
+
+
+async def test_an_idle_worker_gives_its_memory_back_and_the_next_question_wakes_it() -> None:
+    engine = WorkerEngine(FakeEngine(), {}, idle_unload_s=0.4)
+    await engine.start()
+    try:
+        await answer_text(engine, ask("hello"))
+        first = engine.pid
+        assert first is not None
+        await eventually(lambda: engine.pid is None)
+        assert not psutil.pid_exists(first)
+        assert engine.ready  # a question is welcome
+        assert "again" in await answer_text(engine, ask("again"))
+        assert engine.pid not in (None, first)
+    finally:
+        await engine.stop()
+
+
+async def test_a_worker_does_not_end_while_it_answers() -> None:
+    engine = WorkerEngine(FakeEngine(delay_s=0.02), {"delay_s": 0.02}, idle_unload_s=0.1)
+    await engine.start()
+    try:
+        assert (await answer_text(engine, ask("count to 40"))).endswith("40 ")
+    finally:
+        await engine.stop()
+
+
+class Slow(FakeEngine):
+    """Says how far it is."""
+
+    async def start(self, tell: Callable[[Loading], None] = lambda _: None) -> None:
+        tell(Loading("checking", 0.25))
+        tell(Loading("loading", 0.5))
+
+
+async def test_the_host_tells_how_far_the_engine_is() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    host = asyncio.create_task(serve(Slow(), theirs))
+    got = [json.loads(await asyncio.to_thread(ours.recv, 1000)) for _ in range(3)]
+    ours.close()
+    await host
+    theirs.close()
+    assert got == [
+        {"loading": "checking", "share": 0.25},
+        {"loading": "loading", "share": 0.5},
+        {"ready": True},
+    ]

@@ -1,0 +1,146 @@
+"""A conversation in the form that Qwen3-VL was trained on: token ids, with a place for each cell of each picture.
+
+The form is that of the model's chat template with ``add_vision_id``: each picture has "Picture N: " before it. So a
+person can speak of the third picture, and the numbers of earlier ones stay when another is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tokenizers import Tokenizer
+
+from vlpro.engines.interface import Message
+from vlpro.imaging.picture import Picture
+from vlpro.imaging.tokens import CELL, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Encoder", "Prompt", "Shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture in a prompt.
+
+    Args:
+        picture: The picture.
+        begin: Index of its first cell among the ids.
+        rows: Height in cells of 32 pixels.
+        columns: Width in cells.
+    """
+
+    picture: Picture
+    begin: int
+    rows: int
+    columns: int
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Pixels and size: what its features depend on."""
+        return self.picture.pixels_sha256, self.rows, self.columns
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation as numbers.
+
+    Args:
+        ids: Token ids; each cell of a picture is one ``<|image_pad|>``.
+        shown: Its pictures, in order.
+    """
+
+    ids: list[int]
+    shown: tuple[Shown, ...]
+
+
+class Encoder:
+    """Text ↔ ids of one model.
+
+    Args:
+        tokenizer: Content of the model's ``tokenizer.json``.
+        max_pixels: The most pixels that a picture is given to the model with.
+        min_pixels: The fewest.
+    """
+
+    def __init__(self, tokenizer: str, *, max_pixels: int, min_pixels: int) -> None:
+        self.tokenizer = Tokenizer.from_str(tokenizer)
+        # What a person types is text: "<|im_end|>" in it closes no turn.
+        self.tokenizer.encode_special_tokens = True
+        self._max_pixels = max_pixels
+        self._min_pixels = min_pixels
+        self._start, self.end = self._id("<|im_start|>"), self._id("<|im_end|>")
+        self._vision_start, self._vision_end = self._id("<|vision_start|>"), self._id("<|vision_end|>")
+        self.image_pad = self._id("<|image_pad|>")
+
+    def _id(self, token: str) -> int:
+        found: int | None = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise ValueError(f"the tokenizer has no {token}")
+        return found
+
+    def count(self, text: str) -> int:
+        """Length of a text in tokens."""
+        return len(self._encode(text))
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def grid(self, picture: Picture) -> tuple[int, int]:
+        """Rows and columns of cells that a picture has for the model."""
+        width, height = fit(picture.width, picture.height, self._max_pixels, min_pixels=self._min_pixels)
+        return height // CELL, width // CELL
+
+    def prompt(self, messages: Sequence[Message]) -> Prompt:
+        """A conversation, and the opening of the answer.
+
+        Args:
+            messages: Oldest first.
+        """
+        ids: list[int] = []
+        shown: list[Shown] = []
+        text = ""
+
+        def flush() -> None:
+            nonlocal text
+            ids.extend(self._encode(text) if text else [])
+            text = ""
+
+        for part in _parts(messages):
+            if isinstance(part, str):
+                text += part
+            elif isinstance(part, Picture):
+                text += f"Picture {len(shown) + 1}: "
+                flush()
+                rows, columns = self.grid(part)
+                shown.append(Shown(part, len(ids) + 1, rows, columns))
+                ids += [self._vision_start, *[self.image_pad] * (rows * columns), self._vision_end]
+            else:
+                flush()
+                ids.append(self._start if part.opens else self.end)
+        flush()
+        return Prompt(ids, tuple(shown))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """``<|im_start|>`` or ``<|im_end|>``."""
+
+    opens: bool
+
+
+def _parts(messages: Sequence[Message]) -> Iterable[str | Picture | _Mark]:
+    """The conversation in pieces; neighbouring texts are one text to the tokenizer."""
+    for index, message in enumerate(messages):
+        if message.role == "tool":  # what a tool answered is told by the user, all answers in one turn
+            if index == 0 or messages[index - 1].role != "tool":
+                yield from (_Mark(opens=True), "user")
+            yield from ("\n<tool_response>\n", *message.parts, "\n</tool_response>")
+            if index + 1 == len(messages) or messages[index + 1].role != "tool":
+                yield from (_Mark(opens=False), "\n")
+        else:
+            yield from (_Mark(opens=True), f"{message.role}\n", *message.parts, _Mark(opens=False), "\n")
+    yield from (_Mark(opens=True), "assistant\n")

@@ -1,0 +1,1 @@
+"""Qwen3-VL on PyTorch, with transformers' model code and our own generation."""
