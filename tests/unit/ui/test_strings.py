@@ -42,7 +42,9 @@ def test_every_sentence_is_used() -> None:
         path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js"} and path.name != "strings.py"
     ]
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    composed = {key for key in STRINGS if re.fullmatch(r"status\.(ready|starting|busy|checking|loading)", key)}
+    composed = {
+        key for key in STRINGS if re.fullmatch(r"status\.(ready|starting|busy|checking|loading)", key)
+    }
     unused = {
         key for key in STRINGS if not re.search(rf"""["']{re.escape(key)}["']|words\.{key}\b""", source)
     }
