@@ -35,7 +35,7 @@ class Settings(BaseSettings):
         Field(description="local: one person at this machine, no login, this machine's addresses only"),
     ] = "local"
     engine: Annotated[
-        Literal["auto", "ocr", "openai", "fake"],
+        Literal["auto", "ocr", "transformers", "openai", "fake"],
         Field(description="What answers; auto: openai where an upstream is set, else ocr"),
     ] = "auto"
     upstream_url: Annotated[
@@ -57,6 +57,34 @@ class Settings(BaseSettings):
     upstream_concurrency: Annotated[
         Positive, Field(description="Engine openai: questions in flight at once")
     ] = 32
+    model_dir: Annotated[
+        str,
+        Field(description="Engine transformers: folder of the model's files; verified before it is loaded"),
+    ] = ""
+    model_manifest: Annotated[
+        str,
+        Field(
+            description="Manifest that the folder is verified against; none: the official one, which is built in"
+        ),
+    ] = ""
+    device: Annotated[
+        Literal["auto", "cuda", "cpu"],
+        Field(description="Engine transformers: where it computes; auto: on a card where the model fits one"),
+    ] = "auto"
+    load_in_4bit: Annotated[
+        Literal["auto", "on", "off"],
+        Field(
+            description="Engine transformers: NF4 by bitsandbytes; auto: where the memory is too small without"
+        ),
+    ] = "auto"
+    idle_unload_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="Seconds without a question after which the model leaves memory; 0: never",
+        ),
+    ] = 0
     answer_timeout_s: Annotated[Seconds, Field(description="Most seconds that one answer may take")] = 600
     slow_client_timeout_s: Annotated[
         Seconds,

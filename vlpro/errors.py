@@ -15,6 +15,7 @@ VlproError                     code, param and two sentences (English and Chines
 │   ├── EngineUnavailableError it is not running or not yet ready
 │   └── EngineTimeoutError     it took longer than allowed
 └── ConfigError                a setting is missing or contradicts another one
+    └── ModelFilesError        a model's folder is not what its manifest says
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = [
     "ForbiddenError",
     "ImageError",
     "MethodNotAllowedError",
+    "ModelFilesError",
     "NotFoundError",
     "RequestTimeoutError",
     "RequestTooLargeError",
@@ -155,3 +157,9 @@ class ConfigError(VlproError):
     """A setting is missing, wrong, or contradicts another one."""
 
     default_code = "configuration_error"
+
+
+class ModelFilesError(ConfigError):
+    """A file of a model's folder is missing, altered or unexpected, or its manifest cannot be used."""
+
+    default_code = "model_files_error"

@@ -23,6 +23,7 @@ def test_public_names() -> None:
         "ForbiddenError",
         "ImageError",
         "MethodNotAllowedError",
+        "ModelFilesError",
         "NotFoundError",
         "RequestTimeoutError",
         "RequestTooLargeError",

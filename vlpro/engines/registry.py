@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from vlpro.engines.interface import Engine
 from vlpro.errors import ConfigError
@@ -24,6 +25,22 @@ def _ocr(options: Options) -> Engine:  # noqa: ARG001 - it has no options yet
     return OcrEngine()
 
 
+def _transformers(options: Options) -> Engine:
+    from vlpro.engines.model_files import find_manifest  # noqa: PLC0415 - see the module's docstring
+    from vlpro.engines.transformers.engine import TransformersEngine  # noqa: PLC0415 - likewise
+
+    folder = Path(str(options["folder"]))
+    return TransformersEngine(
+        folder,
+        find_manifest(str(options.get("manifest", "")), folder),
+        load_in_4bit=_IN_4_BIT[str(options.get("load_in_4bit", "auto"))],
+        device=str(options.get("device", "auto")),  # type: ignore[arg-type]  # checked by the settings
+    )
+
+
+_IN_4_BIT = {"auto": None, "on": True, "off": False}
+
+
 def _openai(options: Options) -> Engine:
     from vlpro.engines.openai import OpenAiEngine  # noqa: PLC0415 - see the module's docstring
 
@@ -36,8 +53,13 @@ def _openai(options: Options) -> Engine:
     )
 
 
-ENGINES: Mapping[str, Callable[[Options], Engine]] = {"fake": _fake, "ocr": _ocr, "openai": _openai}
-LOCAL = frozenset({"ocr"})
+ENGINES: Mapping[str, Callable[[Options], Engine]] = {
+    "fake": _fake,
+    "ocr": _ocr,
+    "openai": _openai,
+    "transformers": _transformers,
+}
+LOCAL = frozenset({"ocr", "transformers"})
 """Engines that compute: they run in a worker process of their own."""
 
 

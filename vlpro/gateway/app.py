@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -56,7 +57,13 @@ def engine_of(settings: Settings) -> Engine:
     """
     name = settings.engine
     if name == "auto":
-        name = "openai" if settings.upstream_url else "ocr"
+        name = "openai" if settings.upstream_url else "transformers" if settings.model_dir else "ocr"
+    if name == "transformers" and not settings.model_dir:
+        raise errors.ConfigError(
+            "Engine transformers needs VLPRO_MODEL_DIR: the folder of Qwen3-VL-4B-Instruct.",
+            zh="transformers 引擎需要 VLPRO_MODEL_DIR：Qwen3-VL-4B-Instruct 的模型文件夹。",
+            param="model_dir",
+        )
     if name == "openai" and not settings.upstream_url:
         raise errors.ConfigError(
             "Engine openai needs VLPRO_UPSTREAM_URL: the base URL of an OpenAI-compatible server, with /v1.",
@@ -64,6 +71,12 @@ def engine_of(settings: Settings) -> Engine:
             param="upstream_url",
         )
     options: dict[str, dict[str, object]] = {
+        "transformers": {
+            "folder": str(Path(settings.model_dir).absolute()),
+            "manifest": settings.model_manifest,
+            "load_in_4bit": settings.load_in_4bit,
+            "device": settings.device,
+        },
         "fake": {"delay_s": settings.fake_delay_s},
         "openai": {
             "url": settings.upstream_url,
@@ -74,7 +87,9 @@ def engine_of(settings: Settings) -> Engine:
         },
     }
     engine = registry.create(name, options.get(name))
-    return WorkerEngine(engine, options.get(name, {})) if name in registry.LOCAL else engine
+    if name not in registry.LOCAL:
+        return engine
+    return WorkerEngine(engine, options.get(name, {}), idle_unload_s=settings.idle_unload_s)
 
 
 def services(settings: Settings, engine: Engine) -> Services:

@@ -76,4 +76,5 @@ class Sampler:
         # The likeliest tokens until their sum reaches top_p, that which reaches it included (Holtzman et al., 2020).
         kept = int(np.searchsorted(weights.cumsum(), self._top_p - 1e-12)) + 1
         weights = weights[:kept] / weights[:kept].sum()
-        return int(likely[min(np.searchsorted(weights.cumsum(), self._dice.random()), kept - 1)])
+        drawn = int(np.searchsorted(weights.cumsum(), self._dice.random()))
+        return int(likely[min(drawn, kept - 1)])

@@ -160,10 +160,11 @@ def load(folder: Path, plan: LoadPlan) -> TorchModel:
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
-        low_cpu_mem_usage=True,
         **options,
-    )
-    return TorchModel(model.eval())
+    ).eval()
+    if plan.device == "cuda" and plan.device_map is None:
+        model.to("cuda")
+    return TorchModel(model)
 
 
 @contextmanager
