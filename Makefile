@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+OLD ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help dev lint format test bench pins
+.PHONY: help dev qwen oldest lint format test bench pins
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +16,20 @@ $(BIN)/pytest: requirements-dev.txt
 	touch $@
 
 dev: $(BIN)/pytest  ## Make the environment in .venv
+
+qwen: dev  ## Add what the engine transformers needs; torch may be there already, in a build for the machine's card
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --requirement requirements-qwen.txt
+
+$(OLD)/bin/python: requirements-qwen.txt
+	$(PYTHON) -m venv $(OLD)
+	$(OLD)/bin/pip install --quiet --no-deps transformers==4.57.* tokenizers==0.22.* huggingface-hub==0.36.*
+	echo "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" > \
+		"$$($(OLD)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/others.pth"
+	touch $@
+
+oldest: qwen $(OLD)/bin/python  ## The engine transformers with the oldest transformers that it supports
+	$(OLD)/bin/python -m pytest tests/unit/engines/qwen tests/unit/engines/transformers
 
 lint: dev  ## Style, types and the arrows between packages
 	$(BIN)/ruff check
@@ -41,3 +56,6 @@ pins: dev  ## Bring all pinned versions up to date, within pyproject.toml's boun
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
 		--custom-compile-command "make pins" --extra dev --constraint requirements.txt \
 		pyproject.toml --output-file requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
+		--custom-compile-command "make pins" --extra qwen --constraint requirements-dev.txt \
+		--override requirements-torch-override.txt pyproject.toml --output-file requirements-qwen.txt
