@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.engines.transformers import machines
+from vlpro import cli
 from vlpro.config import Settings
 from vlpro.gateway.app import api, engine_of, services
 
@@ -40,6 +42,22 @@ def test_every_route_is_documented() -> None:
         if f"`{method.upper()} /v1{path}`" not in page
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("command", ["vlpro model verify", "vlpro model manifest", "vlpro plan"])
+def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([*command.split()[1:], "--help"])
+    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
+    page = text("docs/model.md")
+    assert [word for word in (command, *options) if word not in page] == []
+
+
+def test_the_table_of_plans_is_what_the_rules_give() -> None:
+    _, _, after = text("docs/model.md").partition(
+        "<!-- plans: tests/unit/engines/transformers/machines.py -->\n"
+    )
+    assert after.partition("\n<!-- /plans -->")[0] == machines.table()
 
 
 def test_every_place_named_in_the_architecture_exists() -> None:

@@ -1,0 +1,193 @@
+"""The command, from outside: as an administrator types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WEIGHTS = os.urandom(3 * 2**20)
+
+
+def vlpro(
+    *arguments: str | Path, language: str = "en_US.UTF-8", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vlpro", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(language) | settings,
+        timeout=60,
+        check=False,
+    )
+
+
+def environment(language: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
+    return kept | {"LANG": language, "PYTHONUTF8": "1"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    return folder
+
+
+@pytest.fixture
+def manifest(folder: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "own.json"
+    done = vlpro("model", "manifest", folder, "--name", "our/model", "--output", path)
+    assert (done.returncode, done.stdout) == (0, "")
+    return path
+
+
+def refused(folder: Path, manifest: Path, *names: str, language: str = "en_US.UTF-8") -> None:
+    """Nothing on stdout, and last on stderr one sentence that names the file."""
+    done = vlpro("model", "verify", folder, "--manifest", manifest, language=language)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    sentence = done.stderr.splitlines()[-1]
+    for name in names:
+        assert name in sentence
+    assert (max(sentence) >= "\u4e00") == language.startswith("zh")
+
+
+def test_a_good_folder_is_listed(folder: Path, manifest: Path) -> None:
+    done = vlpro("model", "verify", folder, "--manifest", manifest)
+    assert done.returncode == 0
+    entries = json.loads(manifest.read_text())["files"]
+    for line, (name, entry) in zip(done.stdout.splitlines(), entries.items(), strict=False):
+        assert line.split() == [name, f"{entry['size']:,}", entry["sha256"], "ok"]
+    assert "our/model: 2 files" in done.stdout
+    assert done.stderr.splitlines()[-1] == "100 %"
+    assert "\r" not in done.stderr
+
+
+def test_the_settings_name_folder_and_manifest(folder: Path, manifest: Path) -> None:
+    settings = {"VLPRO_MODEL_DIR": str(folder), "VLPRO_MODEL_MANIFEST": str(manifest)}
+    assert vlpro("model", "verify", **settings).returncode == 0
+    done = vlpro("model", "verify")
+    assert done.returncode == 1
+    assert "VLPRO_MODEL_DIR" in done.stderr
+
+
+@pytest.mark.parametrize("language", ["en_US.UTF-8", "zh_CN.UTF-8", "C"])
+def test_one_flipped_byte_is_refused(language: str, folder: Path, manifest: Path) -> None:
+    data = bytearray(WEIGHTS)
+    data[1_234_567] ^= 0xFF
+    (folder / "model.safetensors").write_bytes(data)
+    refused(folder, manifest, "model.safetensors", "SHA-256", language=language)
+
+
+def test_a_missing_file_is_refused(folder: Path, manifest: Path) -> None:
+    (folder / "config.json").unlink()
+    refused(folder, manifest, "config.json")
+
+
+def test_python_is_refused(folder: Path, manifest: Path) -> None:
+    (folder / "modeling_qwen.py").write_text("print('run')")
+    refused(folder, manifest, "modeling_qwen.py")
+
+
+def test_a_wrong_size_is_refused(folder: Path, manifest: Path) -> None:
+    (folder / "model.safetensors").write_bytes(WEIGHTS[:-1])
+    refused(folder, manifest, "model.safetensors", str(len(WEIGHTS)), str(len(WEIGHTS) - 1))
+
+
+def test_another_model_is_not_the_official_one(folder: Path) -> None:
+    done = vlpro("model", "verify", folder)
+    assert done.returncode == 1
+    assert "config.json has 2 bytes instead of 1505" in done.stderr
+
+
+def test_the_manifest_stays_outside_the_folder(folder: Path, manifest: Path) -> None:
+    done = vlpro("model", "manifest", folder, "--name", "x", "--output", folder / "m.json")
+    assert done.returncode == 1
+    assert not (folder / "m.json").exists()
+    (folder / "m.json").write_text(manifest.read_text())
+    refused(folder, folder / "m.json", "m.json")
+
+
+def test_a_manifest_goes_to_stdout(folder: Path, manifest: Path) -> None:
+    done = vlpro("model", "manifest", folder, "--name", "our/model")
+    assert done.stdout == manifest.read_text()
+    done = vlpro("model", "manifest", folder, "--name", "x", "--output", folder / "none" / "m.json")
+    assert done.returncode == 1
+
+
+def test_a_terminal_sees_a_bar(folder: Path, manifest: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "vlpro", "model", "verify", str(folder), "--manifest", str(manifest)]
+    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, env=environment("C")) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while data := os.read(ours, 4096):
+                shown += data
+        except OSError:  # the terminal is gone with the process
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"\r[" in shown
+    assert b"[" + b"#" * 30 + b"] 100 %" in shown
+
+
+def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    with (folder / "model.safetensors").open("wb") as file:
+        file.truncate(50 * 2**30)  # a hole: half a minute of reading, no disk
+    command = [sys.executable, "-m", "vlpro", "model", "manifest", str(folder), "--name", "x"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment("C")) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "0 %\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_the_plan_of_this_machine() -> None:
+    done = vlpro("plan", "--json", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="")
+    if done.returncode:  # too small a machine is told so
+        assert "GB" in done.stderr
+        return
+    plan = json.loads(done.stdout)
+    assert plan["device"] == "cpu"
+    assert all(reason["zh"] and reason["en"] for reason in plan["reasons"])
+    for language, key in (("en_US.UTF-8", "en"), ("zh_CN.UTF-8", "zh")):
+        text = vlpro("plan", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="", language=language).stdout
+        assert f"- {plan['reasons'][0][key]}" in text
+        assert plan["dtype"] in text
+
+
+def test_the_plan_of_another_model_reads_its_config(tmp_path: Path) -> None:
+    official = Path(__file__).parents[1] / "unit/engines/transformers/config_4b.json"
+    config = json.loads(official.read_text())
+    config["text_config"]["num_hidden_layers"] = 1_000_000
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = vlpro("plan", tmp_path, VLPRO_DEVICE="cpu")
+    assert done.returncode == 1
+    assert "The model does not fit" in done.stderr
+    for text in ("[]", "{", '{"model_type": "llama"}'):
+        (tmp_path / "config.json").write_text(text)
+        done = vlpro("plan", tmp_path)
+        assert done.returncode == 1
+        assert "config.json" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_command_is_told_how() -> None:
+    done = vlpro()
+    assert done.returncode == 2
+    assert "usage: vlpro" in done.stderr
+    assert "模型文件" in vlpro("--help", language="zh_CN.UTF-8").stdout

@@ -1,0 +1,8 @@
+"""``python -m vlpro``: the same as the command ``vlpro``."""
+
+import sys
+
+from vlpro.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""The command ``vlpro``: what an administrator does beside the service."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from vlpro import config
+from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
+from vlpro.engines.transformers.hardware import probe
+from vlpro.engines.transformers.plan import OFFICIAL_4B, LoadPlan, ModelSize, load_plan, model_size
+from vlpro.errors import ConfigError, VlproError
+
+__all__ = ["main"]
+
+Progress = Callable[[int, int], None]
+
+_BAR = 30
+_FOUR_BITS = {"auto": None, "on": True, "off": False}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Of the command line; the process's own where they are left out.
+
+    Returns:
+        The exit status: 0; 1 where something was refused, with a sentence on stderr; 130 where it was interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except VlproError as error:
+        sys.stderr.write(_in_language(error.zh, error.message) + "\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 130
+    return 0
+
+
+def _in_language(zh: str, en: str) -> str:
+    """The sentence in the language of the terminal."""
+    return zh if os.environ.get("LANG", "").startswith("zh") else en
+
+
+def _parser() -> argparse.ArgumentParser:
+    t = _in_language
+    parser = argparse.ArgumentParser(
+        prog="vlpro", description=t("Qwen3-VL-4B Pro 的管理命令", "Manage Qwen3-VL-4B Pro")
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    model = commands.add_parser("model", help=t("模型文件", "the model's files"))
+    of_model = model.add_subparsers(required=True, metavar="COMMAND")
+    one = of_model.add_parser(
+        "verify", help=t("按清单校验模型文件夹", "check a model's folder against its manifest")
+    )
+    one.add_argument(
+        "folder",
+        nargs="?",
+        metavar="FOLDER",
+        help=t("默认 VLPRO_MODEL_DIR", "VLPRO_MODEL_DIR where left out"),
+    )
+    one.add_argument(
+        "--manifest",
+        metavar="FILE",
+        help=t(
+            "默认 VLPRO_MODEL_MANIFEST，否则为内置的官方清单",
+            "VLPRO_MODEL_MANIFEST where left out, else the official one, which is built in",
+        ),
+    )
+    one.set_defaults(run=_verify)
+    one = of_model.add_parser(
+        "manifest", help=t("为其他模型文件夹生成清单", "make a manifest of another model's folder")
+    )
+    one.add_argument("folder", metavar="FOLDER")
+    one.add_argument("--name", required=True, help=t("模型名称", "the model's name"))
+    one.add_argument(
+        "--output",
+        metavar="FILE",
+        help=t("默认标准输出；须在模型文件夹之外", "stdout where left out; outside the folder"),
+    )
+    one.set_defaults(run=_manifest)
+
+    one = commands.add_parser(
+        "plan", help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why")
+    )
+    one.add_argument(
+        "folder",
+        nargs="?",
+        metavar="FOLDER",
+        help=t(
+            "默认 VLPRO_MODEL_DIR，否则为官方 4B 模型的规模",
+            "VLPRO_MODEL_DIR where left out, else the official 4B's shape",
+        ),
+    )
+    one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
+    one.set_defaults(run=_plan)
+    return parser
+
+
+def _verify(options: argparse.Namespace) -> None:
+    settings = config.load()
+    folder = options.folder or settings.model_dir
+    if not folder:
+        raise ConfigError(
+            "Name the model's folder: vlpro model verify FOLDER, or set VLPRO_MODEL_DIR.",
+            zh="请指定模型文件夹：vlpro model verify FOLDER，或设置 VLPRO_MODEL_DIR。",
+            param="model_dir",
+        )
+    manifest = find_manifest(options.manifest or settings.model_manifest, Path(folder))
+    verify(Path(folder), manifest, progress=_progress())
+    sys.stdout.write(_files(Path(folder), manifest))
+
+
+def _files(folder: Path, manifest: Manifest) -> str:
+    """A table of what was verified."""
+    width = max(len(name) for name in manifest.files)
+    lines, count = [], 0
+    for name, entry in manifest.files.items():
+        there = (folder / name).exists()
+        count += there
+        state = _in_language("一致", "ok") if there else _in_language("无（可选）", "absent, optional")
+        lines.append(f"{name:<{width}}  {entry.size:>13,}  {entry.sha256}  {state}")
+    revision = f" {manifest.revision}" if manifest.revision else ""
+    lines.append(
+        _in_language(
+            f"{manifest.name}{revision}：{count} 个文件校验一致。",
+            f"{manifest.name}{revision}: {count} files are what they must be.",
+        )
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _manifest(options: argparse.Namespace) -> None:
+    folder = Path(options.folder)
+    if options.output and Path(options.output).resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(
+            "Keep the manifest outside the model's folder: who can alter the one could alter the other.",
+            zh="清单应放在模型文件夹之外：能改动文件夹的人也能改动其中的清单。",
+            param="output",
+        )
+    text = make_manifest(folder, options.name, progress=_progress()).to_json()
+    if not options.output:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(options.output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{options.output} cannot be written: {error.strerror}.",
+            zh=f"无法写入 {options.output}：{error.strerror}。",
+            param="output",
+        ) from error
+
+
+def _plan(options: argparse.Namespace) -> None:
+    settings = config.load()
+    folder = options.folder or settings.model_dir
+    size = _size_of(Path(folder)) if folder else OFFICIAL_4B
+    plan = load_plan(probe(), size, load_in_4bit=_FOUR_BITS[settings.load_in_4bit], device=settings.device)
+    sys.stdout.write(_plan_json(plan) if options.json else _plan_text(plan))
+
+
+def _size_of(folder: Path) -> ModelSize:
+    path = folder / "config.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path} cannot be read. Name the folder of a model: vlpro plan FOLDER.",
+            zh=f"无法读取 {path}。请指定模型文件夹：vlpro plan FOLDER。",
+            param="model_dir",
+        ) from error
+    return model_size(found if isinstance(found, dict) else {})
+
+
+def _plan_json(plan: LoadPlan) -> str:
+    data = asdict(plan) | {"reasons": [{"zh": zh, "en": en} for zh, en in plan.reasons]}
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plan_text(plan: LoadPlan) -> str:
+    """The plan's values, one a line, then its reasons."""
+    values = {name: value for name, value in asdict(plan).items() if name != "reasons"}
+    width = max(map(len, values))
+    lines = [
+        f"{name:<{width}}  {f'{value:,}' if type(value) is int else value}" for name, value in values.items()
+    ]
+    return "\n".join([*lines, "", *(f"- {_in_language(zh, en)}" for zh, en in plan.reasons)]) + "\n"
+
+
+def _progress() -> Progress:
+    """Shows how far a reading is: a bar on a terminal, else a line for each tenth."""
+    terminal, shown = sys.stderr.isatty(), -1
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        percent = min(100, done * 100 // max(1, total))
+        if percent == shown or (not terminal and percent // 10 == shown // 10):
+            return
+        shown = percent
+        bar = "#" * (percent * _BAR // 100)
+        end = "\n" if percent == 100 else ""
+        sys.stderr.write(f"\r[{bar:<{_BAR}}] {percent:3} %{end}" if terminal else f"{percent} %\n")
+        sys.stderr.flush()
+
+    return show
