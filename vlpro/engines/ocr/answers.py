@@ -76,10 +76,11 @@ def _who(scene: Scene) -> str:
 
 def _how_to_see(scene: Scene) -> str:
     return scene.say(
-        "To have pictures understood as well, set `VLPRO_UPSTREAM_URL` to an OpenAI-compatible server in your "
-        "network that runs Qwen3-VL; see “Add the Qwen3-VL weights” in the README.",
-        "如需看懂画面，请把 `VLPRO_UPSTREAM_URL` 设为内网中运行 Qwen3-VL 的 OpenAI 兼容服务，"
-        "见 README「添加 Qwen3-VL 权重」。",
+        "To have pictures understood as well, set `VLPRO_MODEL_DIR` to the folder of Qwen3-VL's weights, or "
+        "`VLPRO_UPSTREAM_URL` to an OpenAI-compatible server in your network that runs it; see “Add the "
+        "Qwen3-VL weights” in the README.",
+        "如需看懂画面，请把 `VLPRO_MODEL_DIR` 设为 Qwen3-VL 权重所在的文件夹，或把 `VLPRO_UPSTREAM_URL` 设为内网中"
+        "运行该模型的 OpenAI 兼容服务，见 README「添加 Qwen3-VL 权重」。",
     )
 
 

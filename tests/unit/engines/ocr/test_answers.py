@@ -118,7 +118,7 @@ def test_what_is_absent_is_not_guessed(question: str, words: str) -> None:
     ("question", "word"),
     [
         ("Describe the scene", "Qwen3-VL"),
-        ("What colour is the logo?", "VLPRO_UPSTREAM_URL"),
+        ("What colour is the logo?", "VLPRO_MODEL_DIR"),
         ("How many people are in the picture?", "does not see"),
         ("这张图片里的人在做什么？描述一下", "看不到"),
         ("翻译成英文", "Qwen3-VL"),
