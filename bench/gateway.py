@@ -174,7 +174,7 @@ def running(server: Server, folder: Path) -> Iterator[psutil.Process]:
     """Start a server, and end it whatever happens."""
     log = folder / f"{server.name}.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - started from the command line of this benchmark
+        process = subprocess.Popen(
             server.command,
             cwd=server.cwd,
             env={**os.environ, **server.env},
@@ -272,7 +272,7 @@ def versions(litellm: Path | None) -> str:
         "print(', '.join(f'{n} {v.get(n, \"absent\")}' for n in ('litellm', 'uvicorn', 'uvloop', 'httptools')))"
     )
     python = litellm.parent / "python"
-    theirs = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    theirs = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     return f"{known}; LiteLLM's own environment: {theirs}"
 
 

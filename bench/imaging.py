@@ -188,7 +188,7 @@ def common(one: str, other: str) -> int:
 
 def legibility(budgets: Sequence[int]) -> None:
     logging.disable(logging.WARNING)
-    from rapidocr import RapidOCR  # noqa: PLC0415 - heavy, and not part of what is timed above
+    from rapidocr import RapidOCR
 
     reader = RapidOCR(params={"Global.use_cls": False, "EngineConfig.onnxruntime.intra_op_num_threads": 1})
     print(

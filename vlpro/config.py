@@ -36,7 +36,10 @@ class Settings(BaseSettings):
     ] = "local"
     engine: Annotated[
         Literal["auto", "ocr", "transformers", "openai", "fake"],
-        Field(description="What answers; auto: openai where an upstream is set, transformers where a model folder is, else ocr"),
+        Field(
+            description="What answers; auto: openai where an upstream is set, transformers where a model folder is, "
+            "else ocr"
+        ),
     ] = "auto"
     upstream_url: Annotated[
         str,

@@ -236,7 +236,7 @@ def test_damaged_files_give_a_picture_or_a_clear_error(name: str, data: st.DataO
 
 
 def test_damaged_chunks_with_right_checksums_give_a_picture_or_a_clear_error() -> None:
-    dice = random.Random(5)  # noqa: S311 - a fixed seed for a test
+    dice = random.Random(5)
     for _ in range(400):
         depth, colour = dice.choice([1, 2, 4, 8, 16]), dice.choice([0, 2, 3, 4, 6])
         rows = dice.randbytes(dice.randrange(0, 300))

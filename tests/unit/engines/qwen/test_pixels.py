@@ -7,7 +7,7 @@ from tests.support import picture
 from vlpro.engines.qwen.pixels import patches
 
 
-def theirs(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:  # type: ignore[type-arg]
+def theirs(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """As transformers' processor makes them, for a picture that already has its size."""
     transformers = pytest.importorskip(
         "transformers", reason="the packages of the extra qwen are not installed"
@@ -23,7 +23,7 @@ def theirs(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:  # type: 
     )
     made = processor(images=[pixels], return_tensors="np")
     assert made["image_grid_thw"].tolist() == [[1, 2 * rows, 2 * columns]]
-    values: np.ndarray = made["pixel_values"]  # type: ignore[type-arg]
+    values: np.ndarray = made["pixel_values"]
     return values
 
 
