@@ -724,6 +724,7 @@ class Status(_Reply):
     model: str
     sees: bool
     ready: bool
+    problem: ErrorBody | None = Field(None, description="Why it is not ready, where that is known")
     running: int
     queued: int
     device: Device

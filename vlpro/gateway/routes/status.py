@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter
 
 from vlpro import schema
-from vlpro.gateway import translate
+from vlpro.gateway import errors, translate
 from vlpro.gateway.deps import Services, ServicesOf
 
 __all__ = ["device", "router"]
@@ -30,6 +30,7 @@ async def status(services: ServicesOf) -> schema.Status:
         model=engine.capabilities.model,
         sees=engine.capabilities.sees,
         ready=engine.ready,
+        problem=errors.body(engine.problem) if engine.problem else None,
         running=chat.queue.running,
         queued=chat.queue.waiting,
         device=await device(services),
