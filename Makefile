@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help dev lint format test bench pins
+.PHONY: help dev upstream lint format test bench pins
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,13 @@ $(BIN)/pytest: requirements-dev.txt
 	touch $@
 
 dev: $(BIN)/pytest  ## Make the environment in .venv
+
+.venv-upstream/bin/gguf-dump: requirements-upstream.txt
+	$(PYTHON) -m venv .venv-upstream
+	.venv-upstream/bin/pip install --quiet --requirement requirements-upstream.txt
+	touch $@
+
+upstream: .venv-upstream/bin/gguf-dump  ## Make .venv-upstream: a real OpenAI-compatible server for tests (llama.cpp)
 
 lint: dev  ## Style, types and the arrows between packages
 	$(BIN)/ruff check
@@ -41,3 +48,5 @@ pins: dev  ## Bring all pinned versions up to date, within pyproject.toml's boun
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
 		--custom-compile-command "make pins" --extra dev --constraint requirements.txt \
 		pyproject.toml --output-file requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
+		--custom-compile-command "make pins" --group upstream --output-file requirements-upstream.txt

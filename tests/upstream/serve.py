@@ -28,6 +28,7 @@ def main() -> None:
     params.cpuparams.n_threads = 1
     params.use_jinja = True
     params.warmup = False
+    params.endpoint_slots = True  # tells a test whether it works
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)  # noqa: T201 - the test reads it
     sys.stdin.read()

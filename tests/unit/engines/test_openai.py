@@ -108,6 +108,8 @@ async def test_a_list_that_leaves_the_model_open_is_told_and_nothing_is_asked(
     upstream = OpenAiEngine(scripted, model=wanted)
     with pytest.raises(EngineUnavailableError) as refused:
         await answer_text(upstream, ask("?"))
+    with pytest.raises(EngineUnavailableError):
+        await answer_text(upstream, ask("?"))
     await upstream.stop()
     assert not upstream.ready
     assert scripted.requests == []
