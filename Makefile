@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OLD ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help dev qwen oldest lint format test bench pins
+.PHONY: help dev qwen oldest upstream lint format test bench pins
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,12 @@ $(OLD)/bin/python: requirements-qwen.txt
 
 oldest: qwen $(OLD)/bin/python  ## The engine transformers with the oldest transformers that it supports
 	$(OLD)/bin/python -m pytest tests/unit/engines/qwen tests/unit/engines/transformers
+.venv-upstream/bin/gguf-dump: requirements-upstream.txt
+	$(PYTHON) -m venv .venv-upstream
+	.venv-upstream/bin/pip install --quiet --requirement requirements-upstream.txt
+	touch $@
+
+upstream: .venv-upstream/bin/gguf-dump  ## Make .venv-upstream: a real OpenAI-compatible server for tests (llama.cpp)
 
 lint: dev  ## Style, types and the arrows between packages
 	$(BIN)/ruff check
@@ -59,3 +65,5 @@ pins: dev  ## Bring all pinned versions up to date, within pyproject.toml's boun
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
 		--custom-compile-command "make pins" --extra qwen --constraint requirements-dev.txt \
 		--override requirements-torch-override.txt pyproject.toml --output-file requirements-qwen.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
+		--custom-compile-command "make pins" --group upstream --output-file requirements-upstream.txt

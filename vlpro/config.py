@@ -49,11 +49,25 @@ class Settings(BaseSettings):
         ),
     ] = ""
     upstream_model: Annotated[
-        str, Field(min_length=1, description="Engine openai: the model's name on that server")
+        str,
+        Field(
+            description="Engine openai: the model's name on that server; empty: the only one that it lists"
+        ),
     ] = "Qwen/Qwen3-VL-4B-Instruct"
     upstream_key: Annotated[
         SecretStr, Field(description="Engine openai: bearer token, if that server wants one")
     ] = SecretStr("")
+    upstream_ca: Annotated[
+        str,
+        Field(
+            description="Engine openai: PEM file of the authority that signed that server's certificate; "
+            "empty: those that the system trusts"
+        ),
+    ] = ""
+    upstream_socket: Annotated[
+        str,
+        Field(description="Engine openai: Unix socket on which that server listens; empty: over the network"),
+    ] = ""
     upstream_context_tokens: Annotated[
         Positive, Field(description="Engine openai: context that the server was started with, tokens")
     ] = 32_768

@@ -733,6 +733,7 @@ class Status(_Reply):
     sees: bool
     ready: bool
     loading: Loading | None = Field(None, description="While it is not ready, and that is known")
+    problem: ErrorBody | None = Field(None, description="Why it is not ready, where that is known")
     running: int
     queued: int
     device: Device

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import base64
+import json
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import openai
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route
 
 from tests.functional.server import MODEL, Server, chat, eventually, picture_file, run
 from vlpro.config import Settings
+from vlpro.errors import ConfigError
 
 
 def get(server: Server, path: str) -> httpx.Response:
@@ -94,7 +103,71 @@ def test_a_wrong_model_name_is_told(slow: Server) -> None:
     with run(settings) as running:
         reply = running.post("/v1/chat/completions", {**chat("hello"), "model": "vlpro"})
         assert reply.status_code == 503
-        assert "VLPRO_UPSTREAM_MODEL" in reply.json()["error"]["message"]
+        refusal = reply.json()["error"]
+        for word in ("'nothing'", repr(MODEL), "VLPRO_UPSTREAM_MODEL"):
+            assert word in refusal["message"]
+        status = get(running, "/v1/status").json()
+        assert (status["ready"], status["problem"]) == (False, refusal)
+        assert get(running, "/readyz").status_code == 503
+
+
+def test_several_models_and_no_name_is_told(slow: Server) -> None:
+    """This product lists its model and the alias."""
+    settings = Settings(engine="openai", upstream_url=f"{slow.url}/v1", upstream_model="")
+    with run(settings) as running:
+        reply = running.post("/v1/chat/completions", {**chat("hello"), "model": "vlpro"})
+        assert reply.status_code == 503
+        for word in (repr(MODEL), "'vlpro'", "VLPRO_UPSTREAM_MODEL"):
+            assert word in reply.json()["error"]["message"]
+
+
+async def _one_model(_: Request) -> JSONResponse:
+    return JSONResponse({"object": "list", "data": [{"id": "only"}]})
+
+
+async def _one_answer(request: Request) -> StreamingResponse:
+    asked = await request.json()
+    choices = [{"delta": {"content": f"{asked['model']} over a socket"}, "finish_reason": "stop"}]
+    return StreamingResponse(
+        [f"data: {json.dumps({'choices': choices})}\n\n"], media_type="text/event-stream"
+    )
+
+
+def test_a_server_on_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "model.sock")
+    routes = [Route("/v1/models", _one_model), Route("/v1/chat/completions", _one_answer, methods=["POST"])]
+    upstream = uvicorn.Server(
+        uvicorn.Config(Starlette(routes=routes), uds=path, log_level="critical", ws="none")
+    )
+    thread = threading.Thread(target=upstream.run, daemon=True)
+    thread.start()
+    eventually(lambda: upstream.started)
+    settings = Settings(
+        engine="auto", upstream_url="http://localhost/v1", upstream_socket=path, upstream_model=""
+    )
+    with run(settings) as running:
+        eventually(lambda: get(running, "/readyz").status_code == 200)
+        assert get(running, "/v1/status").json()["model"] == "only"
+        answer = running.post("/v1/chat/completions", {**chat("hello"), "model": "only"}).json()
+        assert answer["choices"][0]["message"]["content"] == "only over a socket"
+    upstream.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_wrong_file_of_authorities_stops_the_start(tmp_path: Path) -> None:
+    settings = Settings(upstream_url="https://127.0.0.1:9/v1", upstream_ca=str(tmp_path / "missing.pem"))
+    with pytest.raises(ConfigError, match="VLPRO_UPSTREAM_CA"), run(settings):
+        pass
+
+
+def test_what_the_upstream_finds_too_long_is_told_as_such(narrow: Server) -> None:
+    """The upstream takes less text than this service was told."""
+    settings = Settings(upstream_url=f"{narrow.url}/v1", upstream_model=MODEL)
+    with run(settings) as running:
+        reply = running.post("/v1/chat/completions", {**chat("word " * 1_500), "model": "vlpro"})
+        assert reply.status_code == 400
+        assert reply.json()["error"]["code"] == "context_length_exceeded"
 
 
 def test_what_leaves_for_the_upstream_is_clean_pixels(gateway: Server, slow: Server) -> None:

@@ -198,6 +198,11 @@ class Engine(ABC):
         return True
 
     @property
+    def problem(self) -> VlproError | None:
+        """Why it is not ready, where that is known."""
+        return None
+
+    @property
     def pid(self) -> int | None:
         """The engine's own process, where it has one."""
         return None

@@ -14,6 +14,7 @@ import logging
 import math
 import re
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -28,7 +29,8 @@ from vlpro.engines.interface import (
     Request,
     Usage,
 )
-from vlpro.errors import EngineError, EngineUnavailableError
+from vlpro.engines.upstream import Upstream
+from vlpro.errors import ContextLengthError, EngineError, EngineUnavailableError, VlproError
 from vlpro.imaging.encode import to_jpeg
 
 __all__ = ["OpenAiEngine"]
@@ -37,67 +39,66 @@ log = logging.getLogger(__name__)
 
 _MAX_LINE = 1_000_000
 _CHECK_EVERY_S = 10.0
+_CHECK_TIMEOUT_S = 5.0
+_UNKNOWN = "unknown"
 _CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_TOO_LONG = re.compile(rb"context[ _-]?(length|size|window)|maximum model length", re.IGNORECASE)
+"""How vLLM, SGLang, llama.cpp and its Python server say that a prompt does not fit."""
 _ANSWER_IN = {"zh": "请用中文回答。", "en": "Answer in English."}
 
 
 class OpenAiEngine(Engine):
-    """Answers through one upstream URL.
+    """Answers through one upstream server.
 
     Args:
-        url: Base of the server's API, with ``/v1``.
-        model: The model's name there.
-        key: Bearer token, if the server wants one.
+        upstream: The way to it.
+        model: The model's name there; empty: the only one that it lists.
         context_tokens: Prompt and answer together, as the server was started with.
         picture_pixels: Most pixels of a picture; 1 megapixel is about 1,000 tokens of Qwen3-VL.
         concurrency: Questions in flight at once.
-        transport: For tests.
     """
 
     name = "openai"
 
     def __init__(
         self,
+        upstream: Upstream,
         *,
-        url: str,
-        model: str,
-        key: str = "",
+        model: str = "",
         context_tokens: int = 32_768,
         picture_pixels: int = 1_310_720,
         concurrency: int = 32,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.capabilities = Capabilities(
-            model=model,
+            model=model or _UNKNOWN,
             sees=True,
             context_tokens=context_tokens,
             picture_pixels=picture_pixels,
             concurrency=concurrency,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
-        self._url = url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._transport = transport
+        self._upstream = upstream
+        self._wanted = model
+        self._model: str | None = model or None  # None too where the server's list has it not
+        self._problem: VlproError | None = _not_asked()
         self._http: httpx.AsyncClient | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._reachable = False
 
     @property
     def ready(self) -> bool:
         """Whether the server listed the model when it was last asked."""
-        return self._reachable
+        return self._problem is None
+
+    @property
+    def problem(self) -> VlproError | None:
+        """What was wrong when the server was last asked."""
+        return self._problem
 
     async def start(self, tell: Callable[[Loading], None] = lambda _: None) -> None:  # noqa: ARG002 - it is soon ready
         """Begin to watch the server; it may be started later than this service."""
         if self._http is None:
-            # No proxy from the environment: nothing may lead a picture out of the network.
-            self._http = httpx.AsyncClient(
-                headers=self._headers,
-                transport=self._transport,
-                trust_env=False,
-                timeout=httpx.Timeout(30, read=None),
-            )
-            self._watch = asyncio.create_task(self._keep_checking())
+            self._http = self._upstream.client()
+            self._watch = asyncio.create_task(self._keep_looking(self._http))
 
     async def stop(self) -> None:
         """Close all connections."""
@@ -117,14 +118,25 @@ class OpenAiEngine(Engine):
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         await self.start()
         if self._http is None:
-            raise _unavailable()
-        body = await asyncio.to_thread(self._body, request)
+            raise _not_asked()
+        if self._problem is not None:  # it may be solved by now
+            await self._look(self._http)
+        if self._model is None:
+            raise (self._problem or _not_asked()).with_traceback(None)
+        body = await asyncio.to_thread(self._body, request, self._model)
         written, finish, usage = "", None, None
         try:
-            async with self._http.stream("POST", f"{self._url}/chat/completions", json=body) as reply:
+            async with self._http.stream(
+                "POST",
+                f"{self._upstream.url}/chat/completions",
+                content=body,
+                headers={"content-type": "application/json"},
+            ) as reply:
                 if reply.status_code != 200:
-                    await self._refused(reply)
-                async with contextlib.aclosing(_chunks(reply)) as chunks:
+                    said = await _beginning(reply, 10_000)
+                    log.warning("upstream answered %s: %s", reply.status_code, self._upstream.for_log(said))
+                    raise _refusal(reply.status_code, said)
+                async with contextlib.aclosing(self._chunks(reply)) as chunks:
                     async for chunk in chunks:
                         text, finish_here, usage_here = _read(chunk)
                         finish, usage = finish_here or finish, usage_here or usage
@@ -132,13 +144,13 @@ class OpenAiEngine(Engine):
                             written += text
                             yield Delta(text)
         except httpx.TransportError as error:
-            self._reachable = False
+            self._note(_unreachable(error), str(error))
             if written:
                 raise EngineError(
                     "The model's server broke off within its answer. Ask once more.",
                     zh="模型服务在回答过程中断开，请再问一次。",
                 ) from error
-            raise _unavailable() from error
+            raise _unreachable(error) from error
         if finish is None:
             raise EngineError(
                 "The model's server ended its answer without saying why. Ask once more.",
@@ -147,13 +159,13 @@ class OpenAiEngine(Engine):
         counted = Usage(self.count_prompt(request), self.count_tokens(written))
         yield Delta(finish_reason=finish, usage=usage or counted)
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request, model: str) -> bytes:
         sampling = request.sampling
         messages = [_message(message) for message in request.messages]
         if request.language:
             messages.insert(0, {"role": "system", "content": _ANSWER_IN[request.language]})
         body: dict[str, Any] = {
-            "model": self.capabilities.model,
+            "model": model,
             "messages": messages,
             "max_tokens": sampling.max_tokens,
             "frequency_penalty": sampling.frequency_penalty,
@@ -181,41 +193,120 @@ class OpenAiEngine(Engine):
                     "json_schema": {"name": "answer", "schema": schema, "strict": True},
                 }
             )
-        return body
+        return json.dumps(body).encode()
 
-    async def _refused(self, reply: httpx.Response) -> None:
-        text = (await reply.aread())[:500].decode(errors="replace")
-        log.warning("upstream answered %s: %s", reply.status_code, text)
-        if reply.status_code in (401, 403):
-            raise EngineUnavailableError(
-                "The model's server does not accept our key. Check VLPRO_UPSTREAM_KEY.",
-                zh="模型服务不接受当前密钥，请检查 VLPRO_UPSTREAM_KEY。",
-            )
-        if reply.status_code == 404:
-            raise EngineUnavailableError(
-                "The model's server does not know the model or the address. Check VLPRO_UPSTREAM_MODEL and "
-                "VLPRO_UPSTREAM_URL.",
-                zh="模型服务没有这个模型或地址，请检查 VLPRO_UPSTREAM_MODEL 和 VLPRO_UPSTREAM_URL。",
-            )
-        if reply.status_code in (429, 502, 503, 504):
-            raise _unavailable()
-        raise EngineError(
-            f"The model's server refused the question (HTTP {reply.status_code}). The log of this service says more.",
-            zh=f"模型服务拒绝了这个问题（HTTP {reply.status_code}），详见本服务日志。",
-        )
+    async def _chunks(self, reply: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
+        """The events of a stream, up to [DONE]."""
+        held = b""
+        async for data in reply.aiter_bytes():
+            held += data
+            *lines, held = held.split(b"\n")
+            if len(held) > _MAX_LINE:
+                raise EngineError("The model's server sent an endless line.", zh="模型服务返回了过长的数据。")
+            for line in lines:
+                if not line.startswith(b"data:"):
+                    continue
+                content = line[5:].strip()
+                if content == b"[DONE]":
+                    return
+                try:
+                    chunk = json.loads(content)
+                except ValueError:
+                    chunk = None
+                if not isinstance(chunk, dict) or "error" in chunk:
+                    log.warning("upstream sent %s", self._upstream.for_log(content))
+                    if _TOO_LONG.search(content):
+                        raise _too_long()
+                    raise EngineError(
+                        "The model's server failed while answering.", zh="模型服务在回答时出错。"
+                    )
+                yield chunk
 
-    async def _keep_checking(self) -> None:
+    async def _keep_looking(self, http: httpx.AsyncClient) -> None:
         while True:
-            try:
-                assert self._http is not None  # noqa: S101 - start() made it
-                reply = await self._http.get(f"{self._url}/models", timeout=5)
-                names = [entry["id"] for entry in reply.json()["data"]]
-                self._reachable = self.capabilities.model in names
-                if not self._reachable:
-                    log.warning("upstream has no model %s", self.capabilities.model)
-            except (httpx.HTTPError, ValueError, KeyError, TypeError):
-                self._reachable = False
+            await self._look(http)
             await asyncio.sleep(_CHECK_EVERY_S)
+
+    async def _look(self, http: httpx.AsyncClient) -> None:
+        """Read the server's list of models, and keep what it says for those who ask."""
+        try:
+            async with (
+                asyncio.timeout(_CHECK_TIMEOUT_S),
+                http.stream("GET", f"{self._upstream.url}/models") as reply,
+            ):
+                text = await _beginning(reply, _MAX_LINE)
+            if reply.status_code != 200:
+                said = f"HTTP {reply.status_code}: {self._upstream.for_log(text)}"
+                self._note(_refusal(reply.status_code, text), said)
+                return
+            names = [str(entry["id"]) for entry in json.loads(text)["data"]]
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError, RecursionError) as error:
+            self._note(_unreachable(error), str(error))
+            return
+        self._model, problem = _choose(self._wanted, names)
+        self.capabilities = replace(self.capabilities, model=self._model or self._wanted or _UNKNOWN)
+        self._note(problem)
+
+    def _note(self, problem: VlproError | None, cause: str = "") -> None:
+        """Remember what is wrong, and log it where it is new."""
+        if str(problem) != str(self._problem):
+            if problem is None:
+                log.info("upstream is ready with model %s", ascii(self._model))
+            else:
+                log.warning("upstream: %s %s", problem, ascii(cause))
+        self._problem = problem
+
+
+def _choose(wanted: str, names: list[str]) -> tuple[str | None, VlproError | None]:
+    """The model to ask for, or what is wrong with the list."""
+    listed = ", ".join(repr(name[:100]) for name in names[:5]) + (", …" if len(names) > 5 else "")
+    if wanted in names or (not wanted and len(names) == 1):
+        return wanted or names[0], None
+    if not names:
+        return None, EngineUnavailableError(
+            "The model's server lists no model. Wait until it has loaded one.",
+            zh="模型服务尚未列出任何模型，请等待其加载完成。",
+        )
+    if not wanted:
+        return None, EngineUnavailableError(
+            f"The model's server has several models ({listed}). Set VLPRO_UPSTREAM_MODEL to one of them.",
+            zh=f"模型服务有多个模型（{listed}），请将 VLPRO_UPSTREAM_MODEL 设为其中之一。",
+        )
+    return None, EngineUnavailableError(
+        f"The model's server does not list {wanted!r}, but {listed}. Set VLPRO_UPSTREAM_MODEL to a name that "
+        "it lists, or leave it empty if there is only one.",
+        zh=f"模型服务没有 {wanted!r}，只有 {listed}。请将 VLPRO_UPSTREAM_MODEL 设为其中的名称；"
+        "只有一个模型时可留空。",
+    )
+
+
+def _refusal(status: int, text: bytes) -> VlproError:
+    """What an answer other than 200 means, in our words."""
+    if status in (401, 403):
+        return EngineUnavailableError(
+            "The model's server does not accept our key. Check VLPRO_UPSTREAM_KEY.",
+            zh="模型服务不接受当前密钥，请检查 VLPRO_UPSTREAM_KEY。",
+        )
+    if status == 404:
+        return EngineUnavailableError(
+            "The model's server does not know the model or the address. Check VLPRO_UPSTREAM_MODEL and "
+            "VLPRO_UPSTREAM_URL.",
+            zh="模型服务没有这个模型或地址，请检查 VLPRO_UPSTREAM_MODEL 和 VLPRO_UPSTREAM_URL。",
+        )
+    if status in (429, 502, 503, 504):
+        return _unavailable()
+    if _TOO_LONG.search(text):
+        return _too_long()
+    return EngineError(
+        f"The model's server refused the question (HTTP {status}). The log of this service says more.",
+        zh=f"模型服务拒绝了这个问题（HTTP {status}），详见本服务日志。",
+    )
+
+
+def _not_asked() -> EngineUnavailableError:
+    return EngineUnavailableError(
+        "The model's server was not asked yet. Try again shortly.", zh="尚未连接模型服务，请稍后重试。"
+    )
 
 
 def _unavailable() -> EngineUnavailableError:
@@ -223,6 +314,34 @@ def _unavailable() -> EngineUnavailableError:
         "The model's server does not answer or is too busy. Try again shortly.",
         zh="模型服务没有响应或过于繁忙，请稍后重试。",
     )
+
+
+def _unreachable(error: Exception) -> EngineUnavailableError:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return EngineUnavailableError(
+            "The certificate of the model's server is not trusted. Check VLPRO_UPSTREAM_CA and the host in "
+            "VLPRO_UPSTREAM_URL.",
+            zh="模型服务的证书不受信任，请检查 VLPRO_UPSTREAM_CA 和 VLPRO_UPSTREAM_URL 中的主机名。",
+        )
+    return _unavailable()
+
+
+def _too_long() -> ContextLengthError:
+    return ContextLengthError(
+        "The conversation, its pictures and the answer do not fit into the context of the model's server. Remove "
+        "pictures, shorten the text, or ask for a shorter answer.",
+        zh="对话、图片和回答超出模型服务的上下文长度，请减少图片、缩短文字或降低回答长度。",
+    )
+
+
+async def _beginning(reply: httpx.Response, limit: int) -> bytes:
+    """At most about so many bytes of an answer; the rest is not fetched."""
+    text = b""
+    async for data in reply.aiter_bytes():
+        text += data
+        if len(text) >= limit:
+            break
+    return text
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -240,30 +359,6 @@ def _message(message: Message) -> dict[str, Any]:
     return {"role": message.role, "content": parts}
 
 
-async def _chunks(reply: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
-    """The events of a stream, up to [DONE]."""
-    held = b""
-    async for data in reply.aiter_bytes():
-        held += data
-        *lines, held = held.split(b"\n")
-        if len(held) > _MAX_LINE:
-            raise EngineError("The model's server sent an endless line.", zh="模型服务返回了过长的数据。")
-        for line in lines:
-            if not line.startswith(b"data:"):
-                continue
-            content = line[5:].strip()
-            if content == b"[DONE]":
-                return
-            try:
-                chunk = json.loads(content)
-            except ValueError:
-                chunk = None
-            if not isinstance(chunk, dict) or "error" in chunk:
-                log.warning("upstream sent %s", content[:500])
-                raise EngineError("The model's server failed while answering.", zh="模型服务在回答时出错。")
-            yield chunk
-
-
 def _read(chunk: dict[str, Any]) -> tuple[str, FinishReason | None, Usage | None]:
     """What is ours to know of a chunk; anything of another shape counts as not there."""
     text = ""
@@ -272,7 +367,8 @@ def _read(chunk: dict[str, Any]) -> tuple[str, FinishReason | None, Usage | None
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         delta = choices[0].get("delta")
         content = delta.get("content") if isinstance(delta, dict) else None
-        text = content if isinstance(content, str) else ""
+        # A half of a surrogate pair is valid JSON, but no text that could be sent on.
+        text = content.encode(errors="replace").decode() if isinstance(content, str) else ""
         if choices[0].get("finish_reason") is not None:
             finish = "length" if choices[0]["finish_reason"] == "length" else "stop"
     return text, finish, _usage(chunk.get("usage"))

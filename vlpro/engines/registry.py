@@ -43,11 +43,16 @@ _IN_4_BIT = {"auto": None, "on": True, "off": False}
 
 def _openai(options: Options) -> Engine:
     from vlpro.engines.openai import OpenAiEngine  # noqa: PLC0415 - see the module's docstring
+    from vlpro.engines.upstream import Upstream  # noqa: PLC0415 - likewise
 
     return OpenAiEngine(
-        url=str(options["url"]),
+        Upstream(
+            str(options["url"]),
+            key=str(options["key"]),
+            ca=str(options["ca"]),
+            socket=str(options["socket"]),
+        ),
         model=str(options["model"]),
-        key=str(options.get("key", "")),
         context_tokens=int(str(options["context_tokens"])),
         concurrency=int(str(options["concurrency"])),
     )

@@ -82,6 +82,8 @@ def engine_of(settings: Settings) -> Engine:
             "url": settings.upstream_url,
             "model": settings.upstream_model,
             "key": settings.upstream_key.get_secret_value(),
+            "ca": settings.upstream_ca,
+            "socket": settings.upstream_socket,
             "context_tokens": settings.upstream_context_tokens,
             "concurrency": settings.upstream_concurrency,
         },

@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter
 
 from vlpro import schema
-from vlpro.gateway import translate
+from vlpro.gateway import errors, translate
 from vlpro.gateway.deps import Services, ServicesOf
 
 __all__ = ["device", "router"]
@@ -32,6 +32,7 @@ async def status(services: ServicesOf) -> schema.Status:
         sees=engine.capabilities.sees,
         ready=engine.ready,
         loading=schema.Loading(stage=loading.stage, share=loading.share) if loading else None,
+        problem=errors.body(engine.problem) if engine.problem else None,
         running=chat.queue.running,
         queued=chat.queue.waiting,
         device=await device(services),
