@@ -55,7 +55,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def gateway_to(upstream: str, **settings: Any) -> Iterator[Server]:
-    options = {"upstream_model": "", "upstream_key": KEY, "upstream_context_tokens": 4_096} | settings
+    options: dict[str, Any] = {"upstream_model": "", "upstream_key": KEY, "upstream_context_tokens": 4_096} | settings
     with run(Settings(engine="openai", upstream_url=f"{upstream}/v1", **options)) as running:
         yield running
 
@@ -92,10 +92,11 @@ def test_the_only_model_that_it_lists_is_taken(gateway: Server) -> None:
 
 def test_a_picture_is_seen_and_the_answer_streams(gateway: Server) -> None:
     def ask(*pictures: bytes) -> tuple[list[str], openai.types.CompletionUsage]:
+        messages: Any = [user("What is in the picture?", *pictures)]
         with gateway.openai() as client:
             stream = client.chat.completions.create(
                 model="seeing",
-                messages=[user("What is in the picture?", *pictures)],  # type: ignore[list-item]
+                messages=messages,
                 max_tokens=24,
                 temperature=0,
                 stream=True,
@@ -137,13 +138,13 @@ def test_a_client_that_goes_ends_the_servers_work(gateway: Server, upstream: str
         slots: list[Json] = reply.json()
         return slots[0]
 
-    long = schema(digits={"enum": ["0123456789" * 300]})  # the answer can only be this, 3,000 tokens
+    long: Any = schema(digits={"enum": ["0123456789" * 300]})  # the answer can only be this, 3,000 tokens
     with gateway.openai() as client:
         stream = client.chat.completions.create(
             model="seeing",
             messages=[{"role": "user", "content": "count"}],
             max_tokens=3_500,
-            response_format=long,  # type: ignore[arg-type]
+            response_format=long,
             stream=True,
         )
         next(chunk for chunk in stream if chunk.choices and chunk.choices[0].delta.content)
