@@ -176,6 +176,10 @@ class Client:
         """What the service and its machine are doing."""
         return self._call(schema.Status, "GET", "/v1/status")
 
+    def prompts(self) -> schema.PromptList:
+        """Questions for an engine that sees."""
+        return self._call(schema.PromptList, "GET", "/v1/prompts")
+
     def add_image(self, data: bytes) -> schema.ImageInfo:
         """Put a picture (JPEG, PNG, BMP or WebP file, as bytes) into the service's memory."""
         return self._call(

@@ -51,6 +51,8 @@ __all__ = [
     "NewConversation",
     "NewMessage",
     "PictureInfo",
+    "Prompt",
+    "PromptList",
     "RefusalPart",
     "ReplyMessage",
     "ResponseFormatField",
@@ -446,12 +448,13 @@ class ResponsesRequest(_AnswerRequest):
 
 
 class Grounding(_Reply):
-    """A place in a picture that an answer names."""
+    """A place in a picture that an answer names: a box or a point."""
 
     image: int = Field(description="Which picture of the conversation, from 1")
-    box: tuple[float, float, float, float] = Field(
-        description="x1, y1, x2, y2 in pixels of the upright original"
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="x1, y1, x2, y2 in pixels of the upright original; null of a point"
     )
+    point: tuple[float, float] | None = Field(None, description="x, y, likewise; null of a box")
     label: str = ""
     text: str = ""
     confidence: float | None = None
@@ -583,6 +586,22 @@ class ModelList(_Reply):
 
     object: Literal["list"] = "list"
     data: list[Model]
+
+
+class Prompt(_Reply):
+    """A question to be filled in, for an engine that sees."""
+
+    id: str
+    object: Literal["prompt"] = "prompt"
+    titles: dict[Literal["zh", "en"], str] = Field(description="What it is called, by language")
+    text: str = Field(description="Its words; `{categories}` stands for what to look for")
+
+
+class PromptList(_Reply):
+    """All such questions."""
+
+    object: Literal["list"] = "list"
+    data: list[Prompt]
 
 
 # --- pictures and conversations kept in memory -------------------------------------------------------------

@@ -389,6 +389,38 @@ def test_several_pictures_show_their_own_boxes(chat: Chat) -> None:
     assert box["height"] == pytest.approx(picture["height"] / 2, abs=2)
 
 
+def test_points_stand_on_the_picture_beside_boxes(chat: Chat) -> None:
+    chat.page.get_by_role("button", name="框出物体").click()
+    expect(chat.question).to_have_value(re.compile("Locate every instance .* '…'"))
+    chat.page.keyboard.type("box and point")  # in the place of the blank, which is selected
+    expect(chat.question).to_have_value(re.compile("'box and point'"))
+    chat.attach(png("a.png", photo(3, (400, 200))))
+    chat.expect_tray(1)
+    chat.question.press("Enter")
+    answer = chat.answer("Picture 1")
+    expect(answer.locator(".box")).to_have_count(2)
+    expect(answer.get_by_role("list", name="依据").get_by_role("button")).to_have_count(2)
+
+    def middle_of_the_point(place: Locator) -> None:
+        picture, point = (
+            place.locator(".picture img").bounding_box(),
+            place.locator(".box.point").bounding_box(),
+        )
+        assert picture
+        assert point
+        assert point["x"] + point["width"] / 2 == pytest.approx(picture["x"] + picture["width"] / 2, abs=2)
+        assert point["y"] + point["height"] / 2 == pytest.approx(picture["y"] + picture["height"] / 2, abs=2)
+        assert 10 < point["width"] == point["height"] < 30
+
+    middle_of_the_point(answer)
+    answer.get_by_role("button", name="查看原图").click()
+    expect(chat.viewer.locator(".box.point")).to_be_visible()
+    middle_of_the_point(chat.viewer)
+    chat.viewer.get_by_role("list", name="依据").get_by_role("button").last.click()
+    expect(chat.viewer.locator(".box.point")).to_have_class(re.compile(r"\bheld\b"))
+    expect(chat.viewer.locator(".box.point")).to_be_in_viewport()
+
+
 def test_starters_fill_the_question(chat: Chat) -> None:
     chat.page.get_by_role("button", name="合计金额是多少？").click()
     expect(chat.question).to_have_value("合计金额是多少？")

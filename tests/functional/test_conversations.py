@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.functional.server import Json, Server, eventually, picture_file, run
 from vlpro.config import Settings
@@ -93,6 +96,42 @@ def test_ask_and_read_the_answer(talk: Talk) -> None:
     assert whole["tokens"] > 0
     listed = talk.http.get("/v1/conversations").json()["data"]
     assert [c["messages"] for c in listed if c["id"] == talk.id] == [[]]
+
+
+def test_a_point_is_told_beside_the_answer(talk: Talk) -> None:
+    answer = talk.ask("point at it", images=[talk.add(picture_file(64, 48))])
+    (place,) = answer["vlpro"]["grounding"]
+    assert (place["box"], place["point"]) == (None, [32, 24])
+    assert "point_2d" not in answer["text"]
+
+
+def test_an_annotated_picture(talk: Talk) -> None:
+    talk.ask("first", images=[talk.add(picture_file(64, 48))])
+    answer = talk.ask("box and point", images=[talk.add(picture_file(3000, 2000, kind="JPEG"))])
+    path = f"{talk.path}/messages/{answer['id']}/annotated"
+    reply = talk.http.get(path)
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(reply.content)) as image:
+        assert image.size == (3000, 2000)  # the original's, although the engine was given fewer
+        drawn = np.asarray(image, int)
+    plain = talk.http.get(f"/v1/images/{talk.now()['messages'][2]['images'][0]['id']}/content")
+    with Image.open(io.BytesIO(plain.content)) as image:
+        differs = np.abs(np.asarray(image, int) - drawn).max(axis=2) > 60
+    assert differs[1000, 748:753].any()  # the box's left side
+    assert differs[995:1006, 1495:1506].any()  # the point in its middle
+    assert not differs[1000, 900:1400].any()
+    assert talk.http.get(path, params={"image": 2}).content == reply.content
+    refused(talk.http.get(path, params={"image": 1}), 404, "no_places", "image")
+    refused(talk.http.get(path, params={"image": 9}), 404, "no_places", "image")
+    question = talk.now()["messages"][0]["id"]
+    refused(talk.http.get(f"{talk.path}/messages/{question}/annotated"), 404, "no_places", "image")
+    refused(talk.http.get(f"{talk.path}/messages/msg_x/annotated"), 404, "not_found")
+    refused(
+        talk.http.get(f"/v1/conversations/conv_x/messages/{answer['id']}/annotated"),
+        404,
+        "conversation_not_found",
+    )
 
 
 def test_pictures_stay_in_the_context(talk: Talk) -> None:

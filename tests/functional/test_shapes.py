@@ -42,6 +42,18 @@ def test_boxes_are_in_pixels_of_the_original(server: Server) -> None:
     assert place["image"] == 1
 
 
+def test_prompts_are_listed_with_a_title_in_each_language(server: Server) -> None:
+    with server.http() as http:
+        listed = http.get("/v1/prompts").json()
+    assert listed["object"] == "list"
+    texts = {prompt["id"]: prompt["text"] for prompt in listed["data"]}
+    assert texts["locate"].startswith(
+        "Locate every instance that belongs to the following categories: '{categories}'"
+    )
+    assert texts["html"] == "qwenvl html"
+    assert all(prompt["titles"].keys() == {"zh", "en"} for prompt in listed["data"])
+
+
 def test_a_large_picture_is_shrunk_and_the_answer_says_so(server: Server) -> None:
     reply = server.post("/v1/chat/completions", chat("box it", picture_file(3000, 2000, kind="JPEG"))).json()
     (picture,) = reply["vlpro"]["pictures"]

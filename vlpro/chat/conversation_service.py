@@ -13,9 +13,11 @@ from vlpro.chat.conversations import Conversation, ConversationStore, StoredMess
 from vlpro.chat.pictures import KeptPicture, PictureStore
 from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
 from vlpro.engines.interface import Message, Request, Sampling
-from vlpro.errors import BadRequestError, EngineError, VlproError
-from vlpro.imaging.encode import thumbnail, to_jpeg
+from vlpro.errors import BadRequestError, EngineError, NotFoundError, VlproError
+from vlpro.imaging.encode import pixels_to_jpeg, thumbnail, to_jpeg
 from vlpro.imaging.ingest import Limits, ingest
+from vlpro.imaging.overlay import Drawn, draw
+from vlpro.imaging.picture import Picture
 
 __all__ = ["Asked", "ConversationService"]
 
@@ -115,15 +117,17 @@ class ConversationService:
         """
         kept = self._pictures.get(owner, picture_id)
 
-        def draw() -> bytes:
-            if size is not None:
-                return thumbnail(kept.picture, size)
-            if not kept.picture.shrunk:
-                return to_jpeg(kept.picture)
-            return to_jpeg(ingest(kept.data, limits=self._limits, max_pixels_used=self._limits.max_pixels))
+        def encode() -> bytes:
+            return to_jpeg(self._original(kept)) if size is None else thumbnail(kept.picture, size)
 
         async with self._drawing:
-            return await asyncio.to_thread(draw)
+            return await asyncio.to_thread(encode)
+
+    def _original(self, kept: KeptPicture) -> Picture:
+        """A picture at its original size; slow where it was shrunk."""
+        if not kept.picture.shrunk:
+            return kept.picture
+        return ingest(kept.data, limits=self._limits, max_pixels_used=self._limits.max_pixels)
 
     async def delete_picture(self, owner: str, picture_id: str) -> None:
         """Drop a picture that no conversation holds.
@@ -155,6 +159,41 @@ class ConversationService:
     def get(self, owner: str, conversation_id: str) -> Conversation:
         """One's own conversation. Raises: NotFoundError."""
         return self._store.get(owner, conversation_id)
+
+    async def annotated(self, owner: str, conversation_id: str, message_id: str, image: int | None) -> bytes:
+        """A picture at its original size with the places that an answer names, numbered as in its grounding.
+
+        Args:
+            owner: Who asks.
+            conversation_id: Of the conversation.
+            message_id: Of the answer.
+            image: Which picture of the conversation, from 1; None: that of the answer's first place.
+
+        Returns:
+            A JPEG file.
+
+        Raises:
+            NotFoundError: No such conversation or message, or the answer names no place in this picture.
+        """
+        conversation = self._store.get(owner, conversation_id)
+        places = conversation.message(message_id).grounding
+        if image is None and places:
+            image = places[0].image
+        drawn = [
+            Drawn(number, place.box or place.point or (), place.label)
+            for number, place in enumerate(places, 1)
+            if place.image == image
+        ]
+        if image is None or not drawn:
+            raise NotFoundError(
+                "This answer names no place in this picture, or is not complete yet. Ask for boxes or points.",
+                zh="这个回答没有指出图中的位置，或尚未生成完。请在提问时要求给出框或点。",
+                param="image",
+                code="no_places",
+            )
+        kept = conversation.pictures[image - 1]
+        async with self._drawing:
+            return await asyncio.to_thread(lambda: pixels_to_jpeg(draw(self._original(kept).pixels, drawn)))
 
     def tokens(self, conversation: Conversation) -> int:
         """What the next question carries along, in the engine's count."""

@@ -18,7 +18,7 @@ class FakeEngine(Engine):
     """Repeats the question, and tells size and digest of each picture.
 
     What it is asked steers it, so that every state can be staged from outside: ``count to 40`` gives forty pieces,
-    ``fail`` breaks, ``box`` names the middle of the last picture.
+    ``fail`` breaks, ``box`` and ``point`` name the middle of the last picture.
 
     Args:
         delay_s: Seconds before each piece of an answer.
@@ -68,9 +68,14 @@ class FakeEngine(Engine):
                 f"\n\nPicture {number}: {picture.width}×{picture.height} {picture.format}, "
                 f"sha256 {picture.sha256[:12]}"
             )
-        if re.search(r"\bbox\b", question) and request.pictures:
-            box = {"bbox_2d": [250, 250, 750, 750], "label": "middle", "image": len(request.pictures)}
-            text += f"\n\n```json\n{json.dumps([box])}\n```"
+        middle = {"box": {"bbox_2d": [250, 250, 750, 750]}, "point": {"point_2d": [500, 500]}}
+        named = [
+            {**place, "label": "middle", "image": len(request.pictures)}
+            for word, place in middle.items()
+            if re.search(rf"\b{word}\b", question)
+        ]
+        if named and request.pictures:
+            text += f"\n\n```json\n{json.dumps(named)}\n```"
         return _chunks(text)
 
 

@@ -35,7 +35,7 @@ from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.middleware import BodyLimit, Envelope, LocalOnly, RequestId
-from vlpro.gateway.routes import chat, conversations, health, images, models, responses, status
+from vlpro.gateway.routes import chat, conversations, health, images, models, prompts, responses, status
 from vlpro.gateway.stream import ClientGoneError
 from vlpro.imaging.ingest import Limits
 
@@ -142,7 +142,7 @@ def api(all_services: Services) -> FastAPI:
         responses={"default": {"model": schema.ErrorEnvelope, "description": "Refused or failed"}},
     )
     app.state.services = all_services
-    for module in (chat, responses, models, images, conversations, status):
+    for module in (chat, responses, models, prompts, images, conversations, status):
         app.include_router(module.router)
     app.add_api_route("/docs", docs_page(app), include_in_schema=False)
     for kind, handler in (exception_handlers() | {RequestValidationError: _invalid}).items():

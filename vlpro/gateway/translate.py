@@ -273,6 +273,7 @@ def extension(
             schema.Grounding(
                 image=place.image,
                 box=place.box,
+                point=place.point,
                 label=place.label,
                 text=place.text,
                 confidence=place.confidence,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vlpro.imaging.picture import Picture
 
-__all__ = ["thumbnail", "to_jpeg", "to_png"]
+__all__ = ["pixels_to_jpeg", "thumbnail", "to_jpeg", "to_png"]
 
 
 def to_jpeg(picture: Picture, *, quality: int = 85) -> bytes:
@@ -26,7 +26,7 @@ def to_jpeg(picture: Picture, *, quality: int = 85) -> bytes:
         picture: What to encode.
         quality: 1 to 100.
     """
-    return _jpeg(picture.pixels, quality)
+    return pixels_to_jpeg(picture.pixels, quality=quality)
 
 
 def to_png(picture: Picture) -> bytes:
@@ -45,9 +45,15 @@ def thumbnail(picture: Picture, side: int) -> bytes:
     """
     scale = min(1.0, side / max(picture.width, picture.height))
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    return _jpeg(shrink(picture.pixels, width, height), 80)
+    return pixels_to_jpeg(shrink(picture.pixels, width, height), quality=80)
 
 
-def _jpeg(pixels: NDArray[np.uint8], quality: int) -> bytes:
+def pixels_to_jpeg(pixels: NDArray[np.uint8], *, quality: int = 85) -> bytes:
+    """Encode pixels as :func:`to_jpeg` does a picture.
+
+    Args:
+        pixels: ``(height, width, 3)`` uint8, RGB, contiguous.
+        quality: 1 to 100.
+    """
     data: bytes = simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420")
     return data

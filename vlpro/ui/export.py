@@ -42,9 +42,9 @@ def as_markdown(conversation: Conversation, language: Language, now: datetime) -
             sentence = (message.error.vlpro or {}).get("zh") if language == "zh" else None
             lines += [f"> {sentence or message.error.message}", ""]
         for place in message.vlpro.grounding if message.vlpro else []:
-            box = ", ".join(f"{value:.0f}" for value in place.box)
+            where = ", ".join(f"{value:.0f}" for value in place.box or place.point or ())
             said = " ".join(part for part in (place.label, place.text) if part)
-            lines.append(f"- {text('picture', language, number=place.image)} [{box}] {said}".rstrip())
+            lines.append(f"- {text('picture', language, number=place.image)} [{where}] {said}".rstrip())
         if message.vlpro and message.vlpro.grounding:
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"

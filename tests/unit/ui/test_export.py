@@ -21,6 +21,14 @@ def test_markdown_tells_questions_answers_pictures_and_places() -> None:
     assert "## Question" in english
 
 
+def test_a_point_is_told_as_one() -> None:
+    talk = conversation()
+    extension = talk.messages[1].vlpro
+    assert extension
+    extension.grounding[0] = schema.Grounding(image=1, point=(7, 8.2), label="旋钮")
+    assert "- 图 1 [7, 8] 旋钮" in as_markdown(talk, "zh", datetime(2026, 11, 18, tzinfo=UTC))
+
+
 def test_json_holds_everything_and_is_read_back() -> None:
     made = as_json(conversation())
     assert schema.Conversation.model_validate_json(made) == conversation()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from vlpro import schema
 from vlpro.chat.conversation_service import Asked
 from vlpro.chat.conversations import Conversation
 from vlpro.gateway import translate
 from vlpro.gateway.deps import Owner, RequestIdOf, Services, ServicesOf
+from vlpro.gateway.routes.images import JPEG
 from vlpro.gateway.routes.status import device
 from vlpro.gateway.strict import StrictRoute
 
@@ -71,6 +74,21 @@ async def message(
     """One message as it is now."""
     held = services.conversations.get(owner, conversation_id)
     return translate.message(held.message(message_id), held, services.chat.engine)
+
+
+@router.get(
+    "/{conversation_id}/messages/{message_id}/annotated", response_class=Response, responses={200: JPEG}
+)
+async def annotated(
+    conversation_id: str,
+    message_id: str,
+    services: ServicesOf,
+    owner: Owner,
+    image: Annotated[int | None, Query(ge=1, description="Which picture; left out: the first marked")] = None,
+) -> Response:
+    """A picture of the conversation with the boxes and points of an answer drawn on it."""
+    data = await services.conversations.annotated(owner, conversation_id, message_id, image)
+    return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
 
 @router.post("/{conversation_id}/stop")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -10,7 +10,7 @@ from vlpro import schema
 from vlpro.gateway import translate
 from vlpro.gateway.deps import Owner, ServicesOf
 
-__all__ = ["router"]
+__all__ = ["JPEG", "router"]
 
 router = APIRouter(prefix="/images", tags=["images"])
 
@@ -35,13 +35,14 @@ async def get(image_id: str, services: ServicesOf, owner: Owner) -> schema.Image
     return translate.image(services.conversations.picture(owner, image_id), services.chat.engine)
 
 
-_JPEG = {
+JPEG: dict[str, Any] = {
     "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
     "description": "A JPEG",
 }
+"""For a route's OpenAPI description."""
 
 
-@router.get("/{image_id}/content", response_class=Response, responses={200: _JPEG})
+@router.get("/{image_id}/content", response_class=Response, responses={200: JPEG})
 async def content(
     image_id: str,
     services: ServicesOf,

@@ -187,6 +187,8 @@ export default function (host, send) {
       fill: (text) => {
         field.value = text;
         field.focus();
+        const blank = text.indexOf("…");
+        if (blank >= 0) field.setSelectionRange(blank, blank + 1); // what is typed next stands in its place
         draw();
       },
       edit: beginEditing,

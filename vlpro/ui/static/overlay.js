@@ -5,6 +5,9 @@ export const PREVIEW = 1024; // pixels of the longer side of a picture beside an
 const FEW = 6; // boxes whose labels may all stand on the picture; of more, that of the one pointed at
 const SURE = 0.8; // below this confidence a finding asks for a second look
 
+/** Where a place is: of a point all corners are the same. */
+export const corners = ({ box, point }) => box ?? [...point, ...point];
+
 const doubtful = (box) => box.confidence !== null && box.confidence < SURE;
 
 /** The picture; boxes stand in percent, so they follow any size. */
@@ -14,14 +17,14 @@ export function pictureWithBoxes(picture, source, words, link) {
   const few = picture.boxes.length <= FEW ? " few" : "";
   const frame = el("div", { class: `picture${few}` }, image);
   for (const box of picture.boxes) {
-    const [x1, y1, x2, y2] = box.box;
+    const [x1, y1, x2, y2] = corners(box);
     const marker = el("span", {}, String(box.number), box.label ? el("small", {}, box.label) : null);
     const atEdge = x2 / width > (few ? 0.8 : 0.94) ? " edge" : "";
-    const element = el("div", { class: `box${doubtful(box) ? " doubtful" : ""}${atEdge}`, title: box.label || box.text }, marker);
+    const element = el("div", { class: `box${box.point ? " point" : ""}${doubtful(box) ? " doubtful" : ""}${atEdge}`, title: box.label || box.text }, marker);
     Object.assign(element.style, {
       left: `${(x1 / width) * 100}%`, top: `${(y1 / height) * 100}%`,
-      width: `${((x2 - x1) / width) * 100}%`, height: `${((y2 - y1) / height) * 100}%`,
     });
+    if (box.box) Object.assign(element.style, { width: `${((x2 - x1) / width) * 100}%`, height: `${((y2 - y1) / height) * 100}%` });
     link.join(element, box.number);
     element.addEventListener("click", () => link.hold(box.number));
     frame.append(element);

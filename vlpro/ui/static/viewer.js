@@ -1,7 +1,7 @@
 // The original size, over everything: zoom, pan, boxes, list. A native modal dialog: Escape closes it, focus stays
 // inside and returns, and the page behind may redraw as it likes.
 import { calm, el, fill, iconButton, pictureUrl } from "./dom.js";
-import { boxList, Link, pictureWithBoxes, PREVIEW } from "./overlay.js";
+import { boxList, corners, Link, pictureWithBoxes, PREVIEW } from "./overlay.js";
 
 const STEP = 1.25;
 const [LEAST, MOST] = [0.05, 8];
@@ -63,7 +63,7 @@ export function openViewer({ pictures, index = 0, active = null, words }) {
       fitted = true;
     };
     const goTo = (box) => {
-      const [x1, y1, x2, y2] = box.box;
+      const [x1, y1, x2, y2] = corners(box);
       const close = Math.min(1.5, (stage.clientWidth * 0.7) / (x2 - x1), (stage.clientHeight * 0.7) / (y2 - y1));
       if (scale < close * 0.6) zoom(close);
       stage.scrollTo({

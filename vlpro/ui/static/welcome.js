@@ -10,8 +10,8 @@ export default function (host) {
     root.replaceChildren(
       el("button", { type: "button", class: "dropzone", onclick: () => tell("vlpro:pick") },
         icon("picture"), el("b", {}, touch ? words.add : words.drop), el("span", {}, words.formats)),
-      el("ul", { "aria-label": words.starters }, ...starters.map((text) => el("li", {},
-        el("button", { type: "button", onclick: () => tell("vlpro:fill", text) }, text)))),
+      el("ul", { "aria-label": words.starters }, ...starters.map(({ title, text }) => el("li", {},
+        el("button", { type: "button", title: text === title ? null : text, onclick: () => tell("vlpro:fill", text) }, title)))),
     );
   };
   return { update };

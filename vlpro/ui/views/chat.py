@@ -169,7 +169,8 @@ def _welcome(status: Status | None) -> None:
         f'<div class="vl-hello"><span class="vl-mark"></span><h1>{escape(t("hello"))}</h1>'
         f"<p>{escape(t('hello.sees' if sees else 'hello.reads'))}</p></div>"
     )
-    starters = ["starter.total", "starter.fields", "starter.all", *(["starter.describe"] if sees else [])]
+    keys = ("starter.total", "starter.fields", "starter.describe" if sees else "starter.all")
+    starters = [{"title": t(key), "text": t(key)} for key in keys] + (_prompts() if sees else [])
     limits = status.budget if status else None
     formats = t(
         "formats",
@@ -177,7 +178,19 @@ def _welcome(status: Status | None) -> None:
         most=limits.max_images if limits else 16,
     )
     words = {**session.words("drop", "add", "starters"), "formats": formats}
-    mount("welcome", {"starters": [t(key) for key in starters], "words": words}, key="welcome")
+    mount("welcome", {"starters": starters, "words": words}, key="welcome")
+
+
+def _prompts() -> list[dict[str, str]]:
+    """Questions in the words that the model knows best, with a blank to fill in."""
+    try:
+        known = session.client().prompts().data
+    except ApiError:
+        return []
+    return [
+        {"title": prompt.titles[session.language()], "text": prompt.text.replace("{categories}", "…")}
+        for prompt in known
+    ]
 
 
 # --- asking ---

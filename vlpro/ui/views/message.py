@@ -70,7 +70,7 @@ def marked_pictures(turn: Turn, numbers: Sequence[int]) -> list[dict[str, Any]]:
     boxes: dict[int, list[dict[str, Any]]] = {}
     for number, place in enumerate(places, 1):
         boxes.setdefault(place.image, []).append(
-            {"number": number, **place.model_dump(include={"box", "label", "text", "confidence"})}
+            {"number": number, **place.model_dump(include={"box", "point", "label", "text", "confidence"})}
         )
     return [
         {

@@ -1,0 +1,19 @@
+"""``GET /v1/prompts``: questions that the model knows best."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from vlpro import schema
+from vlpro.chat.prompts import PROMPTS
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["prompts"])
+
+
+@router.get("/prompts")
+async def prompts() -> schema.PromptList:
+    """Questions for an engine that sees, in the words that its model was trained on."""
+    listed = [schema.Prompt(id=p.id, titles={"zh": p.zh, "en": p.en}, text=p.text) for p in PROMPTS]
+    return schema.PromptList(data=listed)
