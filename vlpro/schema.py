@@ -52,6 +52,7 @@ __all__ = [
     "NewMessage",
     "PictureInfo",
     "Prompt",
+    "PromptDetails",
     "PromptList",
     "RefusalPart",
     "ReplyMessage",
@@ -490,7 +491,9 @@ class Extension(_Reply):
     timing: Timing | None = None
 
 
-class _PromptDetails(_Reply):
+class PromptDetails(_Reply):
+    """Of the prompt's tokens."""
+
     cached_tokens: int = 0
     audio_tokens: int = 0
 
@@ -508,7 +511,7 @@ class Usage(_Reply):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: _PromptDetails = Field(default_factory=_PromptDetails)
+    prompt_tokens_details: PromptDetails = Field(default_factory=PromptDetails)
     completion_tokens_details: _CompletionDetails = Field(default_factory=_CompletionDetails)
 
 

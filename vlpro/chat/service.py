@@ -211,7 +211,7 @@ class ChatService:
                 turn = time.perf_counter()
                 timing = Timing(queued_ms=(turn - began) * 1000)
                 yield Started(request.pictures)
-                texts, completion, prompt = [], 0, 0
+                texts, used = [], Usage(0, 0)
                 for choice in range(question.choices):
                     text = ""
                     async with aclosing(self._one(request, question, choice)) as deltas:
@@ -220,8 +220,10 @@ class ChatService:
                                 timing = replace(timing, first_token_ms=(time.perf_counter() - began) * 1000)
                             text += delta.text
                             if delta.usage is not None:
-                                prompt = delta.usage.prompt_tokens
-                                completion += delta.usage.completion_tokens
+                                # The prompt counts once, and as the first answer found it.
+                                first = used if choice else delta.usage
+                                written = used.completion_tokens + delta.usage.completion_tokens
+                                used = replace(first, completion_tokens=written)
                             if delta.text or delta.finish_reason:
                                 yield Piece(choice, delta.text, delta.finish_reason)
                     texts.append(text)
@@ -229,11 +231,11 @@ class ChatService:
                 self.last = timing = replace(
                     timing,
                     total_ms=(end - began) * 1000,
-                    tokens_per_s=completion / max(end - turn, 1e-6),
+                    tokens_per_s=used.completion_tokens / max(end - turn, 1e-6),
                 )
         sizes = [(p.original_width, p.original_height) for p in request.pictures]
         boxes = tuple(grounding.places(text, sizes) for text in texts)
-        yield Finished(Usage(prompt, completion), timing, boxes)
+        yield Finished(used, timing, boxes)
 
     async def _one(self, request: Request, question: Question, choice: int) -> AsyncGenerator[Delta, None]:
         """One answer, ended before a stop string; the last delta always has usage."""

@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import httpx
 
@@ -378,6 +378,12 @@ def _usage(counts: object) -> Usage | None:
     if not isinstance(counts, dict):
         return None
     prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    if not (isinstance(prompt, int) and isinstance(completion, int)):
+    if not (_is_count(prompt) and _is_count(completion)):
         return None
-    return Usage(prompt, completion) if 0 <= prompt < 2**40 and 0 <= completion < 2**40 else None
+    details = counts.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return Usage(prompt, completion, cached if _is_count(cached) and cached <= prompt else 0)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value < 2**40

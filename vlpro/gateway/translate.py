@@ -260,6 +260,7 @@ def usage(counted: Usage) -> schema.Usage:
         prompt_tokens=counted.prompt_tokens,
         completion_tokens=counted.completion_tokens,
         total_tokens=counted.prompt_tokens + counted.completion_tokens,
+        prompt_tokens_details=schema.PromptDetails(cached_tokens=counted.cached_tokens),
     )
 
 

@@ -132,7 +132,7 @@ class _Reply:
         response["output"] = [item]
         response["usage"] = {
             "input_tokens": finished.usage.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": finished.usage.cached_tokens},
             "output_tokens": finished.usage.completion_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": finished.usage.prompt_tokens + finished.usage.completion_tokens,
