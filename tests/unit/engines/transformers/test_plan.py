@@ -40,6 +40,8 @@ def check_memory(plan: LoadPlan, hardware: Hardware) -> None:
     kept = plan.concurrency * plan.context_tokens * OFFICIAL_4B.kv_bytes * width / 2 + plan.cache_bytes
     # One layer's values for each token, at the very least.
     reading = plan.context_tokens * (2560 + 2 * 9728) * width
+    if plan.attention == "eager":  # and the scores of every pair of tokens, for each head
+        reading += 32 * plan.context_tokens**2 * width
     assert plan.weights_bytes == pytest.approx(weights)
     assert plan.work_bytes > reading
     assert plan.context_tokens >= plan.picture_pixels // 1024 + 4096
@@ -73,7 +75,7 @@ def check_memory(plan: LoadPlan, hardware: Hardware) -> None:
         (machine(RTX_3060, A10), ("cuda", "bfloat16", None, "sdpa", {"": 1})),
         (machine(flags=BF16), ("cpu", "bfloat16", None, "sdpa", None)),
         (machine(memory=64), ("cpu", "float32", None, "sdpa", None)),
-        (machine(memory=22), ("cpu", "bfloat16", None, "sdpa", None)),
+        (machine(memory=24.4), ("cpu", "bfloat16", None, "sdpa", None)),
         (machine(memory=16), ("cpu", "bfloat16", None, "sdpa", None)),
         (machine(memory=8), ("cpu", "bfloat16", "nf4", "sdpa", None)),
         (machine(RTX_3060, packages=BARE), ("cpu", "float32", None, "sdpa", None)),
@@ -206,19 +208,18 @@ def test_a_slow_processor_gets_smaller_pictures_and_says_why() -> None:
 
 
 cards = st.builds(
-    lambda capability, total, used: Card("card", capability, total, max(0, total - used)),
-    st.sampled_from([(6, 1), (7, 0), (7, 5), (8, 0), (8, 6), (9, 0)]),
-    st.integers(0, 100 * GIB),
-    st.integers(0, 100 * GIB),
+    lambda capability, free: Card("card", capability, 100 * GIB, free),
+    st.sampled_from([(8, 0), (7, 5), (8, 6), (7, 0), (9, 0), (6, 1)]),
+    st.integers(5_000_000_000, 100_000_000_000) | st.integers(0, 5_000_000_000),
 )
 machines = st.builds(
     Hardware,
-    st.lists(cards, max_size=4).map(tuple),
-    st.integers(0, 600_000_000_000),
+    st.lists(cards, max_size=3).map(tuple),
+    st.integers(0, 100_000_000_000),
     st.sampled_from([frozenset(), BF16]),
     st.just(8),
-    st.frozensets(st.sampled_from(sorted(FLASH))),
-    st.sampled_from([None, (1, 13), (2, 9)]),
+    st.sampled_from([PACKAGES, FLASH, BARE, frozenset({"torch"})]),
+    st.sampled_from([(2, 9), (1, 13), None]),
 )
 
 
