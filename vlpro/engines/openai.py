@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 
 _MAX_LINE = 1_000_000
 _CHECK_EVERY_S = 10.0
+# 16 pictures of the most that the authors of Qwen3-VL suggest, 1280 tokens, each with its start and end marks.
+_PICTURE_TOKENS = 16 * (1280 + 2)
 _CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
-_ANSWER_IN = {"zh": "请用中文回答。", "en": "Answer in English."}
 
 
 class OpenAiEngine(Engine):
@@ -63,6 +64,7 @@ class OpenAiEngine(Engine):
             sees=True,
             context_tokens=context_tokens,
             picture_pixels=picture_pixels,
+            picture_tokens_budget=min(_PICTURE_TOKENS, context_tokens // 2),
             concurrency=concurrency,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
@@ -140,12 +142,9 @@ class OpenAiEngine(Engine):
 
     def _body(self, request: Request) -> dict[str, Any]:
         sampling = request.sampling
-        messages = [_message(message) for message in request.messages]
-        if request.language:
-            messages.insert(0, {"role": "system", "content": _ANSWER_IN[request.language]})
         body: dict[str, Any] = {
             "model": self.capabilities.model,
-            "messages": messages,
+            "messages": [_message(message) for message in request.messages],
             "max_tokens": sampling.max_tokens,
             "frequency_penalty": sampling.frequency_penalty,
             "presence_penalty": sampling.presence_penalty,
