@@ -128,6 +128,13 @@ class Settings(BaseSettings):
         Positive, Field(description="Most characters of text in one request, all messages together")
     ] = 400_000
     max_choices: Annotated[Positive, Field(description="Most answers to one request (n)")] = 8
+    answer_language: Annotated[
+        Literal["off", "auto", "always"],
+        Field(
+            description="Engines that see: whether 请用中文回答： is put before the question, on its way to the "
+            "model only; auto: where the question is in Chinese. A language chosen on the page wins"
+        ),
+    ] = "auto"
     max_conversations: Annotated[
         Positive, Field(description="Conversations kept in memory; the longest unused goes first")
     ] = 100

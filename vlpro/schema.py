@@ -470,6 +470,9 @@ class PictureInfo(_Reply):
     used_width: int = Field(description="Width that the engine was given")
     used_height: int = Field(description="Height that the engine was given")
     shrunk: bool
+    reduced: bool = Field(
+        default=False, description="Made smaller than by itself, so that all pictures fit together"
+    )
     tokens: int
 
 
@@ -488,6 +491,9 @@ class Extension(_Reply):
     engine: str
     grounding: list[Grounding] = Field(default_factory=list)
     pictures: list[PictureInfo] = Field(default_factory=list)
+    reduced: bool = Field(
+        default=False, description="Whether pictures were made smaller so that all fit together"
+    )
     timing: Timing | None = None
 
 
@@ -735,6 +741,7 @@ class Budget(_Reply):
     """Limits by which the page warns before sending; the service decides again."""
 
     context_tokens: int
+    picture_tokens: int = Field(0, description="Pictures that have more together are made smaller; 0: never")
     max_images: int
     max_image_bytes: int
     max_text_chars: int

@@ -55,7 +55,11 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextmanager
 def gateway_to(upstream: str, **settings: Any) -> Iterator[Server]:
-    options: dict[str, Any] = {"upstream_model": "", "upstream_key": KEY, "upstream_context_tokens": 4_096} | settings
+    options: dict[str, Any] = {
+        "upstream_model": "",
+        "upstream_key": KEY,
+        "upstream_context_tokens": 4_096,
+    } | settings
     with run(Settings(engine="openai", upstream_url=f"{upstream}/v1", **options)) as running:
         yield running
 

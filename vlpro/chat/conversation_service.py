@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
+from vlpro.chat.fitting import Shown
 from vlpro.chat.pictures import KeptPicture, PictureStore
 from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
-from vlpro.engines.interface import Message, Request, Sampling
+from vlpro.engines.interface import Language, Message, Sampling
 from vlpro.errors import BadRequestError, EngineError, NotFoundError, VlproError
 from vlpro.imaging.encode import pixels_to_jpeg, thumbnail, to_jpeg
 from vlpro.imaging.ingest import Limits, ingest
@@ -33,7 +33,7 @@ class Asked:
         images: Ids of pictures that are kept.
         temperature: 0 to 2; None: the engine's default.
         max_tokens: Most tokens of the answer; None: the engine's default.
-        language: Language to answer in; None: the question's own.
+        language: Language to answer in; None: as the service is set.
         replaces: Id of an earlier question that goes first, with all after it.
         request_id: Of the request.
     """
@@ -42,7 +42,7 @@ class Asked:
     images: tuple[str, ...] = ()
     temperature: float | None = None
     max_tokens: int | None = None
-    language: Literal["zh", "en"] | None = None
+    language: Language | None = None
     replaces: str | None = None
     request_id: str = ""
 
@@ -79,6 +79,7 @@ class ConversationService:
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._drawing = asyncio.Semaphore(2)  # each holds a whole picture at its original size
         self._gone: set[str] = set()
+        self._copies: dict[str, set[str]] = {}  # pixels_sha256 of a picture: of its smaller copies
         self._ended: set[str] = set()
         self._forgetting: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -197,8 +198,8 @@ class ConversationService:
 
     def tokens(self, conversation: Conversation) -> int:
         """What the next question carries along, in the engine's count."""
-        engine = self._chat.engine
-        return engine.count_prompt(self._request_of(conversation))
+        question, messages = _question_of(conversation.messages)
+        return self._chat.count(question, messages).tokens
 
     async def ask(self, owner: str, conversation_id: str, asked: Asked) -> StoredMessage:
         """Ask, and let the answer be generated in the background.
@@ -239,14 +240,12 @@ class ConversationService:
                 param="images",
                 code="too_many_images",
             )
-        question = StoredMessage("user", asked.text, tuple(kept), request_id=asked.request_id)
-        messages = tuple(
-            Message(message.role, (*(kept.picture for kept in message.pictures), message.raw))
-            for message in (*before, question)
-            if message.raw or message.pictures
+        question = StoredMessage(
+            "user", asked.text, tuple(kept), request_id=asked.request_id, language=asked.language
         )
-        ask = Question(
-            tuple(Turn(message.role, message.parts) for message in messages),
+        ask, messages = _question_of((*before, question))
+        ask = replace(
+            ask,
             sampling=Sampling(temperature=asked.temperature),
             max_tokens=asked.max_tokens,
             language=asked.language,
@@ -318,7 +317,8 @@ class ConversationService:
                 async for event in events:
                     match event:
                         case Started():
-                            answer.state = "answering"
+                            answer.state, answer.shown = "answering", event.pictures
+                            self._remember_reduced(question, event.pictures)
                         case Piece():
                             answer.raw += event.text
                             answer.finish_reason = event.finish_reason
@@ -338,13 +338,12 @@ class ConversationService:
         finally:
             conversation.updated = max(conversation.updated, answer.created)
 
-    def _request_of(self, conversation: Conversation) -> Request:
-        return Request(
-            tuple(
-                Message(message.role, (*(kept.picture for kept in message.pictures), message.raw))
-                for message in conversation.messages
-            )
-        )
+    def _remember_reduced(self, question: Question, shown: Sequence[Shown]) -> None:
+        """Note under which digests the engine knows smaller copies of pictures."""
+        pictures = (part for turn in question.turns for part in turn.parts if isinstance(part, Picture))
+        for picture, given in zip(pictures, shown, strict=True):
+            if given.reduced:
+                self._copies.setdefault(picture.pixels_sha256, set()).add(given.pixels_sha256)
 
     async def _tidy(self) -> None:
         while True:
@@ -371,7 +370,8 @@ class ConversationService:
 
     def _picture_gone(self, kept: KeptPicture) -> None:
         """A picture left memory, for whatever reason: the engine must not remember it either."""
-        self._gone.add(kept.picture.pixels_sha256)
+        digest = kept.picture.pixels_sha256
+        self._gone |= {digest} | self._copies.pop(digest, set())
         self._tell_engine()
 
     def _tell_engine(self) -> None:
@@ -399,3 +399,13 @@ class ConversationService:
         """Wait until the engine was told of all pictures that are gone."""
         if self._forgetting is not None:
             await asyncio.gather(self._forgetting, return_exceptions=True)
+
+
+def _question_of(stored: Sequence[StoredMessage]) -> tuple[Question, tuple[Message, ...]]:
+    """Messages of a conversation, without empty ones, as what is asked and as the engine is to see it."""
+    told = [message for message in stored if message.raw or message.pictures]
+    messages = tuple(
+        Message(message.role, (*(kept.picture for kept in message.pictures), message.raw)) for message in told
+    )
+    turns = (Turn(m.role, m.parts, before.language) for m, before in zip(messages, told, strict=True))
+    return Question(tuple(turns)), messages

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place, without_places
 from vlpro.chat.pictures import KeptPicture
 from vlpro.chat.service import Timing
-from vlpro.engines.interface import FinishReason, Usage
+from vlpro.engines.interface import FinishReason, Language, Usage
 from vlpro.errors import BusyError, NotFoundError, VlproError
 
 __all__ = ["Conversation", "ConversationStore", "State", "StoredMessage"]
@@ -30,6 +31,8 @@ class StoredMessage:
         pictures: Of a question.
         state: How far an answer is.
         request_id: Of the request that asked.
+        language: Chosen with a question.
+        shown: Of an answer: all pictures up to it, as the engine was given them.
     """
 
     role: Literal["user", "assistant"]
@@ -37,6 +40,7 @@ class StoredMessage:
     pictures: tuple[KeptPicture, ...] = ()
     state: State = "done"
     request_id: str = ""
+    language: Language | None = None
     id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(12)}")
     created: float = field(default_factory=time.time)
     finish_reason: FinishReason | None = None
@@ -44,6 +48,7 @@ class StoredMessage:
     usage: Usage | None = None
     timing: Timing | None = None
     grounding: tuple[Place, ...] = ()
+    shown: tuple[Shown, ...] = ()
 
     @property
     def text(self) -> str:

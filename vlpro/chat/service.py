@@ -7,16 +7,18 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from vlpro.chat import grounding
+from vlpro.chat.fitting import Counted, Shown, count, reduced
 from vlpro.chat.json_schema import check_schema
+from vlpro.chat.language import AnswerLanguage, with_language
 from vlpro.chat.queue import Queue
 from vlpro.chat.stopping import StopCutter
 from vlpro.engines.interface import (
     Delta,
     Engine,
     FinishReason,
+    Language,
     Message,
     Request,
     ResponseFormat,
@@ -44,10 +46,11 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message, its pictures still as they came or already read in."""
+    """One message, its pictures still as they came or already read in; and the language chosen with it, if any."""
 
     role: Role
     parts: tuple[str | Upload | Picture, ...]
+    language: Language | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Question:
         schema_param: The field that its JSON Schema came in.
         stop: Strings before which the answer ends.
         choices: How many answers.
-        language: Language to answer in; None: the question's own.
+        language: Language to answer in; None: as the service is set.
         wants: Optional fields with a value that an engine must act on, by their API name.
         param: The field that the conversation came in.
         owner: Whose question it is.
@@ -77,7 +80,7 @@ class Question:
     schema_param: str = "response_format.json_schema.schema"
     stop: tuple[str, ...] = ()
     choices: int = 1
-    language: Literal["zh", "en"] | None = None
+    language: Language | None = None
     wants: frozenset[str] = frozenset()
     param: str = "messages"
     owner: str = ""
@@ -98,7 +101,7 @@ class Timing:
 class Started:
     """The engine has begun: all pictures of the conversation, oldest first, as the engine was given them."""
 
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Shown, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class ChatService:
         max_choices: Most answers to one question.
         queue_size: Questions that may wait.
         answer_timeout_s: Seconds that one answer may take, waiting excluded.
+        answer_language: Language to ask an engine that sees for, where the question does not choose one.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class ChatService:
         max_choices: int,
         queue_size: int,
         answer_timeout_s: float,
+        answer_language: AnswerLanguage = "off",
     ) -> None:
         self.engine = engine
         self.queue = Queue(concurrency=engine.capabilities.concurrency, size=queue_size)
@@ -157,6 +162,7 @@ class ChatService:
         self._max_text_chars = max_text_chars
         self._max_choices = max_choices
         self._answer_timeout_s = answer_timeout_s
+        self._answer_language = answer_language
         self._reading = asyncio.Semaphore(2)  # each may hold a whole decoded picture beside the result
 
     def check_model(self, name: str) -> None:
@@ -206,11 +212,12 @@ class ChatService:
         if question.response_format is not None and question.response_format.schema is not None:
             await asyncio.to_thread(check_schema, question.response_format.schema, question.schema_param)
         async with self.queue.ticket():
-            request = self.fit(question, await self._read(question))
+            counted = self.fit(question, await self._read(question))
+            request, shown = await self._reduced(counted)
             async with self.queue.turn():
                 turn = time.perf_counter()
                 timing = Timing(queued_ms=(turn - began) * 1000)
-                yield Started(request.pictures)
+                yield Started(shown)
                 texts, used = [], Usage(0, 0)
                 for choice in range(question.choices):
                     text = ""
@@ -233,7 +240,7 @@ class ChatService:
                     total_ms=(end - began) * 1000,
                     tokens_per_s=used.completion_tokens / max(end - turn, 1e-6),
                 )
-        sizes = [(p.original_width, p.original_height) for p in request.pictures]
+        sizes = [(p.original_width, p.original_height) for p in shown]
         boxes = tuple(grounding.places(text, sizes) for text in texts)
         yield Finished(used, timing, boxes)
 
@@ -261,6 +268,12 @@ class ChatService:
                     return
                 if text:
                     yield Delta(text)
+
+    async def _reduced(self, counted: Counted) -> tuple[Request, tuple[Shown, ...]]:
+        if not counted.too_large:
+            return reduced(counted)
+        async with self._reading:
+            return await asyncio.to_thread(reduced, counted)
 
     def check(self, question: Question) -> None:
         """Refuse what can be refused without reading a picture.
@@ -316,17 +329,19 @@ class ChatService:
             for turn in question.turns
         )
 
-    def fit(self, question: Question, messages: Sequence[Message]) -> Request:
-        """The request for the engine.
+    def count(self, question: Question, messages: Sequence[Message]) -> Counted:
+        """The request for the engine, and what it takes of the context, be it too much.
 
         Args:
             question: What is asked.
             messages: Its turns, with their pictures read in.
-
-        Raises:
-            ContextLengthError: With its answer it is longer than the engine's context.
         """
-        capabilities = self.engine.capabilities
+        if self.engine.capabilities.sees and question.response_format is None:
+            chosen = [turn.language for turn in question.turns]
+            asking = max((i for i, turn in enumerate(question.turns) if turn.role == "user"), default=None)
+            if asking is not None and question.language is not None:
+                chosen[asking] = question.language
+            messages = with_language(messages, chosen, self._answer_language)
         request = Request(
             messages=tuple(messages),
             sampling=question.sampling,
@@ -335,7 +350,22 @@ class ChatService:
             owner=question.owner,
             conversation=question.conversation,
         )
-        prompt = self.engine.count_prompt(request)
+        return count(self.engine, request, question.max_tokens)
+
+    def fit(self, question: Question, messages: Sequence[Message]) -> Counted:
+        """The request for the engine; only counted, no picture is made smaller yet.
+
+        Args:
+            question: What is asked.
+            messages: Its turns, with their pictures read in.
+
+        Raises:
+            ContextLengthError: With its answer, and with its pictures as small as can be, it is longer than the
+                engine's context.
+        """
+        capabilities = self.engine.capabilities
+        counted = self.count(question, messages)
+        request, prompt = counted.request, counted.tokens
         wanted = question.max_tokens or 1
         if prompt + wanted > capabilities.context_tokens:
             room = capabilities.context_tokens - prompt
@@ -350,4 +380,6 @@ class ChatService:
         limit = question.max_tokens or min(
             capabilities.default_max_tokens, capabilities.context_tokens - prompt
         )
-        return replace(request, sampling=replace(request.sampling, max_tokens=limit))
+        return replace(
+            counted, request=replace(request, sampling=replace(request.sampling, max_tokens=limit))
+        )

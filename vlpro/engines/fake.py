@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import AsyncGenerator, Mapping
 
-from vlpro.engines.interface import Capabilities, Delta, Engine, FinishReason, Request, Usage
+from vlpro.engines.interface import ANSWER_IN, Capabilities, Delta, Engine, FinishReason, Request, Usage
 from vlpro.errors import EngineError
 
 __all__ = ["FakeEngine"]
@@ -33,6 +33,7 @@ class FakeEngine(Engine):
             sees=True,
             context_tokens=32_768,
             picture_pixels=1_048_576,
+            picture_tokens_budget=8192,
             concurrency=64,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
@@ -56,6 +57,8 @@ class FakeEngine(Engine):
 
     def _pieces(self, request: Request) -> list[str]:
         question = request.question
+        for words in ANSWER_IN.values():  # like a model, it follows them and does not repeat them
+            question = question.removeprefix(words)
         if request.response_format:
             return _chunks(json.dumps(_instance(request.response_format.schema or {}), ensure_ascii=False))
         if found := re.search(r"count to (\d{1,4})", question):

@@ -14,10 +14,12 @@ from vlpro.imaging.picture import Picture
 from vlpro.imaging.tokens import MIN_PIXELS, picture_tokens
 
 __all__ = [
+    "ANSWER_IN",
     "Capabilities",
     "Delta",
     "Engine",
     "FinishReason",
+    "Language",
     "Loading",
     "Message",
     "Request",
@@ -29,6 +31,10 @@ __all__ = [
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length"]
+Language = Literal["zh", "en"]
+
+ANSWER_IN: Mapping[Language, str] = {"zh": "请用中文回答：", "en": "Answer in English: "}
+"""What stands before the question, for an engine that sees, where a language is asked for."""
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +96,8 @@ class Request:
         messages: The conversation, oldest first; the last one is the user's question.
         sampling: How to choose tokens.
         response_format: None for free text.
-        language: The language to answer in; None: the question's own.
+        language: The language to answer in, for an engine that answers by rules; None: the question's own. For one
+            that sees, the messages say it (:data:`ANSWER_IN`).
         owner: Whose question it is: what an engine keeps of it is found again by questions of this owner only.
         conversation: The conversation that it belongs to, by which all that is kept of it can be dropped; empty
             where the caller keeps the conversation itself.
@@ -99,7 +106,7 @@ class Request:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     response_format: ResponseFormat | None = None
-    language: Literal["zh", "en"] | None = None
+    language: Language | None = None
     owner: str = ""
     conversation: str = ""
 
@@ -167,6 +174,10 @@ class Capabilities:
         context_tokens: Prompt and answer together.
         picture_pixels: The most pixels a picture is given to it with; larger ones are shrunk.
         picture_min_pixels: The fewest; smaller pictures are enlarged, by the engine itself.
+        picture_tokens_budget: The most tokens of all pictures of a request together; where they have more, or leave
+            no room in the context, they are made smaller. 0: pictures are never made smaller for the others' sake,
+            and the context alone decides.
+        picture_readable_pixels: The least that a picture is then brought down to.
         concurrency: How many questions it answers at once; more wait in the gateway's queue.
         honours: Optional request fields, by their API name, that it acts on.
         default_max_tokens: How long an answer may be where the request does not say.
@@ -177,6 +188,8 @@ class Capabilities:
     context_tokens: int
     picture_pixels: int
     picture_min_pixels: int = MIN_PIXELS
+    picture_tokens_budget: int = 0
+    picture_readable_pixels: int = 262_144
     concurrency: int = 1
     honours: frozenset[str] = frozenset()
     default_max_tokens: int = 4096

@@ -39,12 +39,13 @@ log = logging.getLogger(__name__)
 
 _MAX_LINE = 1_000_000
 _CHECK_EVERY_S = 10.0
+# 16 pictures of the most that the authors of Qwen3-VL suggest, 1280 tokens, each with its start and end marks.
+_PICTURE_TOKENS = 16 * (1280 + 2)
 _CHECK_TIMEOUT_S = 5.0
 _UNKNOWN = "unknown"
 _CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _TOO_LONG = re.compile(rb"context[ _-]?(length|size|window)|maximum model length", re.IGNORECASE)
 """How vLLM, SGLang, llama.cpp and its Python server say that a prompt does not fit."""
-_ANSWER_IN = {"zh": "请用中文回答。", "en": "Answer in English."}
 
 
 class OpenAiEngine(Engine):
@@ -74,6 +75,7 @@ class OpenAiEngine(Engine):
             sees=True,
             context_tokens=context_tokens,
             picture_pixels=picture_pixels,
+            picture_tokens_budget=min(_PICTURE_TOKENS, context_tokens // 2),
             concurrency=concurrency,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
@@ -161,12 +163,9 @@ class OpenAiEngine(Engine):
 
     def _body(self, request: Request, model: str) -> bytes:
         sampling = request.sampling
-        messages = [_message(message) for message in request.messages]
-        if request.language:
-            messages.insert(0, {"role": "system", "content": _ANSWER_IN[request.language]})
         body: dict[str, Any] = {
             "model": model,
-            "messages": messages,
+            "messages": [_message(message) for message in request.messages],
             "max_tokens": sampling.max_tokens,
             "frequency_penalty": sampling.frequency_penalty,
             "presence_penalty": sampling.presence_penalty,

@@ -111,6 +111,7 @@ def services(settings: Settings, engine: Engine) -> Services:
         max_choices=settings.max_choices,
         queue_size=settings.queue_size,
         answer_timeout_s=settings.answer_timeout_s,
+        answer_language=settings.answer_language,
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     return Services(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from vlpro import schema
 from vlpro.chat.conversations import Conversation, StoredMessage
+from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place
 from vlpro.chat.pictures import KeptPicture
 from vlpro.chat.service import Question, Timing, Turn, Upload
@@ -265,7 +266,7 @@ def usage(counted: Usage) -> schema.Usage:
 
 
 def extension(
-    engine: Engine, pictures: Sequence[Picture], places: Sequence[Place], timing: Timing | None
+    engine: Engine, pictures: Sequence[Shown], places: Sequence[Place], timing: Timing | None
 ) -> schema.Extension:
     """What this product adds to an answer."""
     return schema.Extension(
@@ -288,11 +289,13 @@ def extension(
                 height=picture.original_height,
                 used_width=picture.width,
                 used_height=picture.height,
-                shrunk=picture.shrunk,
+                shrunk=(picture.width, picture.height) != (picture.original_width, picture.original_height),
+                reduced=picture.reduced,
                 tokens=_tokens(engine, picture),
             )
             for picture in pictures
         ],
+        reduced=any(picture.reduced for picture in pictures),
         timing=timed(timing) if timing else None,
     )
 
@@ -307,7 +310,7 @@ def timed(timing: Timing) -> schema.Timing:
     )
 
 
-def _tokens(engine: Engine, picture: Picture) -> int:
+def _tokens(engine: Engine, picture: Picture | Shown) -> int:
     return picture_tokens(picture.width, picture.height, engine.capabilities.picture_pixels)
 
 
@@ -329,10 +332,9 @@ def image(kept: KeptPicture, engine: Engine) -> schema.ImageInfo:
     )
 
 
-def message(stored: StoredMessage, held: Conversation, engine: Engine) -> schema.Message:
+def message(stored: StoredMessage, engine: Engine) -> schema.Message:
     """One message of a conversation."""
     is_answer = stored.role == "assistant"
-    pictures = [kept.picture for kept in held.pictures]
     return schema.Message(
         id=stored.id,
         role=stored.role,
@@ -344,7 +346,7 @@ def message(stored: StoredMessage, held: Conversation, engine: Engine) -> schema
         error=errors.body(stored.error) if stored.error else None,
         request_id=stored.request_id or None,
         usage=usage(stored.usage) if stored.usage else None,
-        vlpro=extension(engine, pictures, stored.grounding, stored.timing) if is_answer else None,
+        vlpro=extension(engine, stored.shown, stored.grounding, stored.timing) if is_answer else None,
     )
 
 
@@ -360,5 +362,5 @@ def conversation(
         busy=held.busy,
         tokens=tokens,
         image_count=len(held.pictures),
-        messages=[message(stored, held, engine) for stored in held.messages] if with_messages else [],
+        messages=[message(stored, engine) for stored in held.messages] if with_messages else [],
     )

@@ -158,6 +158,10 @@ STRINGS: dict[str, tuple[str, str]] = {
         "The picture was reduced from {from} to {to}; very small text may be misread.",
     ),
     "shrunk_short": ("已缩小", "Reduced"),
+    "reduced": (
+        "图片较多，有 {count} 张缩小到不超过 {size}，以放进模型的篇幅，过小的文字可能读不准。",
+        "Many pictures: {count} of them were reduced to at most {size} to fit together; small text may be misread.",
+    ),
     # evidence and viewer
     "evidence": ("依据", "Evidence"),
     "confidence": ("置信度", "Confidence"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.support import answer_text, ask, eventually
 from tests.unit.engines.upstreams import Scripted, event, models
 from vlpro.engines.openai import OpenAiEngine, _read
+from vlpro.engines.upstream import Upstream
 from vlpro.errors import ContextLengthError, EngineError, EngineUnavailableError
 
 pytestmark = pytest.mark.anyio
@@ -165,3 +166,9 @@ def test_no_shape_of_a_chunk_breaks_the_reader(chunk: dict[str, object]) -> None
     assert isinstance(text, str)
     assert finish in (None, "stop", "length")
     assert usage is None or usage.prompt_tokens >= 0
+
+
+@pytest.mark.parametrize(("context", "wanted"), [(262_144, 16 * 1282), (32_768, 16_384), (8192, 4096)])
+def test_pictures_take_at_most_half_of_the_context(context: int, wanted: int) -> None:
+    upstream = OpenAiEngine(Upstream(url="http://upstream/v1"), model="m", context_tokens=context)
+    assert upstream.capabilities.picture_tokens_budget == wanted

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformersEngine"]
 
+# 16 pictures of the most that the authors of Qwen3-VL suggest, 1280 tokens, each with its start and end marks.
+_PICTURE_TOKENS = 16 * (1280 + 2)
 _TELL_EVERY_S = 0.2
 _AT_HOME = {
     "HF_HUB_OFFLINE": "1",
@@ -81,6 +83,7 @@ class TransformersEngine(Engine):
             context_tokens=self.plan.context_tokens,
             picture_pixels=largest,
             picture_min_pixels=smallest,
+            picture_tokens_budget=min(_PICTURE_TOKENS, self.plan.context_tokens // 2),
             concurrency=self.plan.concurrency,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )

@@ -63,8 +63,7 @@ async def ask(
         request_id=request_id,
     )
     answer = await services.conversations.ask(owner, conversation_id, asked)
-    held = services.conversations.get(owner, conversation_id)
-    return translate.message(answer, held, services.chat.engine)
+    return translate.message(answer, services.chat.engine)
 
 
 @router.get("/{conversation_id}/messages/{message_id}")
@@ -73,7 +72,7 @@ async def message(
 ) -> schema.Message:
     """One message as it is now."""
     held = services.conversations.get(owner, conversation_id)
-    return translate.message(held.message(message_id), held, services.chat.engine)
+    return translate.message(held.message(message_id), services.chat.engine)
 
 
 @router.get(

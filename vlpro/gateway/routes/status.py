@@ -38,6 +38,7 @@ async def status(services: ServicesOf) -> schema.Status:
         device=await device(services),
         budget=schema.Budget(
             context_tokens=engine.capabilities.context_tokens,
+            picture_tokens=engine.capabilities.picture_tokens_budget,
             max_images=settings.max_images,
             max_image_bytes=settings.max_image_bytes,
             max_text_chars=settings.max_text_chars,

@@ -107,8 +107,9 @@ export default function (host, send) {
     go.hidden = data.busy;
     halt.hidden = !data.busy;
     field.readOnly = Boolean(pending);
+    const images = tray.images.reduce((sum, image) => sum + image.tokens, 0);
     budget.show({
-      history: data.history, images: tray.images.reduce((sum, image) => sum + image.tokens, 0),
+      history: data.history, images: Math.min(images, limits.pictureTokens || images), // the service reduces what is more
       typed: estimate(field.value), reply: data.reply, limit: limits.tokens,
       pictures: before + tray.items.length, most: limits.images, words,
     });

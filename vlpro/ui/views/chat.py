@@ -211,6 +211,7 @@ def _composer(conversation: Conversation | None, settings: Settings, status: Sta
         "reply": settings.max_tokens,
         "limits": {
             "tokens": budget.context_tokens if budget else 8192,
+            "pictureTokens": budget.picture_tokens if budget else 0,
             "images": budget.max_images if budget else 16,
             "bytes": budget.max_image_bytes if budget else 20_000_000,
         },

@@ -122,6 +122,7 @@ def answer(turn: Turn, *, last: bool, busy: bool, again: Callable[[Turn], None])
             pictures = marked_pictures(turn, sorted({place.image for place in places}))
             if pictures:
                 mount("evidence", {"pictures": pictures, "words": viewer_words()}, key=f"evidence-{reply.id}")
+        _reduced(reply)
         _foot(reply)
         if reply.status == "failed" and last:
             st.button(
@@ -169,6 +170,15 @@ def _state(reply: Message) -> None:
         note("bad", sentence, f"{t('request')} {reply.request_id}" if reply.request_id else "")
     elif reply.finish_reason == "length":
         note("warn", t("cut"))
+
+
+def _reduced(reply: Message) -> None:
+    """Says that pictures were made smaller so that all fit together."""
+    smaller = [picture for picture in reply.vlpro.pictures if picture.reduced] if reply.vlpro else []
+    if smaller:
+        largest = max(smaller, key=lambda picture: picture.used_width * picture.used_height)
+        told = t("reduced", count=len(smaller), size=f"{largest.used_width}×{largest.used_height}")
+        st.html(f'<p class="vl-hint reduced">{escape(told)}</p>')
 
 
 def _foot(reply: Message) -> None:

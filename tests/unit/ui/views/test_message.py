@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.ui.sample import conversation
+from vlpro import schema
+from vlpro.ui import session
 from vlpro.ui.views import message
 
 
@@ -17,3 +21,27 @@ def test_a_question_without_answer_is_a_turn() -> None:
     unanswered = conversation()
     unanswered.messages.pop()
     assert message.turns(unanswered)[1].answer is None
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("zh", "有 2 张缩小到不超过 704×704，"), ("en", "2 of them were reduced to at most 704×704 ")],
+)
+def test_an_answer_says_quietly_that_pictures_were_reduced(
+    monkeypatch: pytest.MonkeyPatch, language: str, words: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(session, "language", lambda: language)
+    monkeypatch.setattr("streamlit.html", told.append)
+    shown = {"sha256": "ab", "width": 1024, "height": 1024, "shrunk": True, "tokens": 400}
+    pictures = [
+        schema.PictureInfo(used_width=side, used_height=side, reduced=side < 1024, **shown)
+        for side in (512, 704, 1024)
+    ]
+    _, reply = conversation().messages[:2]
+    reply.vlpro = schema.Extension(engine="fake", pictures=pictures, reduced=True)
+    message._reduced(reply)
+    assert words in "".join(told)
+    reply.vlpro = schema.Extension(engine="fake", pictures=pictures[2:])
+    message._reduced(reply)
+    assert len(told) == 1
