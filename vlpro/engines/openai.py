@@ -32,6 +32,7 @@ from vlpro.engines.interface import (
 from vlpro.engines.upstream import Upstream
 from vlpro.errors import ContextLengthError, EngineError, EngineUnavailableError, VlproError
 from vlpro.imaging.encode import to_jpeg
+from vlpro.imaging.tokens import MANY_PICTURES_TOKENS
 
 __all__ = ["OpenAiEngine"]
 
@@ -39,8 +40,6 @@ log = logging.getLogger(__name__)
 
 _MAX_LINE = 1_000_000
 _CHECK_EVERY_S = 10.0
-# 16 pictures of the most that the authors of Qwen3-VL suggest, 1280 tokens, each with its start and end marks.
-_PICTURE_TOKENS = 16 * (1280 + 2)
 _CHECK_TIMEOUT_S = 5.0
 _UNKNOWN = "unknown"
 _CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
@@ -75,7 +74,7 @@ class OpenAiEngine(Engine):
             sees=True,
             context_tokens=context_tokens,
             picture_pixels=picture_pixels,
-            picture_tokens_budget=min(_PICTURE_TOKENS, context_tokens // 2),
+            picture_tokens_budget=min(MANY_PICTURES_TOKENS, context_tokens // 2),
             concurrency=concurrency,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )

@@ -35,6 +35,7 @@ def _transformers(options: Options) -> Engine:
         find_manifest(str(options.get("manifest", "")), folder),
         load_in_4bit=_IN_4_BIT[str(options.get("load_in_4bit", "auto"))],
         device=str(options.get("device", "auto")),  # type: ignore[arg-type]  # checked by the settings
+        keep_s=float(str(options.get("keep_s", 28_800))),
     )
 
 

@@ -76,6 +76,7 @@ def engine_of(settings: Settings) -> Engine:
             "manifest": settings.model_manifest,
             "load_in_4bit": settings.load_in_4bit,
             "device": settings.device,
+            "keep_s": settings.idle_ttl_s,
         },
         "fake": {"delay_s": settings.fake_delay_s},
         "openai": {

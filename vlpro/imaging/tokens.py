@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["CELL", "MAX_ASPECT", "MAX_PIXELS", "MIN_PIXELS", "fit", "picture_tokens"]
+__all__ = ["CELL", "MANY_PICTURES_TOKENS", "MAX_ASPECT", "MAX_PIXELS", "MIN_PIXELS", "fit", "picture_tokens"]
 
 CELL = 32
 MIN_PIXELS = 65_536
 MAX_PIXELS = 16_777_216
 MAX_ASPECT = 200
+MANY_PICTURES_TOKENS = 16 * (1280 + 2)
+"""Of 16 pictures with the most that the authors of Qwen3-VL suggest, each with its start and end marks."""
 _START_AND_END = 2
 
 

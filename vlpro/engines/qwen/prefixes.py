@@ -6,6 +6,8 @@ were kept, so that its time tells nothing of what others asked (Gu et al., 2025:
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 __all__ = ["Features", "Prefix", "PrefixStore", "State"]
@@ -53,6 +57,7 @@ class Prefix:
         keys: ``(tokens,)``: what each token is; equal keys, equal state.
         state: Keys and values.
         pictures: Digests of the pictures among them.
+        used: When, seconds of the store's clock.
     """
 
     owner: str
@@ -60,6 +65,7 @@ class Prefix:
     keys: NDArray[np.int64]
     state: State
     pictures: frozenset[str] = field(default_factory=frozenset)
+    used: float = 0.0
 
 
 class PrefixStore:
@@ -67,10 +73,17 @@ class PrefixStore:
 
     Args:
         max_bytes: Memory for all together.
+        ttl_s: Seconds after which what was not used goes.
+        clock: Seconds.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(
+        self, max_bytes: int, *, ttl_s: float = math.inf, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._max_bytes = max_bytes
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._seen: dict[tuple[str, str, int, int], float] = {}
         self._prefixes: OrderedDict[int, Prefix] = OrderedDict()
         self._features: OrderedDict[tuple[str, str, int, int], Features] = OrderedDict()
         self._names: dict[tuple[str, int, int], int] = {}
@@ -120,6 +133,7 @@ class PrefixStore:
 
     def keep(self, prefix: Prefix) -> None:
         """Keep what a sequence has read."""
+        prefix.used = self._clock()
         self._prefixes[id(prefix)] = prefix
         self.make_room(0)
 
@@ -128,11 +142,13 @@ class PrefixStore:
         found = self._features.get((owner, *picture))
         if found is not None:
             self._features.move_to_end((owner, *picture))
+            self._seen[(owner, *picture)] = self._clock()
         return found
 
     def keep_features(self, owner: str, picture: tuple[str, int, int], features: Features) -> None:
         """Keep what the vision tower made."""
         self._features[(owner, *picture)] = features
+        self._seen[(owner, *picture)] = self._clock()
         self.make_room(0)
 
     def make_room(self, nbytes: int) -> bool:
@@ -147,7 +163,8 @@ class PrefixStore:
             if self._prefixes:
                 self._prefixes.popitem(last=False)
             elif self._features:
-                self._features.popitem(last=False)
+                name, _ = self._features.popitem(last=False)
+                del self._seen[name]
             else:
                 return False
         return True
@@ -159,11 +176,22 @@ class PrefixStore:
                 del self._prefixes[key]
         for name in tuple(self._features):
             if name[1] in pictures:
-                del self._features[name]
+                del self._features[name], self._seen[name]
         self._names = {picture: name for picture, name in self._names.items() if picture[0] not in pictures}
+
+    def expire(self) -> None:
+        """Drop what was not used for too long."""
+        since = self._clock() - self._ttl_s
+        for key, prefix in tuple(self._prefixes.items()):
+            if prefix.used < since:
+                del self._prefixes[key]
+        for name, used in tuple(self._seen.items()):
+            if used < since:
+                del self._features[name], self._seen[name]
 
     def clear(self) -> None:
         """Drop everything."""
+        self._seen.clear()
         self._prefixes.clear()
         self._features.clear()
         self._names.clear()

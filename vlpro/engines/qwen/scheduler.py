@@ -35,6 +35,7 @@ __all__ = ["Job", "Model", "Row", "Scheduler", "Stopped"]
 
 log = logging.getLogger(__name__)
 
+_TIDY_S = 60.0
 _CHUNK_ALONE = 1024
 _CHUNK_BESIDE = 128  # tokens of a prompt that are read beside answers under way, so that these go on
 
@@ -195,6 +196,7 @@ class Scheduler:
     def _run(self) -> None:
         while not self._ended:
             self._take_in(wait=not (self._running or self._waiting))
+            self._store.expire()
             self._admit()
             try:
                 self._advance()
@@ -213,7 +215,7 @@ class Scheduler:
     def _take_in(self, *, wait: bool) -> None:
         while True:
             try:
-                got = self._inbox.get(block=wait)
+                got = self._inbox.get(block=wait, timeout=_TIDY_S if wait else None)
             except queue.Empty:
                 return
             wait = False

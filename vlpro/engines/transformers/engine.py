@@ -21,6 +21,7 @@ from vlpro.engines.qwen.scheduler import Job, Scheduler
 from vlpro.engines.transformers import hardware
 from vlpro.engines.transformers.plan import load_plan, model_size
 from vlpro.errors import EngineError, EngineUnavailableError, VlproError
+from vlpro.imaging.tokens import MANY_PICTURES_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformersEngine"]
 
-# 16 pictures of the most that the authors of Qwen3-VL suggest, 1280 tokens, each with its start and end marks.
-_PICTURE_TOKENS = 16 * (1280 + 2)
 _TELL_EVERY_S = 0.2
 _AT_HOME = {
     "HF_HUB_OFFLINE": "1",
@@ -53,6 +52,7 @@ class TransformersEngine(Engine):
         manifest: What its files must be.
         load_in_4bit: None: where 16 bits do not fit.
         device: ``auto``: a card where there is one that the model fits on.
+        keep_s: Seconds after which what is kept of pictures and conversations goes, when nobody asks about them.
 
     Raises:
         ConfigError: The folder is not what the manifest says, or the model fits nowhere.
@@ -67,9 +67,11 @@ class TransformersEngine(Engine):
         *,
         load_in_4bit: bool | None = None,
         device: Literal["auto", "cuda", "cpu"] = "auto",
+        keep_s: float = 28_800,
     ) -> None:
         self._folder = folder
         self._manifest = manifest
+        self._keep_s = keep_s
         config = self._read("config.json")
         pictures = self._read("preprocessor_config.json")
         usual = self._read("generation_config.json")
@@ -83,7 +85,7 @@ class TransformersEngine(Engine):
             context_tokens=self.plan.context_tokens,
             picture_pixels=largest,
             picture_min_pixels=smallest,
-            picture_tokens_budget=min(_PICTURE_TOKENS, self.plan.context_tokens // 2),
+            picture_tokens_budget=min(MANY_PICTURES_TOKENS, self.plan.context_tokens // 2),
             concurrency=self.plan.concurrency,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
@@ -146,11 +148,8 @@ class TransformersEngine(Engine):
         from vlpro.engines.transformers.model import load  # noqa: PLC0415 - torch, in the worker only
 
         model = load(self._folder, self.plan)
-        scheduler = Scheduler(
-            model,
-            PrefixStore(self.plan.question_bytes + self.plan.cache_bytes),
-            max_jobs=self.plan.concurrency,
-        )
+        store = PrefixStore(self.plan.question_bytes + self.plan.cache_bytes, ttl_s=self._keep_s)
+        scheduler = Scheduler(model, store, max_jobs=self.plan.concurrency)
         scheduler.start()
         tell(Loading("loading", 1.0))
         return scheduler

@@ -132,3 +132,20 @@ def test_a_forgotten_pictures_name_is_not_given_again() -> None:
     store.forget(frozenset({"p"}), frozenset())
     assert store.name(("q", 1, 1)) != first
     assert store.name(("p", 1, 1)) != first
+
+
+def test_what_nobody_asks_about_goes_in_time() -> None:
+    now = 0.0
+    store = PrefixStore(1000, ttl_s=60, clock=lambda: now)
+    kept(store, 1, 2, 3)
+    store.keep_features("a", ("old", 1, 1), Kept(1))
+    store.keep_features("a", ("asked again", 1, 1), Kept(1))
+    now = 50.0
+    kept(store, 7, 8, 9)
+    assert store.features("a", ("asked again", 1, 1)) is not None
+    now = 70.0
+    store.expire()
+    assert store.take("a", keys(1, 2, 3, 4))[1] == 0
+    assert store.take("a", keys(7, 8, 9, 4))[1] == 3
+    assert store.features("a", ("old", 1, 1)) is None
+    assert store.features("a", ("asked again", 1, 1)) is not None
