@@ -39,6 +39,11 @@ async def events() -> AsyncIterator[bytes]:
     yield b"data: [DONE]\n\n"
 
 
+@app.get("/v1/models")
+async def models() -> dict[str, Any]:
+    return {"object": "list", "data": [{"id": "echo", "object": "model"}]}
+
+
 @app.post("/v1/chat/completions")
 async def complete(body: dict[str, Any]) -> Response:
     if body.get("stream"):

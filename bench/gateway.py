@@ -9,7 +9,9 @@ What is compared:
 - echo: bare FastAPI that reads JSON and answers at once (bench/echo.py); "added" is what others take beyond it.
 - vlpro: this gateway with engine fake, which answers inside the process. It checks the body's every field, decodes
   and hashes each picture, queues, and watches for a client that leaves.
-- vlpro page: the same inside the whole application, as `streamlit run app.py` starts it.
+- vlpro openai: this gateway in front of echo, with engine openai: what stands between a client and a model's server.
+  A picture is decoded, checked, and encoded anew for the server.
+- vlpro page: the first inside the whole application, as `streamlit run app.py` starts it.
 - litellm: LiteLLM's proxy in front of echo, a second hop. It passes pictures on as text.
 - litellm mock: LiteLLM's proxy answering inside its own process (`mock_response`), without a second hop: the
   stricter comparison.
@@ -133,7 +135,15 @@ def servers(litellm: Path | None, folder: Path, *, page: bool) -> list[Server]:
     ]
     ours = Server("vlpro", "vlpro", [], free_port(), env={"VLPRO_ENGINE": "fake", "PYTHONPATH": str(ROOT)})
     ours.command = [sys.executable, "-c", OURS, str(ours.port)]
-    found = [echo, ours]
+    through = Server("vlpro openai", "vlpro", [], free_port())
+    through.env = {
+        "VLPRO_ENGINE": "openai",
+        "VLPRO_UPSTREAM_URL": f"http://127.0.0.1:{echo.port}/v1",
+        "VLPRO_UPSTREAM_MODEL": "echo",
+        "PYTHONPATH": str(ROOT),
+    }
+    through.command = [sys.executable, "-c", OURS, str(through.port)]
+    found = [echo, ours, through]
     if page:
         whole = Server("vlpro page", "vlpro", [], free_port(), env=ours.env)
         whole.command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(whole.port)]

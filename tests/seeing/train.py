@@ -113,7 +113,7 @@ def make_config(vocabulary: int) -> dict[str, Any]:
             "head_dim": 32,
             "hidden_act": "silu",
             "max_position_embeddings": 8192,
-            "rope_theta": 10_000.0,
+            "rope_theta": 5_000_000.0,
             "rope_scaling": {"rope_type": "default", "mrope_section": [6, 5, 5], "mrope_interleaved": True},
             "rms_norm_eps": 1e-6,
             "bos_token_id": 0,
@@ -520,6 +520,11 @@ def main() -> None:
     model: Any = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**make_config(len(tokenizer))))
     count = sum(p.numel() for p in model.parameters())
     print(f"{count / 1e6:.2f} M parameters, {len(tokenizer)} tokens", flush=True)
+    for layer in model.model.language_model.layers:
+        # With keys and queries of length one, attention over a hundred tokens cannot be sharp, and would take long
+        # to become so.
+        torch.nn.init.constant_(layer.self_attn.q_norm.weight, 1.7)
+        torch.nn.init.constant_(layer.self_attn.k_norm.weight, 1.7)
     side = SideTask(model.model.visual, model.config.text_config.hidden_size)
     for block in model.model.visual.blocks:
         block.attn.forward = attend_by_size.__get__(block.attn)
