@@ -55,6 +55,7 @@ OPERATIONS = [
     ("POST", "/responses"),
     ("GET", "/models"),
     ("GET", "/models/{name}"),
+    ("GET", "/prompts"),
     ("POST", "/images"),
     ("GET", "/images/{image_id}"),
     ("DELETE", "/images/{image_id}"),
@@ -65,6 +66,7 @@ OPERATIONS = [
     ("DELETE", "/conversations/{conversation_id}"),
     ("POST", "/conversations/{conversation_id}/messages"),
     ("GET", "/conversations/{conversation_id}/messages/{message_id}"),
+    ("GET", "/conversations/{conversation_id}/messages/{message_id}/annotated"),
     ("POST", "/conversations/{conversation_id}/stop"),
     ("GET", "/status"),
 ]
@@ -81,8 +83,13 @@ CAN_BE_WRONG = {  # the rest has nothing that could be: no body, or one that is 
     "/images/{image_id}/content",
     "/conversations",
     "/conversations/{conversation_id}/messages",
+    "/conversations/{conversation_id}/messages/{message_id}/annotated",
 }
-WRONG = [(m, p) for m, p in OPERATIONS if p in CAN_BE_WRONG and (m == "POST" or p.endswith("content"))]
+WRONG = [
+    (m, p)
+    for m, p in OPERATIONS
+    if p in CAN_BE_WRONG and (m == "POST" or p.endswith(("content", "annotated")))
+]
 
 
 @pytest.mark.parametrize(

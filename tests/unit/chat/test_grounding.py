@@ -158,8 +158,9 @@ def test_pixels_are_not_taken_for_thousandths(form: Any) -> None:
     assert places(markup, [(4000, 3000)]) == ()
 
 
-def test_a_code_block_of_another_language_is_code() -> None:
-    answer = '```python\nboxes = [{"bbox_2d": [1, 2, 3, 4]}]\n```'
+@pytest.mark.parametrize("code", ["python\nboxes = ", "js\n", "html\n"])
+def test_a_code_block_of_another_language_is_code(code: str) -> None:
+    answer = f'```{code}[{{"bbox_2d": [1, 2, 3, 4]}}]\n```'
     assert places(answer, [(10, 10)]) == ()
     assert without_places(answer) == answer
 
