@@ -34,7 +34,7 @@ def say(content: Any, role: str = "user", **more: Any) -> Json:
 @pytest.mark.parametrize(
     ("body", "param"),
     [
-        (chat(top_k=5), "top_k"),
+        (chat(best_of=5), "best_of"),
         (chat(chat_template_kwargs={"x": 1}), "chat_template_kwargs"),
         (chat(extra_body={}), "extra_body"),
         (chat(mm_processor_kwargs={}), "mm_processor_kwargs"),

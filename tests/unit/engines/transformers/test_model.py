@@ -20,7 +20,6 @@ pytest.importorskip("safetensors", reason="the packages of the extra qwen are no
 import torch
 import transformers
 
-from tests.seeing.train import export, make_config, make_tokenizer
 from vlpro.engines.qwen.pixels import patches
 from vlpro.engines.qwen.positions import positions
 from vlpro.engines.qwen.prompt import Encoder, Prompt
@@ -48,31 +47,20 @@ PLAN = LoadPlan(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of random weights: senseless, and so without any error that meaning would hide."""
-    made = tmp_path_factory.mktemp("random")
-    tokenizer = make_tokenizer()
-    torch.manual_seed(5)
-    config = transformers.Qwen3VLConfig(**make_config(len(tokenizer)))
-    export(transformers.Qwen3VLForConditionalGeneration(config), tokenizer, made)
-    return made
+def model(random_model: Path) -> TorchModel:
+    return load(random_model, PLAN)
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> TorchModel:
-    return load(folder, PLAN)
+def encoder(random_model: Path) -> Encoder:
+    return Encoder((random_model / "tokenizer.json").read_text(), max_pixels=25_600, min_pixels=1024)
 
 
 @pytest.fixture(scope="module")
-def encoder(folder: Path) -> Encoder:
-    return Encoder((folder / "tokenizer.json").read_text(), max_pixels=25_600, min_pixels=1024)
-
-
-@pytest.fixture(scope="module")
-def reference(folder: Path, encoder: Encoder) -> Callable[[Prompt], NDArray[np.float32]]:
+def reference(random_model: Path, encoder: Encoder) -> Callable[[Prompt], NDArray[np.float32]]:
     """Logits of every token of a prompt, by transformers alone."""
     theirs: Any = transformers.AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
+        random_model, dtype=torch.float32, attn_implementation="eager", local_files_only=True
     ).eval()
 
     def logits(prompt: Prompt) -> NDArray[np.float32]:
