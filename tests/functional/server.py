@@ -144,6 +144,9 @@ def run(
         finally:
             for client in running.clients:
                 client.close()
+            # A forced exit waits for no connection, but then nothing ends the engine's process in order.
+            ending = running.services.chat.engine.stop()
+            asyncio.run_coroutine_threadsafe(ending, loops[0]).result(20)
             server.should_exit = server.force_exit = True
             thread.join(20)
             assert not thread.is_alive(), "the server did not end"

@@ -1,4 +1,4 @@
-"""Engine ``openai`` with a server that is not ours: llama.cpp's, with a small model of random weights (``make upstream``)."""
+"""Engine ``openai`` with a server that is not ours: llama.cpp's, with a small random model (``make upstream``)."""
 
 from __future__ import annotations
 

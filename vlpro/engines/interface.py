@@ -194,6 +194,10 @@ class Capabilities:
     honours: frozenset[str] = frozenset()
     default_max_tokens: int = 4096
 
+    def tokens_of(self, width: int, height: int) -> int:
+        """What a picture of so many pixels costs in the prompt."""
+        return picture_tokens(width, height, self.picture_pixels, min_pixels=self.picture_min_pixels)
+
 
 class Engine(ABC):
     """Answers questions about pictures.
@@ -248,15 +252,7 @@ class Engine(ABC):
     def count_prompt(self, request: Request) -> int:
         """Length of a whole request in tokens: text, pictures, and four for the frame of each message."""
         text = sum(self.count_tokens(message.text) + 4 for message in request.messages)
-        return text + sum(
-            picture_tokens(
-                p.width,
-                p.height,
-                self.capabilities.picture_pixels,
-                min_pixels=self.capabilities.picture_min_pixels,
-            )
-            for p in request.pictures
-        )
+        return text + sum(self.capabilities.tokens_of(p.width, p.height) for p in request.pictures)
 
     @abstractmethod
     def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:

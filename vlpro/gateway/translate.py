@@ -17,7 +17,6 @@ from vlpro.engines.interface import Engine, ResponseFormat, Role, Sampling, Usag
 from vlpro.errors import BadRequestError, ImageError
 from vlpro.gateway import errors
 from vlpro.imaging.picture import Picture
-from vlpro.imaging.tokens import picture_tokens
 
 __all__ = [
     "chat_question",
@@ -311,7 +310,7 @@ def timed(timing: Timing) -> schema.Timing:
 
 
 def _tokens(engine: Engine, picture: Picture | Shown) -> int:
-    return picture_tokens(picture.width, picture.height, engine.capabilities.picture_pixels)
+    return engine.capabilities.tokens_of(picture.width, picture.height)
 
 
 def image(kept: KeptPicture, engine: Engine) -> schema.ImageInfo:

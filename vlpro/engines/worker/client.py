@@ -70,6 +70,11 @@ class WorkerEngine(Engine):
         """What the worker last said of it."""
         return self._loading
 
+    @property
+    def problem(self) -> EngineUnavailableError | None:
+        """Why the engine does not load."""
+        return self._failure
+
     def count_tokens(self, text: str) -> int:
         """As the engine counts."""
         return self._described.count_tokens(text)
