@@ -1,11 +1,11 @@
-"""Train the seeing test model from scratch: ``python -m tests.seeing.train --work FOLDER [--minutes 120]``.
+"""Train the seeing test model from scratch: ``python -m tests.seeing.train --work FOLDER``.
 
-Needs torch and transformers, two processor cores, and about two hours; may be stopped and started again at any
-time: it goes on from the last checkpoint in its folder. ``--export`` writes the model's folder from a checkpoint.
+Needs torch and transformers, and two processor cores for hours; may be stopped and started again at any time: it goes on
+from the last checkpoint in its folder, and writes the model's own folder at the end.
 
 The model is a Qwen3-VL of transformers' own code with small numbers, its tokenizer a byte-level BPE of the few words
-that the world knows, with Qwen's special tokens and the form of its chat template. Two optimizers share the weights:
-Muon (Jordan et al., 2024) for matrices, AdamW (Loshchilov and Hutter, 2019) for the rest.
+that the world knows, with Qwen's special tokens and the form of its chat template. First the vision tower learns what is
+where, then the text layers learn to answer; both with AdamW (Loshchilov and Hutter, 2019).
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def make_config(vocabulary: int) -> dict[str, Any]:
             "head_dim": 32,
             "hidden_act": "silu",
             "max_position_embeddings": 8192,
-            "rope_theta": 5_000_000.0,
+            "rope_theta": 10_000.0,
             "rope_scaling": {"rope_type": "default", "mrope_section": [6, 5, 5], "mrope_interleaved": True},
             "rms_norm_eps": 1e-6,
             "bos_token_id": 0,
@@ -520,16 +520,14 @@ def main() -> None:
     model: Any = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**make_config(len(tokenizer))))
     count = sum(p.numel() for p in model.parameters())
     print(f"{count / 1e6:.2f} M parameters, {len(tokenizer)} tokens", flush=True)
-    for layer in model.model.language_model.layers:
-        # With keys and queries of length one, attention over a hundred tokens cannot be sharp, and would take long
-        # to become so.
-        torch.nn.init.constant_(layer.self_attn.q_norm.weight, 1.7)
-        torch.nn.init.constant_(layer.self_attn.k_norm.weight, 1.7)
     side = SideTask(model.model.visual, model.config.text_config.hidden_size)
     for block in model.model.visual.blocks:
         block.attn.forward = attend_by_size.__get__(block.attn)
     learn_to_see(model, side, options.work / "seeing.pt")
     learn_to_talk(model, tokenizer, options.work / "talking.pt")
+    export(model, tokenizer, options.work / "model")
+    for task, (good, asked) in score(model, Encoder(tokenizer), tokenizer, 1000).items():
+        print(f"{task}: {good} of {asked}")
 
 
 def learn_to_see(model: Any, side: SideTask, checkpoint: Path, *, steps: int = 3_000) -> None:
