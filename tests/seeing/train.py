@@ -1,11 +1,11 @@
 """Train the seeing test model from scratch: ``python -m tests.seeing.train --work FOLDER``.
 
-Needs torch and transformers, and two processor cores for hours; may be stopped and started again at any time: it goes on
-from the last checkpoint in its folder, and writes the model's own folder at the end.
+Needs torch and transformers, and two processor cores for hours; may be stopped and started again at any time: it goes
+on from the last checkpoint in its folder, and writes the model's own folder at the end.
 
 The model is a Qwen3-VL of transformers' own code with small numbers, its tokenizer a byte-level BPE of the few words
-that the world knows, with Qwen's special tokens and the form of its chat template. First the vision tower learns what is
-where, then the text layers learn to answer; both with AdamW (Loshchilov and Hutter, 2019).
+that the world knows, with Qwen's special tokens and the form of its chat template. First the vision tower learns what
+is where, then the text layers learn to answer; both with AdamW (Loshchilov and Hutter, 2019).
 """
 
 from __future__ import annotations
