@@ -92,6 +92,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "status": ("运行状态", "Status"),
     "status.ready": ("就绪", "Ready"),
     "status.starting": ("正在启动", "Starting"),
+    "status.down": ("模型不可用", "The model is not available"),
     "status.checking": ("正在核对模型文件", "Checking the model's files"),
     "status.loading": ("正在加载模型", "Loading the model"),
     "status.busy": ("正在生成", "Generating"),

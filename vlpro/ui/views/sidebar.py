@@ -101,13 +101,17 @@ def _status(*, busy: bool) -> None:
 def panel_html(status: Status) -> str:
     """The status panel."""
     busy = status.running or status.queued
-    state = "starting" if not status.ready else "busy" if busy else "ready"
+    problem = status.problem
+    state = "down" if problem else "starting" if not status.ready else "busy" if busy else "ready"
     load = t("status.queued", running=status.running, queued=status.queued) if status.queued else ""
     rows = [
         f'<div class="head"><b>{escape(t(f"status.{state}"))}</b><span>{escape(load)}</span></div>',
         f'<div class="engine">{escape(status.engine)} · {escape(status.model)}</div>',
         *(_gpu(gpu, number, status.device) for number, gpu in enumerate(status.device.gpus)),
     ]
+    if problem is not None:
+        told = (problem.vlpro or {}).get("zh") if session.language() == "zh" else None
+        rows.insert(2, f'<div class="problem">{escape(told or problem.message)}</div>')
     if status.loading is not None:
         rows.insert(2, _progress(t(f"status.{status.loading.stage}"), status.loading.share))
     if not status.device.gpus:

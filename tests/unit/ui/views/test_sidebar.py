@@ -82,3 +82,22 @@ def test_memory_is_told_before_and_after() -> None:
     assert "11.0 GiB → 5.0 GiB" in told
     assert "12.0 GiB → 6.0 GiB" in told
     assert "9.0 GiB" not in told
+
+
+def test_panel_shows_how_far_a_model_is() -> None:
+    status = _status(ready=False).model_copy(update={"loading": schema.Loading(stage="checking", share=0.42)})
+    html = sidebar.panel_html(status)
+    assert "Checking the model's files 42%" in _words(html).replace("&#x27;", "'")
+    assert 'role="progressbar"' in html
+    assert 'aria-valuenow="42"' in html
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "was altered &lt;b&gt;"), ("zh", "被改动")])
+def test_panel_says_why_a_model_is_not_available(
+    language: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "language", lambda: language)
+    problem = schema.ErrorBody(message="It was altered <b>.", type="server_error", vlpro={"zh": "被改动。"})
+    html = sidebar.panel_html(_status(ready=False).model_copy(update={"problem": problem}))
+    assert words in html
+    assert '<section class="vl-status down"' in html
