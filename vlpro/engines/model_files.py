@@ -286,8 +286,8 @@ def _hash_all(
         take(name, _digest(folder / name, sizes[name], advance))
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="model-files") as pool:
-        futures = [pool.submit(work, name) for name in sorted(sizes, key=lambda name: -sizes[name])]
-        try:
+        try:  # from the first thread on, whatever interrupts this one ends them
+            futures = [pool.submit(work, name) for name in sorted(sizes, key=lambda name: -sizes[name])]
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             stop.set()

@@ -4,9 +4,10 @@ import json
 import os
 import re
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,3 +261,26 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for name in ("none.json", "m.json"):
         with pytest.raises(ModelFilesError, match="cannot be read"):
             find_manifest(str(tmp_path / name), tmp_path / "model")
+
+
+def test_an_interrupt_ends_the_reading_whenever_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(20 * 2**30)  # a hole: many seconds of reading, no disk
+    submit = ThreadPoolExecutor.submit
+    read = 0
+
+    def interrupted(pool: ThreadPoolExecutor, *work: Any) -> Any:
+        submit(pool, *work)
+        raise KeyboardInterrupt
+
+    def progress(done: int, _: int) -> None:
+        nonlocal read
+        read = done
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_manifest(tmp_path, "small", progress=progress)
+    assert read < 2**30

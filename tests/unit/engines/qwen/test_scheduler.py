@@ -285,12 +285,12 @@ def test_a_waiting_question_can_be_cancelled() -> None:
 def test_a_long_prompt_is_read_in_pieces_beside_an_answer() -> None:
     long = prompt(*[1 + n % 400 for n in range(1000)])
     with running() as (model, scheduler):
+        model.gate.clear()
         one = Asked(prompt(1, 2), tokens=100)
-        scheduler.submit(one.job)
-        while not one.tokens:
-            pass
         two = Asked(long, owner="b")
+        scheduler.submit(one.job)
         scheduler.submit(two.job)
+        model.gate.set()
         assert two.answer() == alone(long)
         assert one.answer() == alone(prompt(1, 2), 100)
         together = [step for step in model.steps if len(step) == 2 and step[1] > 1]
