@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from vlpro.engines.interface import Message, Request, Sampling
 from vlpro.imaging.picture import Picture
 

@@ -70,6 +70,7 @@ def make(folder: Path) -> None:
     with torch.device("meta"):
         model = Qwen3VLForConditionalGeneration(AutoConfig.from_pretrained(folder))
     noise = torch.randn(2**26, generator=torch.Generator().manual_seed(20)).mul_(0.02).to(torch.bfloat16)
+    known = len(json.loads((SEEING / "tokenizer.json").read_text())["model"]["vocab"])
     shards: list[dict[str, torch.Tensor]] = [{}]
     size = 0
     for number, (name, weight) in enumerate(model.state_dict().items()):
@@ -82,6 +83,8 @@ def make(folder: Path) -> None:
             size = 0
         size += 2 * weight.numel()
         shards[-1][name] = filled(name, weight.shape, noise, number)
+        if name.endswith("embed_tokens.weight"):
+            shards[-1][name][known:] = 0  # so that every token that is chosen is one that has a text
     write(folder, shards[-1], len(shards))
     index = {name: file_name(number) for number, shard in enumerate(shards, 1) for name in shard}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
