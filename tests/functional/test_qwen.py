@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,14 @@ def test_an_idle_model_leaves_memory_and_comes_back(random_model: Path, manifest
         eventually(lambda: status(running)["device"]["engine_memory"] is None, timeout_s=120)
         assert status(running)["ready"]
         assert answer(running, chat("Hello?") | {"max_tokens": 3})["usage"]["completion_tokens"] > 0
+
+
+def test_without_its_packages_it_says_what_to_install(
+    random_model: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("vlpro.engines.transformers.engine")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    monkeypatch.delitem(sys.modules, "vlpro.engines.qwen.form", raising=False)
+    with pytest.raises(ConfigError, match=r"llguidance.*requirements-qwen\.txt"):
+        run(settings(random_model, manifest)).__enter__()

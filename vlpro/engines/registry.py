@@ -27,8 +27,17 @@ def _ocr(options: Options) -> Engine:  # noqa: ARG001 - it has no options yet
 
 def _transformers(options: Options) -> Engine:
     from vlpro.engines.model_files import find_manifest  # noqa: PLC0415 - see the module's docstring
-    from vlpro.engines.transformers.engine import TransformersEngine  # noqa: PLC0415 - likewise
 
+    try:
+        from vlpro.engines.transformers.engine import TransformersEngine  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"Engine transformers needs the package {error.name}. Install torch and then: "
+            "pip install -r requirements-qwen.txt.",
+            zh=f"transformers 引擎需要软件包 {error.name}。请先安装 torch，再运行："
+            "pip install -r requirements-qwen.txt。",
+            param="engine",
+        ) from error
     folder = Path(str(options["folder"]))
     return TransformersEngine(
         folder,
