@@ -174,7 +174,8 @@ def test_an_altered_configuration_stops_the_start(random_model: Path, manifest: 
 
 def test_an_idle_model_leaves_memory_and_comes_back(random_model: Path, manifest: Path) -> None:
     with run(settings(random_model, manifest, idle_unload_s=1.0)) as running:
-        eventually(lambda: status(running)["device"]["engine_memory"] is None, timeout_s=120)
+        assert answer(running, chat("Hello?") | {"max_tokens": 3})["usage"]["completion_tokens"] > 0
+        eventually(lambda: status(running)["device"]["engine_memory"] is None)
         assert status(running)["ready"]
         assert answer(running, chat("Hello?") | {"max_tokens": 3})["usage"]["completion_tokens"] > 0
 
