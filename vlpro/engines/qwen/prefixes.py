@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Features", "Prefix", "PrefixStore", "State"]
 
+_NAMES = 4096  # numbers that may be kept before those that nothing shows are given up
+
 
 class State(Protocol):
     """Keys and values of the tokens that a sequence has read, in the model's own memory."""
@@ -180,7 +182,7 @@ class PrefixStore:
         self._names = {picture: name for picture, name in self._names.items() if picture[0] not in pictures}
 
     def expire(self) -> None:
-        """Drop what was not used for too long."""
+        """Drop what was not used for too long, and the numbers of pictures that no prefix shows any more."""
         since = self._clock() - self._ttl_s
         for key, prefix in tuple(self._prefixes.items()):
             if prefix.used < since:
@@ -188,6 +190,9 @@ class PrefixStore:
         for name, used in tuple(self._seen.items()):
             if used < since:
                 del self._features[name], self._seen[name]
+        if len(self._names) > _NAMES:
+            shown = frozenset[str]().union(*(prefix.pictures for prefix in self._prefixes.values()))
+            self._names = {picture: name for picture, name in self._names.items() if picture[0] in shown}
 
     def clear(self) -> None:
         """Drop everything."""

@@ -204,6 +204,7 @@ class Scheduler:
                 pass
             except Exception as error:
                 log.exception("a step failed")
+                self._store.clear()  # it may have been the memory
                 for job in tuple(self._running):
                     self._leave(job, error, keep=False)
         for job in (*self._running, *self._waiting):
@@ -240,8 +241,12 @@ class Scheduler:
             if not self._store.make_room(held * self._model.token_bytes) and self._running:
                 return  # when another ends; alone, it was found to fit before it was taken
             self._waiting.popleft()
-            self._begin(job)
             self._running.append(job)
+            try:
+                self._begin(job)
+            except Exception as error:
+                log.exception("a question could not be begun")
+                self._leave(job, error, keep=False)
 
     def _begin(self, job: Job) -> None:
         job.positions = positions(job.prompt)

@@ -6,7 +6,7 @@ import torch
 
 __all__ = ["TensorState"]
 
-_ROOM = 256  # tokens that a sequence grows by at least; copying what is there then costs little a token
+_ROOM = 256  # tokens that a sequence grows by: copying what is there costs little a token, and little stays unused
 
 
 class TensorState:
@@ -47,8 +47,7 @@ class TensorState:
     def _grown(self, held: torch.Tensor | None, like: torch.Tensor, length: int) -> torch.Tensor:
         if held is not None and held.shape[1] >= length:
             return held
-        room = max(length, int(self.length * 1.2)) + _ROOM
-        grown = like.new_empty(like.shape[0], room, like.shape[2])
+        grown = like.new_empty(like.shape[0], length + _ROOM, like.shape[2])
         if held is not None:
             grown[:, : self.length] = held[:, : self.length]
         return grown

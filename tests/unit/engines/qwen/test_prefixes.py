@@ -149,3 +149,14 @@ def test_what_nobody_asks_about_goes_in_time() -> None:
     assert store.take("a", keys(7, 8, 9, 4))[1] == 3
     assert store.features("a", ("old", 1, 1)) is None
     assert store.features("a", ("asked again", 1, 1)) is not None
+
+
+def test_numbers_of_pictures_that_nothing_shows_are_given_up() -> None:
+    store = PrefixStore(10**6)
+    shown = store.name(("shown", 1, 1))
+    kept(store, 1, 2, picture="shown")
+    for number in range(5000):
+        store.name((str(number), 1, 1))
+    store.expire()
+    assert store.name(("shown", 1, 1)) == shown
+    assert len(store._names) < 10

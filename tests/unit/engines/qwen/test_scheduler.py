@@ -324,6 +324,20 @@ def test_a_failed_step_tells_those_who_wait_and_the_next_question_works() -> Non
         assert two.job.reused == 0
 
 
+def test_a_question_that_cannot_be_begun_is_told_so_alone() -> None:
+    with running() as (model, scheduler):
+        model.gate.clear()
+        one = Asked(prompt(1, 2), tokens=50)
+        scheduler.submit(one.job)
+        bad = Asked(prompt(3, 4))
+        bad.job.prompt = Prompt([3], (Shown(picture(), 5, 1, 4),))  # a picture beyond its ids
+        scheduler.submit(bad.job)
+        model.gate.set()
+        with pytest.raises(ValueError, match="broadcast"):
+            bad.answer()
+        assert one.answer() == alone(prompt(1, 2), 50)
+
+
 def test_stopping_tells_those_who_wait() -> None:
     with running() as (model, scheduler):
         model.gate.clear()
