@@ -21,7 +21,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     transformers = pytest.importorskip(
         "transformers", reason="the packages of the extra qwen are not installed"
     )
-    from tests.seeing.train import export, make_config, make_tokenizer  # noqa: PLC0415 - it needs both
+    from tests.seeing.model import export, make_config, make_tokenizer  # noqa: PLC0415 - it needs both
 
     made = tmp_path_factory.mktemp("random")
     tokenizer = make_tokenizer()

@@ -146,7 +146,7 @@ def draw_shapes(
     image = Image.new("RGB", (width, height), dice.choice(_GROUNDS))
     pen = ImageDraw.Draw(image)
     shapes: list[Shape] = []
-    least, most = 13 * scale, max(15, min(size) // (3 if count > 2 else 2) - 4) * scale
+    least, most = 14 * scale, max(16, min(size) // (3 if count > 2 else 2) - 4) * scale
     for _ in range(count * 12):
         if len(shapes) == count:
             break
@@ -198,7 +198,7 @@ def draw_digits(
     image = Image.new("RGB", (width, height), dice.choice(_GROUNDS))
     pen = ImageDraw.Draw(image)
     largest = min(size[1] * 0.7, size[0] / (0.62 * len(digits) + 0.2))
-    font = ImageFont.load_default(dice.uniform(min(30, largest), min(60, largest)) * scale)
+    font = ImageFont.load_default(dice.uniform(min(36, largest), min(56, largest)) * scale)
     left, top, right, bottom = pen.textbbox((0, 0), digits, font=font)
     x = dice.uniform(2, max(3, width - (right - left) - 2)) - left
     y = dice.uniform(2, max(3, height - (bottom - top) - 2)) - top
@@ -333,18 +333,18 @@ TASKS = (*_ABOUT_ONE, "which", "earlier")
 
 
 def make_scene(dice: random.Random, most: int, *, digits: bool = False) -> Scene:
-    """A picture with up to ``most`` shapes, or with a number of one to four digits."""
-    size = _size(dice, 25_600)
-    scale = dice.choice((1, 1, 1, 2))
+    """A picture with up to ``most`` shapes, or with a number of one to three digits."""
+    size = _size(dice, 16_384)
+    scale = 2 if dice.random() < 0.12 else 1
     if digits:
-        text = "".join(dice.choice("0123456789") for _ in range(dice.randint(1, 4)))
+        text = "".join(dice.choice("0123456789") for _ in range(dice.randint(1, min(3, size[0] // 32))))
         image, boxes = draw_digits(dice, text, size=size, scale=scale)
         return Scene(image, digits=text, digit_boxes=boxes)
     distinct = dice.random() < 0.6
     return Scene(*draw_shapes(dice, dice.randint(1, most), size=size, distinct=distinct, scale=scale))
 
 
-def conversation(seed: int, *, most_shapes: int = 5, most_pictures: int = 16, turns: int = 4) -> Conversation:
+def conversation(seed: int, *, most_shapes: int = 4, most_pictures: int = 16, turns: int = 4) -> Conversation:
     """A conversation about pictures.
 
     Args:
