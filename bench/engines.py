@@ -37,7 +37,7 @@ from vlpro.engines.interface import Message, Request, Sampling
 from vlpro.imaging.picture import Picture
 
 ROWS = ("bare", "vlpro", "bare 4 bits", "vlpro 4 bits", "vlpro 16", "vlpro 4 people")
-SIDE = 1024
+SIDE = 768  # the largest that the engine takes on processors of itself
 ANSWER = 32
 QUESTION = "What is written in the upper right corner, and what does it mean for us?"
 AGAIN = "And in the lower left corner?"

@@ -27,6 +27,7 @@ _FORGET_S = 3.0
 _FORGET_AT_ONCE = 500  # digests a packet, to stay below _MAX_PACKET
 _HEALTHY_S = 60.0
 _BACKOFF_S = (0.1, 1.0, 5.0, 30.0)
+_REST = 4.0  # times what a failed try took
 
 
 class WorkerEngine(Engine):
@@ -194,9 +195,10 @@ class WorkerEngine(Engine):
             if not self._awake.is_set():
                 failures = 0
                 continue
-            failures = 0 if loop.time() - began > _HEALTHY_S else failures + 1
+            took = loop.time() - began
+            failures = 0 if self._failure is None and took > _HEALTHY_S else failures + 1
             if failures:
-                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1])
+                await asyncio.sleep(_pause_s(failures, took if self._failure else 0))
 
     async def _until_it_ends(self, process: asyncio.subprocess.Process) -> int | None:
         """The worker's exit status; None where it has been idle for too long."""
@@ -281,6 +283,16 @@ class WorkerEngine(Engine):
                 if process is not None and process.returncode is None:
                     process.kill()
                     await process.wait()
+
+
+def _pause_s(failures: int, took_s: float) -> float:
+    """Seconds until the next try.
+
+    Args:
+        failures: One after the other.
+        took_s: That a try took which did not get ready: one that reads gigabytes first is not made all the time.
+    """
+    return max(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1], _REST * took_s)
 
 
 def _environment() -> dict[str, str]:

@@ -99,6 +99,33 @@ async def test_a_worker_that_cannot_start_says_so_at_once() -> None:
         await engine.stop()
 
 
+async def test_a_try_that_takes_long_and_fails_is_not_made_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a model of gigabytes of which one file is altered: each try reads them all."""
+
+    class Missing(FakeEngine):
+        name = "missing"
+
+    monkeypatch.setattr("vlpro.engines.worker.client._HEALTHY_S", 0.0)  # each try lasts longer than this
+    monkeypatch.setattr("vlpro.engines.worker.client._BACKOFF_S", (0.0,))
+    engine = WorkerEngine(Missing(), {})
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await engine.start()
+    try:
+        ends: list[float] = []
+        while len(ends) < 3:
+            assert loop.time() - began < 60
+            await asyncio.sleep(0.01)
+            told = sum("ended with" in record.message for record in caplog.records)
+            ends += [loop.time() - began] * (told - len(ends))
+        # Two rests of four tries each lie before the third end, where without them it lies at three tries.
+        assert ends[2] > 5 * ends[0]
+    finally:
+        await engine.stop()
+
+
 def test_the_worker_ends_with_the_gateway(anyio_backend: str) -> None:
     code = """
 import asyncio, os
