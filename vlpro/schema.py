@@ -665,6 +665,15 @@ class NewMessage(_Request):
     )
 
 
+class Waiting(_Reply):
+    """Where a question stands in the queue."""
+
+    ahead: int = Field(description="How many other questions that wait will begin before it")
+    seconds: int | None = Field(
+        description="How long it will probably wait, where answers have ended to tell by"
+    )
+
+
 class Message(_Reply):
     """One turn of a conversation."""
 
@@ -674,6 +683,7 @@ class Message(_Reply):
     created: int
     images: list[ImageInfo] = Field(default_factory=list)
     status: Literal["queued", "answering", "done", "stopped", "failed"] = "done"
+    waiting: Waiting | None = Field(default=None, description="While the status is `queued`")
     finish_reason: Literal["stop", "length", "content_filter"] | None = None
     error: ErrorBody | None = None
     request_id: str | None = None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
-from tests.functional.server import MODEL, Json, Server, chat, eventually
+from tests.functional.server import MODEL, Json, Server, chat, eventually, run
+from vlpro.config import Settings
+from vlpro.engines.fake import FakeEngine
 
 
 def _send(server: Server, body: Json, path: str = "/v1/chat/completions") -> socket.socket:
@@ -102,6 +105,30 @@ def test_the_gauge_counts_running_and_waiting(narrow: Server) -> None:
         eventually(lambda: bool(http.get("/v1/status").json()["queued"] == 0))
         first.close()
     eventually(narrow.idle)
+
+
+def test_a_question_of_a_conversation_says_where_it_stands_in_the_queue() -> None:
+    engine = FakeEngine(delay_s=0.02)
+    engine.capabilities = replace(engine.capabilities, concurrency=1)
+    with run(Settings(engine="fake"), engine) as server, server.http() as http:
+
+        def ask(question: str) -> str:
+            held: str = http.post("/v1/conversations", json={}).json()["id"]
+            http.post(f"/v1/conversations/{held}/messages", json={"text": question}).raise_for_status()
+            return held
+
+        def last(held: str) -> Json:
+            told: Json = http.get(f"/v1/conversations/{held}").json()["messages"][-1]
+            return told
+
+        first = ask("count to 500")
+        eventually(lambda: server.running() == 1)
+        others = [ask("count to 2") for _ in range(3)]
+        eventually(lambda: all(last(held)["waiting"] for held in others))
+        assert sorted(last(held)["waiting"]["ahead"] for held in others) == [0, 1, 2]
+        http.post(f"/v1/conversations/{first}/stop").raise_for_status()
+        eventually(lambda: all(last(held)["status"] == "done" for held in others))
+        assert [last(held)["waiting"] for held in (first, *others)] == [None] * 4
 
 
 def test_waiting_questions_are_answered_in_turn(narrow: Server) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
 from vlpro.chat.fitting import Shown
 from vlpro.chat.pictures import KeptPicture, PictureStore
+from vlpro.chat.queue import Ticket
 from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
 from vlpro.engines.interface import Language, Message, Sampling
 from vlpro.errors import BadRequestError, EngineError, NotFoundError, VlproError
@@ -312,8 +313,11 @@ class ConversationService:
             conversation.messages[-1].state = "stopped"
 
     async def _generate(self, conversation: Conversation, answer: StoredMessage, question: Question) -> None:
+        def waits(ticket: Ticket) -> None:
+            answer.ticket = ticket
+
         try:
-            async with aclosing(self._chat.answer(question)) as events:
+            async with aclosing(self._chat.answer(question, waits=waits)) as events:
                 async for event in events:
                     match event:
                         case Started():
@@ -336,6 +340,7 @@ class ConversationService:
             answer.error = EngineError("The answer failed inside the service.", zh="服务内部出错，回答失败。")
             answer.state = "failed"
         finally:
+            answer.ticket = None
             conversation.updated = max(conversation.updated, answer.created)
 
     def _remember_reduced(self, question: Question, shown: Sequence[Shown]) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place, without_places
 from vlpro.chat.pictures import KeptPicture
+from vlpro.chat.queue import Ticket
 from vlpro.chat.service import Timing
 from vlpro.engines.interface import FinishReason, Language, Usage
 from vlpro.errors import BusyError, NotFoundError, VlproError
@@ -49,6 +50,7 @@ class StoredMessage:
     timing: Timing | None = None
     grounding: tuple[Place, ...] = ()
     shown: tuple[Shown, ...] = ()
+    ticket: Ticket | None = None
 
     @property
     def text(self) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from vlpro.errors import BusyError
 
-__all__ = ["Queue"]
+__all__ = ["Queue", "Ticket"]
 
 
 class Queue:
@@ -24,9 +24,10 @@ class Queue:
         self._concurrency = concurrency
         self._size = size
         self._turns = asyncio.Semaphore(concurrency)  # wakes those who wait in their order
+        self._line: list[Ticket] = []
         self._inside = 0
         self._running = 0
-        self._mean_s = 1.0
+        self._mean_s: float | None = None
 
     @property
     def running(self) -> int:
@@ -39,14 +40,14 @@ class Queue:
         return self._inside - self._running
 
     @asynccontextmanager
-    async def ticket(self) -> AsyncIterator[None]:
+    async def ticket(self) -> AsyncIterator[Ticket]:
         """A place in the queue.
 
         Raises:
             BusyError: The queue is full.
         """
         if self._inside >= self._concurrency + self._size:
-            wait = max(1, min(60, math.ceil(self._mean_s * (self.waiting + 1) / self._concurrency)))
+            wait = min(60, self._wait_s(self.waiting) or 1)
             raise BusyError(
                 f"{self._running} questions are being answered and {self.waiting} are waiting. "
                 f"Try again in {wait} s.",
@@ -55,19 +56,51 @@ class Queue:
             )
         self._inside += 1
         try:
-            yield
+            yield Ticket(self)
         finally:
             self._inside -= 1
 
+    def _wait_s(self, ahead: int) -> int | None:
+        """Seconds until so many have begun and one more; None until it is known how long an answer takes."""
+        if self._mean_s is None:
+            return None
+        return max(1, math.ceil(self._mean_s * (ahead + 1) / self._concurrency))
+
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for one's turn, and hold it. Only for who has a ticket."""
-        async with self._turns:
-            self._running += 1
-            began = asyncio.get_running_loop().time()
-            try:
-                yield
-            finally:
-                self._running -= 1
-                took = asyncio.get_running_loop().time() - began
-                self._mean_s += 0.2 * (took - self._mean_s)
+    async def _turn(self, ticket: Ticket) -> AsyncIterator[None]:
+        self._line.append(ticket)
+        try:
+            await self._turns.acquire()
+        finally:
+            self._line.remove(ticket)
+        self._running += 1
+        began = asyncio.get_running_loop().time()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self._turns.release()
+            took = asyncio.get_running_loop().time() - began
+            self._mean_s = took if self._mean_s is None else self._mean_s + 0.2 * (took - self._mean_s)
+
+
+class Ticket:
+    """One question's place in a queue."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    @property
+    def ahead(self) -> int:
+        """How many other questions that wait will begin before this one."""
+        line = self._queue._line  # noqa: SLF001 - a part of the queue
+        return line.index(self) if self in line else len(line)
+
+    @property
+    def wait_s(self) -> int | None:
+        """Seconds that it will probably wait, by how long answers took; None while none has ended."""
+        return self._queue._wait_s(self.ahead)  # noqa: SLF001
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for one's turn, and hold it."""
+        return self._queue._turn(self)  # noqa: SLF001

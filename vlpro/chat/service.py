@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +12,7 @@ from vlpro.chat import grounding
 from vlpro.chat.fitting import Counted, Shown, count, reduced
 from vlpro.chat.json_schema import check_schema
 from vlpro.chat.language import AnswerLanguage, with_language
-from vlpro.chat.queue import Queue
+from vlpro.chat.queue import Queue, Ticket
 from vlpro.chat.stopping import StopCutter
 from vlpro.engines.interface import (
     Delta,
@@ -195,8 +195,14 @@ class ChatService:
                 param=upload.param,
             )
 
-    async def answer(self, question: Question) -> AsyncGenerator[Started | Piece | Finished, None]:
+    async def answer(
+        self, question: Question, *, waits: Callable[[Ticket], None] = lambda _: None
+    ) -> AsyncGenerator[Started | Piece | Finished, None]:
         """Answer a question.
+
+        Args:
+            question: The question.
+            waits: Is told its place in the queue.
 
         Yields:
             One :class:`Started`, pieces of the first answer, then of the next, and one :class:`Finished`. Closing
@@ -211,10 +217,11 @@ class ChatService:
         self.check(question)
         if question.response_format is not None and question.response_format.schema is not None:
             await asyncio.to_thread(check_schema, question.response_format.schema, question.schema_param)
-        async with self.queue.ticket():
+        async with self.queue.ticket() as ticket:
+            waits(ticket)
             counted = self.fit(question, await self._read(question))
             request, shown = await self._reduced(counted)
-            async with self.queue.turn():
+            async with ticket.turn():
                 turn = time.perf_counter()
                 timing = Timing(queued_ms=(turn - began) * 1000)
                 yield Started(shown)

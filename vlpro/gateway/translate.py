@@ -12,6 +12,7 @@ from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place
 from vlpro.chat.pictures import KeptPicture
+from vlpro.chat.queue import Ticket
 from vlpro.chat.service import Question, Timing, Turn, Upload
 from vlpro.engines.interface import Engine, ResponseFormat, Role, Sampling, Usage
 from vlpro.errors import BadRequestError, ImageError
@@ -331,6 +332,10 @@ def image(kept: KeptPicture, engine: Engine) -> schema.ImageInfo:
     )
 
 
+def _waiting(ticket: Ticket) -> schema.Waiting:
+    return schema.Waiting(ahead=ticket.ahead, seconds=ticket.wait_s)
+
+
 def message(stored: StoredMessage, engine: Engine) -> schema.Message:
     """One message of a conversation."""
     is_answer = stored.role == "assistant"
@@ -341,6 +346,7 @@ def message(stored: StoredMessage, engine: Engine) -> schema.Message:
         created=int(stored.created),
         images=[image(kept, engine) for kept in stored.pictures],
         status=stored.state,
+        waiting=_waiting(stored.ticket) if stored.state == "queued" and stored.ticket else None,
         finish_reason=stored.finish_reason,
         error=errors.body(stored.error) if stored.error else None,
         request_id=stored.request_id or None,

@@ -21,7 +21,7 @@ class _Guests:
 
     def come(self, number: int) -> asyncio.Task[None]:
         async def stay() -> None:
-            async with self.queue.ticket(), self.queue.turn():
+            async with self.queue.ticket() as ticket, ticket.turn():
                 self.order.append(number)
                 await self.go.wait()
 
@@ -51,13 +51,34 @@ async def test_full() -> None:
     assert 1 <= refused.value.retry_after <= 60
     guests.go.set()
     await asyncio.gather(*tasks)
-    async with queue.ticket(), queue.turn():
+    async with queue.ticket() as ticket, ticket.turn():
         assert queue.running == 1
+
+
+async def test_who_waits_knows_how_many_are_before_and_how_long_it_takes() -> None:
+    queue = Queue(concurrency=2, size=9)
+    guests = _Guests(queue)
+    tasks = [guests.come(number) for number in range(2)]
+    await eventually(lambda: queue.running == 2)
+    async with queue.ticket() as reading:  # its pictures are being read in
+        tasks += [guests.come(number) for number in range(2, 5)]
+        await eventually(lambda: len(queue._line) == 3)
+        assert [ticket.ahead for ticket in (*queue._line, reading)] == [0, 1, 2, 3]
+        assert reading.wait_s is None  # no answer has ended yet
+        left = queue._line[0]
+        tasks[2].cancel()
+        await eventually(lambda: left not in queue._line)
+        assert [ticket.ahead for ticket in (*queue._line, reading)] == [0, 1, 2]
+        await asyncio.sleep(1.2)
+        guests.go.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert reading.ahead == 0
+        assert reading.wait_s == 1  # two at once, some of 1.2 s and some of none
 
 
 async def test_no_waiting_at_all() -> None:
     queue = Queue(concurrency=1, size=0)
-    async with queue.ticket(), queue.turn():
+    async with queue.ticket() as ticket, ticket.turn():
         with pytest.raises(BusyError):
             async with queue.ticket():
                 pass
@@ -82,6 +103,6 @@ async def test_an_error_inside_frees_the_place() -> None:
     queue = Queue(concurrency=1, size=0)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            async with queue.ticket(), queue.turn():
+            async with queue.ticket() as ticket, ticket.turn():
                 raise ZeroDivisionError
     assert (queue.running, queue.waiting) == (0, 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from vlpro.schema import Conversation, ImageInfo, Message
+from vlpro.schema import Conversation, ImageInfo, Message, Waiting
 from vlpro.ui import session
 from vlpro.ui.markdown import Code, pieces
 from vlpro.ui.parts import mount, note
@@ -135,7 +135,7 @@ def growing(reply: Message) -> None:
     """An answer that is being generated."""
     with st.container(key="growing"):
         seconds = f"{max(0, time.time() - reply.created):.0f} s"
-        state = t("queued") if reply.status == "queued" else t("status.busy")
+        state = _place(reply.waiting) if reply.status == "queued" else t("status.busy")
         _who(f"{state} · {seconds}")
         if reply.text:
             _prose(reply.text)
@@ -143,6 +143,14 @@ def growing(reply: Message) -> None:
             st.html(
                 f'<div class="vl-bars" role="status" aria-label="{escape(t("reading"))}"><i></i><i></i><i></i></div>'
             )
+
+
+def _place(waiting: Waiting | None) -> str:
+    """Where a question stands in the queue, in words."""
+    if waiting is None:
+        return t("queued")
+    told = t("queued.ahead", ahead=waiting.ahead) if waiting.ahead else t("queued.next")
+    return told if waiting.seconds is None else f"{told} · {t('queued.seconds', seconds=waiting.seconds)}"
 
 
 def _who(detail: str) -> None:

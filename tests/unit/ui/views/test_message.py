@@ -24,6 +24,21 @@ def test_a_question_without_answer_is_a_turn() -> None:
 
 
 @pytest.mark.parametrize(
+    ("waiting", "words"),
+    [
+        (None, "正在排队"),
+        (schema.Waiting(ahead=0, seconds=None), "正在排队，下一个就是您"),
+        (schema.Waiting(ahead=3, seconds=40), "正在排队，前面还有 3 个问题 · 大约还要 40 秒"),
+    ],
+)
+def test_who_waits_reads_how_long(
+    monkeypatch: pytest.MonkeyPatch, waiting: schema.Waiting | None, words: str
+) -> None:
+    monkeypatch.setattr(session, "language", lambda: "zh")
+    assert message._place(waiting) == words
+
+
+@pytest.mark.parametrize(
     ("language", "words"),
     [("zh", "有 2 张缩小到不超过 704×704，"), ("en", "2 of them were reduced to at most 704×704 ")],
 )
