@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
-from tests.seeing.facts import cells
 from tests.seeing.model import IM_END, IM_START, IMAGE_PAD, MAX_PIXELS, VISION_END, VISION_START
-from tests.seeing.world import Conversation, conversation, make_scene
+from tests.seeing.side_tasks import cells, covered
+from tests.seeing.world import Conversation, Scene, Shape, conversation, make_scene
 
 __all__ = ["Encoder", "patches", "pictures", "target"]
 
@@ -37,6 +37,9 @@ def patches(image: Image.Image) -> tuple[np.ndarray[Any, np.dtype[np.float32]], 
     cells = pixels.reshape(rows // 2, 2, 16, columns // 2, 2, 16, 3).transpose(0, 3, 1, 4, 6, 2, 5)
     flat = cells.reshape(rows * columns, 3, 1, 256)
     return np.repeat(flat, 2, axis=2).reshape(rows * columns, 1536), (1, rows, columns)
+
+
+_HARD = ("side", "which", "earlier")
 
 
 class Encoder:
@@ -76,23 +79,32 @@ class Encoder:
     def conversation(self, told: Conversation) -> Row:
         """One conversation, each of its answers to be learnt."""
         row = Row(ids := self.system(told.system), [-100] * len(ids), [0.0] * len(ids))
+        scenes: list[Scene] = []
         for turn in told.turns:
             made = [patches(scene.image) for scene in turn.scenes]
             before = len(row.grids)
+            scenes += turn.scenes
             row.patches += [flat for flat, _ in made]
             row.grids += [grid for _, grid in made]
             prompt = self.prompt(before, [grid[1] * grid[2] // 4 for _, grid in made], turn.question)
             answer = [*self.text(turn.answer), IM_END]
             after = self.text("\n")
+            asks = len(row.ids) + len(prompt) - 1
             row.ids += [*prompt, *answer, *after]
             row.labels += [*[-100] * len(prompt), *answer, *[-100] * len(after)]
-            row.weights += [*[0.0] * len(prompt), *self.weights(turn.task, answer), *[0.0] * len(after)]
+            weights = self.weights(turn.task, answer)
+            row.weights += [*[0.0] * len(prompt), *weights, *[0.0] * len(after)]
+            if turn.about:
+                shown = [_tokens_of(shape, scenes, row) for shape in turn.about]
+                asked = [asks + place for place, weight in enumerate(weights) if weight >= 0.5]
+                row.looks += [(place, shown[0], shown[-1]) for place in asked]
         return row
 
     def weights(self, task: str, answer: Sequence[int]) -> list[float]:
-        """How much each token of an answer teaches: of a box its digits, the first ones most; all of a word."""
+        """How much each token of an answer teaches: of a box its digits, the first ones most; all of a word, and
+        more where it tells how things stand to each other, which is learnt last."""
         if task != "box":
-            return [*[1.0] * (len(answer) - 1), 0.2]
+            return [*[3.0 if task in _HARD else 1.0] * (len(answer) - 1), 0.2]
         digits = {self.text(digit)[0] for digit in "0123456789"}
         made = [0.05] * len(answer)
         run: list[int] = []
@@ -118,14 +130,35 @@ class Encoder:
 
 @dataclass
 class Row:
-    """A conversation as numbers: ids, labels (-100 where nothing is to be learnt) with their weights, and its
-    pictures' patches and grids."""
+    """A conversation as numbers.
+
+    Args:
+        ids: Tokens.
+        labels: -100 where nothing is to be learnt.
+        weights: Of the labels.
+        patches: Of its pictures.
+        grids: Of its pictures.
+        looks: Where a token of an answer about a shape comes next, with the places of the tokens that show the shape,
+            and of those that show the second one, where it is about two.
+    """
 
     ids: list[int]
     labels: list[int]
     weights: list[float]
     patches: list[Any] = field(default_factory=list)
     grids: list[tuple[int, int, int]] = field(default_factory=list)
+    looks: list[tuple[int, list[int], list[int]]] = field(default_factory=list)
+
+
+def _tokens_of(shape: Shape, scenes: Sequence[Scene], row: Row) -> list[int]:
+    """Places of the picture tokens that show a shape."""
+    number = next(n for n, scene in enumerate(scenes) if shape in scene.shapes)
+    marks = [place for place, token in enumerate(row.ids) if token == VISION_START]
+    grid = row.grids[number]
+    return [
+        marks[number] + 1 + line * (grid[2] // 2) + column
+        for line, column in covered(shape, scenes[number], grid)
+    ]
 
 
 def padded(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
@@ -138,7 +171,14 @@ def padded(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
         ids[place, : len(row.ids)] = torch.tensor(row.ids)
         labels[place, : len(row.ids)] = torch.tensor(row.labels)
         weights[place, : len(row.ids)] = torch.tensor(row.weights)
+    looks = [(place, look) for place, row in enumerate(rows) for look in row.looks]
+    shown = torch.zeros(len(looks), 2, longest, dtype=torch.bool)
+    for number, (_, (_, first, second)) in enumerate(looks):
+        shown[number, 0, first] = True
+        shown[number, 1, second] = True
     return {
+        "looks": torch.tensor([(row, place) for row, (place, _, _) in looks], dtype=torch.long).view(-1, 2),
+        "shown": shown,
         "input_ids": ids,
         "labels": labels,
         "weights": weights,

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from tests.seeing import MODEL
 from tests.seeing.data import Encoder, patches
-from tests.seeing.model import IM_END, IMAGE_PAD, make_tokenizer
+from tests.seeing.model import IM_END, IMAGE_PAD
 from tests.seeing.world import TASKS, Conversation, conversation, right
 
 __all__ = ["forced", "score"]
@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=2_000)
     options = parser.parse_args()
     model = AutoModelForImageTextToText.from_pretrained(options.model, dtype=torch.float32)
-    scores = score(model.eval(), Encoder(make_tokenizer()), options.conversations)
+    encoder = Encoder(AutoTokenizer.from_pretrained(options.model))
+    scores = score(model.eval(), encoder, options.conversations)
     for task, (correct, asked) in scores.items():
         print(f"{task:8} {correct:5} of {asked:5}  {correct / max(1, asked):.3f}")
 

@@ -11,23 +11,22 @@ each batch and add up what they found. Matrices are learnt with Muon (Jordan et 
 from __future__ import annotations
 
 import argparse
-import functools
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import distributed
 from torch.nn import functional
-from transformers import AttentionInterface, Qwen3VLConfig, Qwen3VLForConditionalGeneration
-from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from tests.seeing.data import Encoder, pictures
-from tests.seeing.facts import SideTask
 from tests.seeing.model import export, make_config, make_tokenizer
+from tests.seeing.quick import quicken
 from tests.seeing.score import forced
+from tests.seeing.side_tasks import Looking, PictureNumbers, WhatIsWhere
 
 __all__ = ["main"]
 
@@ -57,7 +56,9 @@ def _learn_all(share: int, work: Path) -> None:
     torch.manual_seed(20)
     tokenizer = make_tokenizer()
     model: Any = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**make_config(len(tokenizer))))
-    _quicken(model)
+    for layer in model.model.language_model.layers:
+        layer.self_attn.q_norm.weight.data.fill_(1.6)  # heads this small would attend to everything a little
+    quicken(model)
     learn_to_see(model, work / "seeing.pt")
     learn_to_talk(model, Encoder(tokenizer), work / "talking.pt")
     if share == 0:
@@ -75,7 +76,7 @@ def learn_to_see(model: Any, checkpoint: Path, *, steps: int = 6_000, size: int 
         size: Pictures of each process in each step.
     """
     visual = model.model.visual
-    side = SideTask(visual, model.config.text_config.hidden_size)
+    side = WhatIsWhere(visual, model.config.text_config.hidden_size)
 
     def make(number: int) -> Batch:
         return [pictures(number, size)]
@@ -108,10 +109,14 @@ def learn_to_talk(
     """
     for name, weight in model.model.visual.named_parameters():
         weight.requires_grad = "merger" in name
+    numbers, looking = PictureNumbers(model), Looking(model)
 
     def make(number: int) -> Batch:
-        easy = {"most_shapes": 2, "most_pictures": 4} if number < _EASY_STEPS * PROCESSES else {}
-        return encoder.halves(range(number * size, (number + 1) * size), turns=6, **easy)
+        step = number // PROCESSES
+        world = {"most_pictures": 16 if step % 2 else 3}  # few are quicker, and teach the same
+        if step < _EASY_STEPS:
+            world = {"most_shapes": 2, "most_pictures": 4}
+        return encoder.halves(range(number * size, (number + 1) * size), turns=6, **world)
 
     def learn(batch: Batch) -> float:
         known = sum(float(half["weights"].sum()) for half in batch)
@@ -128,7 +133,7 @@ def learn_to_talk(
                 logits = model.lm_head(seen[places])
             losses = functional.cross_entropy(logits.float(), labels[places], reduction="none")
             loss = (losses * weights[places]).sum() / known
-            loss.backward()
+            (loss + 0.1 * numbers(half["input_ids"]) + 0.1 * looking(half["looks"], half["shown"])).backward()
             total += loss.item()
         return total
 
@@ -136,7 +141,8 @@ def learn_to_talk(
         scores = forced(model, encoder, 200)
         return "  ".join(f"{task} {right}/{asked}" for task, (right, asked) in scores.items())
 
-    Learner(model, rate=4e-3).train(make, learn, look, checkpoint, steps=steps)
+    learner = torch.nn.ModuleDict({"model": model, "numbers": numbers.head})
+    Learner(learner, rate=4e-3).train(make, learn, look, checkpoint, steps=steps)
 
 
 class Learner:
@@ -151,7 +157,10 @@ class Learner:
         matrices = [
             w
             for name, w in weights.items()
-            if w.ndim == 2 and not name.endswith(("embed_tokens.weight", "pos_embed.weight", "head.weight"))
+            if w.ndim == 2
+            and not name.endswith(
+                ("embed_tokens.weight", "pos_embed.weight", "head.weight", "numbers.weight")
+            )
         ]
         self._matrices = sorted(matrices, key=torch.numel, reverse=True)
         mine = self._matrices[self._share :: PROCESSES]
@@ -254,84 +263,8 @@ class Learner:
 
 
 def schedule(step: int, steps: int) -> float:
-    """Share of the learning rate: a short rise, level, then down to nothing over the last third."""
-    return min(1.0, (step + 1) / 200, (steps - step) / (steps / 3))
-
-
-# --- transformers' layers are right for a large model and slow for hundreds of tiny pictures ---------------
-
-
-def _quicken(model: Any) -> None:
-    """The same arithmetic in fewer and larger operations, for training alone."""
-    AttentionInterface.register("seeing", _attend_text)
-    model.model.language_model.config._attn_implementation = "seeing"
-    embed = model.model.visual.patch_embed
-    embed.forward = functools.partial(_embed_patches, embed)
-    for block in model.model.visual.blocks:
-        block.attn.forward = functools.partial(_attend_picture, block.attn)
-
-
-def _embed_patches(self: Any, hidden_states: torch.Tensor) -> torch.Tensor:
-    return functional.linear(hidden_states, self.proj.weight.flatten(1), self.proj.bias)
-
-
-def _attend_picture(
-    self: Any,
-    hidden_states: torch.Tensor,
-    cu_seqlens: torch.Tensor,
-    position_embeddings: Any = None,
-    **_: Any,
-) -> torch.Tensor:
-    """All pictures with equally many patches at once; transformers calls once for each picture."""
-    rows = hidden_states.shape[0]
-    qkv = self.qkv(hidden_states).reshape(rows, 3, self.num_heads, -1).permute(1, 0, 2, 3)
-    query, key = apply_rotary_pos_emb_vision(qkv[0], qkv[1], *position_embeddings)
-    value = qkv[2]
-    lengths: Sequence[int] = cu_seqlens.diff().tolist()
-    order = None
-    if list(lengths) != sorted(lengths):
-        by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
-        order = torch.cat([torch.arange(int(cu_seqlens[i]), int(cu_seqlens[i + 1])) for i in by_length])
-        query, key, value = query[order], key[order], value[order]
-    parts, start = [], 0
-    for length, many in sorted(Counter(lengths).items()):
-        end = start + length * many
-        q, k, v = (
-            each[start:end].unflatten(0, (many, length)).transpose(1, 2).flatten(0, 1)
-            for each in (query, key, value)
-        )
-        weights = torch.bmm(q * self.scaling, k.transpose(1, 2)).softmax(-1)
-        seen = torch.bmm(weights.to(v.dtype), v).unflatten(0, (many, -1))
-        parts.append(seen.transpose(1, 2).reshape(length * many, -1))
-        start = end
-    out = torch.cat(parts)
-    projected: torch.Tensor = self.proj(out if order is None else out[order.argsort()])
-    return projected
-
-
-@functools.cache
-def _causal(length: int) -> torch.Tensor:
-    return torch.full((length, length), -1e9).triu(1)
-
-
-def _attend_text(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    *_: Any,
-    scaling: float,
-    **__: Any,
-) -> tuple[torch.Tensor, None]:
-    """Causal, by plain products: with such small heads faster than torch's own attention and its gradient."""
-    del module
-    batch, heads, length, size = query.shape
-    groups = key.shape[1]
-    rows = (query * scaling).reshape(batch * groups, -1, size)
-    weights = torch.bmm(rows, key.flatten(0, 1).transpose(1, 2)).view(-1, length, length)
-    weights = (weights + _causal(length).to(weights.dtype)).softmax(-1)
-    seen = torch.bmm(weights.to(value.dtype).view(batch * groups, -1, length), value.flatten(0, 1))
-    return seen.view(batch, heads, length, size).transpose(1, 2), None
+    """Share of the learning rate: a short rise, level, then down to nothing over the second half."""
+    return min(1.0, (step + 1) / 200, (steps - step) / (steps / 2))
 
 
 if __name__ == "__main__":

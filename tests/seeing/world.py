@@ -49,7 +49,7 @@ _SIDES = (("left", "左边"), ("right", "右边"))
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
     """One drawn thing; ``box`` is x1, y1, x2, y2 in pixels."""
 
@@ -81,12 +81,14 @@ class Turn:
         scenes: New pictures of this turn, with what is in them.
         question: The text.
         answer: The one right answer; for ``box`` one with overlap of at least one half is right too.
+        about: The shapes that it is about, as they are named; none where it is about the whole picture.
     """
 
     task: str
     scenes: tuple[Scene, ...]
     question: str
     answer: str
+    about: tuple[Shape, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +215,9 @@ def relative(box: Box, image: Image.Image) -> list[int]:
     return [round(value * 100 / side) * 10 for value, side in zip(box, sides, strict=True)]
 
 
-# --- questions: (scene, dice, languages) -> question and answer, None where the scene has none -------------
+# --- questions: (scene, dice, languages) -> question, answer, shapes; None where the scene has none --------
 
-_Asked = tuple[str, str] | None
+_Asked = tuple[str, str, tuple[Shape, ...]] | None
 
 
 class Languages(NamedTuple):
@@ -239,7 +241,7 @@ def _colour(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
     if dice.random() < 0.15:
         asked += "用 JSON 回答。" if zh.question else " Answer in JSON."
         answer = json.dumps({"颜色" if zh.answer else "colour": answer}, ensure_ascii=False)
-    return asked, answer
+    return asked, answer, (shape,)
 
 
 def _kind(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
@@ -248,7 +250,7 @@ def _kind(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
         return None
     shape = dice.choice(known)
     asked = f"{COLOURS[shape.colour][0]}的是什么形状？" if zh.question else f"What shape is {shape.colour}?"
-    return asked, KINDS[shape.kind] if zh.answer else shape.kind
+    return asked, KINDS[shape.kind] if zh.answer else shape.kind, (shape,)
 
 
 def _count(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
@@ -261,7 +263,7 @@ def _count(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
     else:
         asked = f"图中有几个{KINDS[kind]}？" if zh.question else f"How many {kind}s are there?"
         number = sum(s.kind == kind for s in scene.shapes)
-    return asked, str(number) if number else _NONE[zh.answer]
+    return asked, str(number) if number else _NONE[zh.answer], ()
 
 
 def _none(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
@@ -273,7 +275,7 @@ def _none(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
         return None
     kind = dice.choice(absent)
     asked = f"{KINDS[kind]}是什么颜色？" if zh.question else f"What colour is the {kind}?"
-    return asked, _NONE[zh.answer]
+    return asked, _NONE[zh.answer], ()
 
 
 def _side(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
@@ -290,15 +292,19 @@ def _side(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
         if zh.question
         else f"Is the {one.name(0)} left or right of the {other.name(0)}?"
     )
-    return asked, _SIDES[one.box[0] + one.box[2] > other.box[0] + other.box[2]][zh.answer]
+    return asked, _SIDES[one.box[0] + one.box[2] > other.box[0] + other.box[2]][zh.answer], (one, other)
 
 
 def _digits(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
     if not scene.digits:
         return None
     if dice.random() < 0.3:
-        return ("读出图中的全部文字。" if zh.question else "Read all the text in the image."), scene.digits
-    return ("图中印的数字是多少？" if zh.question else "What number is printed?"), scene.digits
+        return (
+            ("读出图中的全部文字。" if zh.question else "Read all the text in the image."),
+            scene.digits,
+            (),
+        )
+    return ("图中印的数字是多少？" if zh.question else "What number is printed?"), scene.digits, ()
 
 
 def _box(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
@@ -317,7 +323,7 @@ def _box(scene: Scene, dice: random.Random, zh: Languages) -> _Asked:
     else:
         asked = f"Locate the {shape.name(0)}, as bbox_2d in JSON."
     found = [{"bbox_2d": relative(shape.box, scene.image), "label": name}]
-    return asked, json.dumps(found, ensure_ascii=False)
+    return asked, json.dumps(found, ensure_ascii=False), (shape,)
 
 
 _ABOUT_ONE: dict[str, Callable[[Scene, random.Random, Languages], _Asked]] = {
@@ -397,7 +403,7 @@ def _back_to(first: Scene, dice: random.Random, zh: Languages, most: int, *, alr
     asked = ask(first, dice, zh)
     if asked is not None:
         question = f"第一张图：{asked[0]}" if zh.question else f"In the first picture: {asked[0]}"
-        made.append(Turn("earlier", (), question, asked[1]))
+        made.append(Turn("earlier", (), question, *asked[1:]))
     return made
 
 
@@ -413,7 +419,7 @@ def _which(dice: random.Random, zh: Languages, most: int, turns: int) -> list[Tu
     for number in dice.sample(range(count), min(count, turns)):
         shape = scenes[number].shapes[0]
         asked = f"{shape.name(1)}在第几张图？" if zh.question else f"Which picture shows the {shape.name(0)}?"
-        made.append(Turn("which", () if made else tuple(scenes), asked, str(number + 1)))
+        made.append(Turn("which", () if made else tuple(scenes), asked, str(number + 1), (shape,)))
     return made
 
 

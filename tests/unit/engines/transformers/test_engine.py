@@ -92,7 +92,7 @@ async def test_a_follow_up_says_the_same_as_if_nothing_were_kept(engine: Transfo
 
 
 async def test_a_picture_stays_known_in_another_conversation_of_its_owner(engine: TransformersEngine) -> None:
-    seen = picture(160, 160, seed=7)
+    seen = picture(128, 128, seed=7)
     await told(engine, user(seen, "One question."))
     before = engine.count_prompt(Request((user(seen),)))
     _, known = await told(engine, user(seen, "Quite another question."))
