@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from vlpro.schema import Conversation
+from vlpro.schema import Conversation, Message
 from vlpro.ui.strings import Language, text
 
-__all__ = ["as_json", "as_markdown"]
+__all__ = ["as_json", "as_markdown", "places"]
 
 
 def as_json(conversation: Conversation) -> str:
@@ -41,10 +41,16 @@ def as_markdown(conversation: Conversation, language: Language, now: datetime) -
         if message.error:
             sentence = (message.error.vlpro or {}).get("zh") if language == "zh" else None
             lines += [f"> {sentence or message.error.message}", ""]
-        for place in message.vlpro.grounding if message.vlpro else []:
-            where = ", ".join(f"{value:.0f}" for value in place.box or place.point or ())
-            said = " ".join(part for part in (place.label, place.text) if part)
-            lines.append(f"- {text('picture', language, number=place.image)} [{where}] {said}".rstrip())
-        if message.vlpro and message.vlpro.grounding:
-            lines.append("")
+        found = places(message, language)
+        lines += [*found, *([""] if found else [])]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def places(message: Message, language: Language) -> list[str]:
+    """A line for each place that an answer names: which picture, where in its pixels, and what."""
+    lines = []
+    for place in message.vlpro.grounding if message.vlpro else []:
+        where = ", ".join(f"{value:.0f}" for value in place.box or place.point or ())
+        said = " ".join(part for part in (place.label, place.text) if part)
+        lines.append(f"- {text('picture', language, number=place.image)} [{where}] {said}".rstrip())
+    return lines

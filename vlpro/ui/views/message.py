@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from vlpro.schema import Conversation, ImageInfo, Message, Waiting
-from vlpro.ui import session
+from vlpro.ui import export, session
 from vlpro.ui.markdown import Code, pieces
 from vlpro.ui.parts import mount, note
 from vlpro.ui.session import t
@@ -208,7 +208,7 @@ def _foot(reply: Message) -> None:
 def _actions(turn: Turn, reply: Message, *, busy: bool, again: Callable[[Turn], None]) -> None:
     asked = turn.question
     data = {
-        "text": reply.text,
+        "text": reply.text or "\n".join(export.places(reply, session.language())),
         "busy": busy,
         "question": {
             "id": asked.id,
