@@ -1,9 +1,11 @@
-"""Engine ``openai`` with a server that is not ours: llama.cpp's, with a small random model (``make upstream``)."""
+"""Engine ``openai`` with a server that is not ours: llama.cpp's, with the small model that sees."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ import httpx
 import pytest
 
 from tests.functional.server import Json, Server, chat, events, eventually, picture_file, run
+from tests.seeing import MODEL
+from tests.seeing.world import COLOURS, KINDS, draw_shapes
 from vlpro.config import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -25,13 +29,13 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="no real server here
 
 
 @pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory, random_model: Path) -> Iterator[str]:
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The real server's address."""
     work = tmp_path_factory.mktemp("upstream")
     out = work / "out"
     with out.open("w") as stdout, (work / "log").open("w") as stderr:
         process = subprocess.Popen(
-            [PYTHON, "-m", "tests.upstream.serve", random_model, work, KEY],
+            [PYTHON, "-m", "tests.upstream.serve", MODEL, work, KEY],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=stdout,
@@ -95,11 +99,25 @@ def test_a_picture_is_seen_and_the_answer_streams(gateway: Server) -> None:
         usage: Json = chunks[-1]["usage"]
         return [piece for piece in pieces if piece], usage
 
-    pieces, usage = ask(picture_file(160, 128))
+    pieces, usage = ask(picture_file(128, 128))
     assert len(pieces) > 1
     assert usage["completion_tokens"] <= 24
-    # 160 x 128 pixels are 5 x 4 tokens, and a frame of two: counted by the server, so the picture was there.
-    assert usage["prompt_tokens"] == ask()[1]["prompt_tokens"] + 22
+    # 128 x 128 pixels are 4 x 4 tokens, and a frame of two: counted by the server, so the picture was there.
+    assert usage["prompt_tokens"] == ask()[1]["prompt_tokens"] + 18
+
+
+def test_what_it_sees_is_what_is_there(gateway: Server) -> None:
+    """Colours, kinds, and which of two pictures: nothing of a picture or of their order is lost on the way."""
+    names = [(colour, kind) for colour in COLOURS for kind in KINDS][::2]
+    right = 0
+    for seed, (colour, kind) in enumerate(names):
+        out = io.BytesIO()
+        draw_shapes(random.Random(seed), 1, size=(96, 96), only=(colour, kind), scale=2)[0].save(out, "PNG")
+        for text, wanted in ((f"What colour is the {kind}?", colour), ("图中一共有几个图形？", "1")):
+            body = chat(text, out.getvalue(), model="seeing", max_tokens=24, temperature=0)
+            reply = gateway.post("/v1/chat/completions", body).json()
+            right += reply["choices"][0]["message"]["content"] == wanted
+    assert right >= 0.85 * 2 * len(names)
 
 
 def test_an_answer_keeps_to_its_schema(gateway: Server) -> None:

@@ -39,7 +39,7 @@ def patches(image: Image.Image) -> tuple[np.ndarray[Any, np.dtype[np.float32]], 
     return np.repeat(flat, 2, axis=2).reshape(rows * columns, 1536), (1, rows, columns)
 
 
-_HARD = ("side", "which", "earlier")
+_HARD = {"kind": 5.0, "side": 3.0, "which": 3.0, "earlier": 3.0}
 
 
 class Encoder:
@@ -97,14 +97,14 @@ class Encoder:
             if turn.about:
                 shown = [_tokens_of(shape, scenes, row) for shape in turn.about]
                 asked = [asks + place for place, weight in enumerate(weights) if weight >= 0.5]
-                row.looks += [(place, shown[0], shown[-1]) for place in asked]
+                row.looks += [(place, shown[0], shown[-1], 1 / len(asked)) for place in asked]
         return row
 
     def weights(self, task: str, answer: Sequence[int]) -> list[float]:
         """How much each token of an answer teaches: of a box its digits, the first ones most; all of a word, and
         more where it tells how things stand to each other, which is learnt last."""
         if task != "box":
-            return [*[3.0 if task in _HARD else 1.0] * (len(answer) - 1), 0.2]
+            return [*[_HARD.get(task, 1.0)] * (len(answer) - 1), 0.2]
         digits = {self.text(digit)[0] for digit in "0123456789"}
         made = [0.05] * len(answer)
         run: list[int] = []
@@ -139,7 +139,7 @@ class Row:
         patches: Of its pictures.
         grids: Of its pictures.
         looks: Where a token of an answer about a shape comes next, with the places of the tokens that show the shape,
-            and of those that show the second one, where it is about two.
+            and of those that show the second one, where it is about two; and how much it counts.
     """
 
     ids: list[int]
@@ -147,7 +147,7 @@ class Row:
     weights: list[float]
     patches: list[Any] = field(default_factory=list)
     grids: list[tuple[int, int, int]] = field(default_factory=list)
-    looks: list[tuple[int, list[int], list[int]]] = field(default_factory=list)
+    looks: list[tuple[int, list[int], list[int], float]] = field(default_factory=list)
 
 
 def _tokens_of(shape: Shape, scenes: Sequence[Scene], row: Row) -> list[int]:
@@ -173,11 +173,12 @@ def padded(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
         weights[place, : len(row.ids)] = torch.tensor(row.weights)
     looks = [(place, look) for place, row in enumerate(rows) for look in row.looks]
     shown = torch.zeros(len(looks), 2, longest, dtype=torch.bool)
-    for number, (_, (_, first, second)) in enumerate(looks):
+    for number, (_, (_, first, second, _)) in enumerate(looks):
         shown[number, 0, first] = True
         shown[number, 1, second] = True
     return {
-        "looks": torch.tensor([(row, place) for row, (place, _, _) in looks], dtype=torch.long).view(-1, 2),
+        "looks": torch.tensor([(row, look[0]) for row, look in looks], dtype=torch.long).view(-1, 2),
+        "counts": torch.tensor([look[3] for _, look in looks]),
         "shown": shown,
         "input_ids": ids,
         "labels": labels,

@@ -167,14 +167,16 @@ class Looking:
         self._attention = model.model.language_model.layers[2].self_attn
         self._attention.keeps_weights = True
 
-    def __call__(self, looks: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
+    def __call__(self, looks: torch.Tensor, shown: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """Loss of the batch that has just gone through the layers.
 
         Args:
             looks: Row and place of each token that looks, ``(N, 2)``.
             shown: Whether a token shows the first and the second shape, ``(N, 2, length)``.
+            counts: How much each counts, ``(N,)``.
         """
         if not len(looks):
             return torch.zeros(())
         weights = self._attention.weights[looks[:, 0], :, looks[:, 1]][:, self._HEADS].float()
-        return -((weights * shown).sum(-1) + 1e-4).log().mean()
+        missed = -((weights * shown).sum(-1) + 1e-4).log().mean(-1)
+        return (missed * counts).sum() / counts.sum()

@@ -133,7 +133,11 @@ def learn_to_talk(
                 logits = model.lm_head(seen[places])
             losses = functional.cross_entropy(logits.float(), labels[places], reduction="none")
             loss = (losses * weights[places]).sum() / known
-            (loss + 0.1 * numbers(half["input_ids"]) + 0.1 * looking(half["looks"], half["shown"])).backward()
+            (
+                loss
+                + 0.1 * numbers(half["input_ids"])
+                + 0.2 * looking(half["looks"], half["shown"], half["counts"])
+            ).backward()
             total += loss.item()
         return total
 
