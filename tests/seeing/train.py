@@ -115,7 +115,7 @@ def learn_to_talk(
         step = number // PROCESSES
         world = {"most_pictures": 16 if step % 2 else 3}  # few are quicker, and teach the same
         if step < _EASY_STEPS:
-            world = {"most_shapes": 2, "most_pictures": 4}
+            world |= {"most_shapes": 2, "most_pictures": 4}
         return encoder.halves(range(number * size, (number + 1) * size), turns=6, **world)
 
     def learn(batch: Batch) -> float:
@@ -133,11 +133,9 @@ def learn_to_talk(
                 logits = model.lm_head(seen[places])
             losses = functional.cross_entropy(logits.float(), labels[places], reduction="none")
             loss = (losses * weights[places]).sum() / known
-            (
-                loss
-                + 0.1 * numbers(half["input_ids"])
-                + 0.2 * looking(half["looks"], half["shown"], half["counts"])
-            ).backward()
+            beside = 0.1 * numbers(half["input_ids"])
+            beside += 0.2 * looking(half["looks"], half["shown"], half["counts"])
+            (loss + beside).backward()
             total += loss.item()
         return total
 
