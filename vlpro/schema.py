@@ -68,6 +68,7 @@ __all__ = [
     "Timing",
     "ToolFunction",
     "Usage",
+    "Waiting",
 ]
 
 
