@@ -202,6 +202,15 @@ async def test_an_earlier_picture_is_remembered(engine: Engine) -> None:
     assert share(answers, wanted) >= 0.8
 
 
+async def test_a_follow_up_says_the_same_as_if_nothing_were_kept(engine: Engine) -> None:
+    turns: list[Message] = []
+    for n, (colour, kind) in enumerate(NAMES[::4]):
+        turns.append(user(one(n, colour, kind), f"Locate the {colour} {kind}, as bbox_2d in JSON."))
+        warm = await told(engine, *turns, owner="kept")
+        assert warm == await told(engine, *turns, owner=f"nothing {n}")
+        turns.append(Message("assistant", (warm,)))
+
+
 async def test_a_schema_with_chinese_keys_is_filled_with_what_is_seen(engine: Engine) -> None:
     schema = {
         "type": "object",
