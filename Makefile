@@ -30,6 +30,7 @@ $(OLD)/bin/python: requirements-qwen.txt
 
 oldest: qwen $(OLD)/bin/python  ## The engine transformers with the oldest transformers that it supports
 	$(OLD)/bin/python -m pytest tests/unit/engines/qwen tests/unit/engines/transformers tests/unit/engines/test_sight.py
+
 .venv-upstream/bin/gguf-dump: requirements-upstream.txt
 	$(PYTHON) -m venv .venv-upstream
 	.venv-upstream/bin/pip install --quiet --requirement requirements-upstream.txt

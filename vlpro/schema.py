@@ -684,7 +684,9 @@ class Message(_Reply):
     created: int
     images: list[ImageInfo] = Field(default_factory=list)
     status: Literal["queued", "answering", "done", "stopped", "failed"] = "done"
-    waiting: Waiting | None = Field(default=None, description="While the status is `queued`")
+    waiting: Waiting | None = Field(
+        default=None, description="While the status is `queued` because others are being answered"
+    )
     finish_reason: Literal["stop", "length", "content_filter"] | None = None
     error: ErrorBody | None = None
     request_id: str | None = None

@@ -107,7 +107,7 @@ def test_a_picture_is_seen_and_the_answer_streams(gateway: Server) -> None:
 
 
 def test_what_it_sees_is_what_is_there(gateway: Server) -> None:
-    """Colours, kinds, and which of two pictures: nothing of a picture or of their order is lost on the way."""
+    """A picture arrives whole and in its colours."""
     names = [(colour, kind) for colour in COLOURS for kind in KINDS][::2]
     right = 0
     for seed, (colour, kind) in enumerate(names):

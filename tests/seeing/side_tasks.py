@@ -152,9 +152,8 @@ class PictureNumbers:
         assert self._seen is not None
         cells = ids == IMAGE_PAD
         wanted = (ids == VISION_START).cumsum(-1)[cells]
-        scaled = (
-            functional.normalize(self._seen[cells].float(), dim=-1) * 14
-        )  # about one each, as RMSNorm leaves it
+        # About one each, as RMSNorm leaves them.
+        scaled = functional.normalize(self._seen[cells].float(), dim=-1) * self.head.in_features**0.5
         return functional.cross_entropy(self.head(scaled), wanted)
 
 

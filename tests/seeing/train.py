@@ -3,7 +3,8 @@
 Needs torch and transformers, and two processor cores for about two hours; may be stopped and started again at any
 time: it goes on from the last checkpoint in its folder, and writes the model's own folder at the end.
 
-First the vision tower learns what is where, then the text layers learn to answer. Two processes learn from half of
+First the vision tower learns what is where, then the text layers learn to answer, each with side tasks that show the
+way (``side_tasks.py``). Two processes learn from half of
 each batch and add up what they found. Matrices are learnt with Muon (Jordan et al., 2024), the rest with AdamW
 (Loshchilov and Hutter, 2019).
 """

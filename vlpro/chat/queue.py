@@ -60,6 +60,10 @@ class Queue:
         finally:
             self._inside -= 1
 
+    @property
+    def _full(self) -> bool:
+        return self._running + len(self._line) >= self._concurrency
+
     def _wait_s(self, ahead: int) -> int | None:
         """Seconds until so many have begun and one more; None until it is known how long an answer takes."""
         if self._mean_s is None:
@@ -91,9 +95,14 @@ class Ticket:
         self._queue = queue
 
     @property
+    def waits(self) -> bool:
+        """Whether all turns are taken, rather than its pictures being read in before it begins."""
+        return self._queue._full  # noqa: SLF001 - a part of the queue
+
+    @property
     def ahead(self) -> int:
         """How many other questions that wait will begin before this one."""
-        line = self._queue._line  # noqa: SLF001 - a part of the queue
+        line = self._queue._line  # noqa: SLF001
         return line.index(self) if self in line else len(line)
 
     @property

@@ -332,8 +332,8 @@ def image(kept: KeptPicture, engine: Engine) -> schema.ImageInfo:
     )
 
 
-def _waiting(ticket: Ticket) -> schema.Waiting:
-    return schema.Waiting(ahead=ticket.ahead, seconds=ticket.wait_s)
+def _waiting(ticket: Ticket | None) -> schema.Waiting | None:
+    return schema.Waiting(ahead=ticket.ahead, seconds=ticket.wait_s) if ticket and ticket.waits else None
 
 
 def message(stored: StoredMessage, engine: Engine) -> schema.Message:
@@ -346,7 +346,7 @@ def message(stored: StoredMessage, engine: Engine) -> schema.Message:
         created=int(stored.created),
         images=[image(kept, engine) for kept in stored.pictures],
         status=stored.state,
-        waiting=_waiting(stored.ticket) if stored.state == "queued" and stored.ticket else None,
+        waiting=_waiting(stored.ticket) if stored.state == "queued" else None,
         finish_reason=stored.finish_reason,
         error=errors.body(stored.error) if stored.error else None,
         request_id=stored.request_id or None,

@@ -189,7 +189,6 @@ STRINGS: dict[str, tuple[str, str]] = {
     "regenerate": ("重新生成", "Regenerate"),
     "edit": ("修改问题", "Edit question"),
     "retry": ("重试", "Try again"),
-    "queued": ("正在排队", "Waiting in the queue"),
     "queued.next": ("正在排队，下一个就是您", "Waiting in the queue, yours is next"),
     "queued.ahead": ("正在排队，前面还有 {ahead} 个问题", "Waiting in the queue, {ahead} before yours"),
     "queued.seconds": ("大约还要 {seconds} 秒", "about {seconds} s to go"),

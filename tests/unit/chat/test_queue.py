@@ -69,11 +69,12 @@ async def test_who_waits_knows_how_many_are_before_and_how_long_it_takes() -> No
         tasks[2].cancel()
         await eventually(lambda: left not in queue._line)
         assert [ticket.ahead for ticket in (*queue._line, reading)] == [0, 1, 2]
-        await asyncio.sleep(1.2)
+        queue._mean_s = 30.0
+        assert [ticket.wait_s for ticket in (*queue._line, reading)] == [15, 30, 45]  # two at once
+        assert all(ticket.waits for ticket in (*queue._line, reading))
         guests.go.set()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert reading.ahead == 0
-        assert reading.wait_s == 1  # two at once, some of 1.2 s and some of none
+        assert (reading.ahead, reading.waits) == (0, False)
 
 
 async def test_no_waiting_at_all() -> None:

@@ -31,8 +31,8 @@ from vlpro.imaging.picture import Picture
 pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("tokenizers", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
+from tests.unit.engines.transformers.running import started
 from vlpro.engines.model_files import Manifest
-from vlpro.engines.transformers.engine import TransformersEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -44,10 +44,12 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def engine(anyio_backend: str) -> AsyncIterator[Engine]:
-    made = TransformersEngine(MODEL, Manifest.from_json(MANIFEST.read_text(), MANIFEST.name), device="cpu")
-    await made.start()
-    yield made
-    await made.stop()
+    async with started(MODEL, manifest()) as made:
+        yield made
+
+
+def manifest() -> Manifest:
+    return Manifest.from_json(MANIFEST.read_text(), MANIFEST.name)
 
 
 def clean(image: Image.Image) -> Picture:
@@ -84,6 +86,15 @@ NAMES = [(colour, kind) for colour in COLOURS for kind in KINDS]
 
 async def test_conversations_that_it_has_not_learnt_from(engine: Engine) -> None:
     """Of every task, several turns, up to sixteen pictures; the engine keeps what it knows between turns."""
+    await converse(engine, 2**41)
+
+
+async def test_half_the_digits_see_as_well() -> None:
+    async with started(MODEL, manifest(), dtype="bfloat16") as made:
+        await converse(made, 2**42)
+
+
+async def converse(engine: Engine, first_seed: int) -> None:
     all_asked, correct = Counter[str](), Counter[str]()
 
     async def talk(seed: int) -> None:
@@ -97,7 +108,7 @@ async def test_conversations_that_it_has_not_learnt_from(engine: Engine) -> None
             all_asked[turn.task] += 1
             correct[turn.task] += right(turn.task, turn.answer, answer)
 
-    for first in range(2**41, 2**41 + 80, 8):
+    for first in range(first_seed, first_seed + 80, 8):
         await asyncio.gather(*(talk(seed) for seed in range(first, first + 8)))
     assert all(all_asked[task] >= 8 for task in TASKS), all_asked
     wrong = {

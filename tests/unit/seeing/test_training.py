@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("transformers", reason="the packages of the extra qwen are not installed")
+import torch
 from torch import distributed
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
@@ -49,6 +50,8 @@ def test_training_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.Captur
     again = model()
     train.learn_to_see(again, kept, steps=3, size=4)  # nothing is left to be learnt
     assert capsys.readouterr().out == ""
+    learnt = torch.load(kept, weights_only=True)["weights"]["visual.patch_embed.proj.weight"]
+    assert (again.model.visual.patch_embed.proj.weight == learnt).all()
 
 
 def test_a_step_of_talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,9 +146,9 @@ def growing(reply: Message) -> None:
 
 
 def _place(waiting: Waiting | None) -> str:
-    """Where a question stands in the queue, in words."""
+    """Where a question stands in the queue, in words; it need not wait while its pictures are read in."""
     if waiting is None:
-        return t("queued")
+        return t("status.busy")
     told = t("queued.ahead", ahead=waiting.ahead) if waiting.ahead else t("queued.next")
     return told if waiting.seconds is None else f"{told} · {t('queued.seconds', seconds=waiting.seconds)}"
 

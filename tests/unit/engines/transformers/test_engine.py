@@ -18,6 +18,7 @@ from vlpro.imaging.picture import Picture
 pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("tokenizers", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
+from tests.unit.engines.transformers.running import started
 from vlpro.engines.model_files import make_manifest
 from vlpro.engines.transformers.engine import TransformersEngine
 
@@ -31,12 +32,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def engine(anyio_backend: str, random_model: Path) -> AsyncIterator[TransformersEngine]:
-    made = TransformersEngine(random_model, make_manifest(random_model, "small"), device="cpu")
     stages: list[Loading] = []
-    await made.start(stages.append)
-    assert [stages[0].stage, stages[-1].stage, stages[-1].share] == ["checking", "loading", 1.0]
-    yield made
-    await made.stop()
+    async with started(random_model, make_manifest(random_model, "small"), tell=stages.append) as made:
+        assert [stages[0].stage, stages[-1].stage, stages[-1].share] == ["checking", "loading", 1.0]
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -79,13 +78,13 @@ async def test_many_at_once_are_not_mixed_up(engine: TransformersEngine) -> None
     assert [answer for answer, _ in together] == [*alone, *reversed(alone)]
 
 
-async def test_a_follow_up_knows_what_was_read(engine: TransformersEngine) -> None:
-    """That it says the same as if nothing were kept needs a model that is sure of its words: test_sight.py."""
+async def test_a_follow_up_says_the_same_as_if_nothing_were_kept(engine: TransformersEngine) -> None:
     turns: list[Message] = []
     for number, question in enumerate(QUESTIONS):
         turns.append(question)
         warm, known = await told(engine, *turns)
-        _, unknown = await told(engine, *turns, owner=f"another {number}")
+        cold, unknown = await told(engine, *turns, owner=f"another {number}")
+        assert warm == cold
         assert unknown == 0
         assert known > 0 or number == 0
         turns.append(Message("assistant", (warm,)))

@@ -26,7 +26,7 @@ def test_a_question_without_answer_is_a_turn() -> None:
 @pytest.mark.parametrize(
     ("waiting", "words"),
     [
-        (None, "正在排队"),
+        (None, "正在生成"),
         (schema.Waiting(ahead=0, seconds=None), "正在排队，下一个就是您"),
         (schema.Waiting(ahead=3, seconds=40), "正在排队，前面还有 3 个问题 · 大约还要 40 秒"),
     ],
