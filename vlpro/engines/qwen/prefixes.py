@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from vlpro.engines.qwen.answers import Answers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -71,7 +73,7 @@ class Prefix:
 
 
 class PrefixStore:
-    """Keeps prefixes and features, the least recently used first to go.
+    """Keeps prefixes and features, the least recently used first to go, and the tokens of answers.
 
     Args:
         max_bytes: Memory for all together.
@@ -85,6 +87,7 @@ class PrefixStore:
         self._max_bytes = max_bytes
         self._ttl_s = ttl_s
         self._clock = clock
+        self.answers = Answers(ttl_s=ttl_s, clock=clock)
         self._seen: dict[tuple[str, str, int, int], float] = {}
         self._prefixes: OrderedDict[int, Prefix] = OrderedDict()
         self._features: OrderedDict[tuple[str, str, int, int], Features] = OrderedDict()
@@ -179,6 +182,7 @@ class PrefixStore:
         for name in tuple(self._features):
             if name[1] in pictures:
                 del self._features[name], self._seen[name]
+        self.answers.forget(pictures, conversations)
         self._names = {picture: name for picture, name in self._names.items() if picture[0] not in pictures}
 
     def expire(self) -> None:
@@ -190,6 +194,7 @@ class PrefixStore:
         for name, used in tuple(self._seen.items()):
             if used < since:
                 del self._features[name], self._seen[name]
+        self.answers.expire()
         if len(self._names) > _NAMES:
             shown = frozenset[str]().union(*(prefix.pictures for prefix in self._prefixes.values()))
             self._names = {picture: name for picture, name in self._names.items() if picture[0] in shown}
@@ -200,6 +205,7 @@ class PrefixStore:
         self._prefixes.clear()
         self._features.clear()
         self._names.clear()
+        self.answers.clear()
 
 
 def _common(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from tokenizers import Tokenizer
 
 from vlpro.engines.interface import Message
+from vlpro.engines.qwen.words import Words
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.tokens import CELL, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["Encoder", "Prompt", "Shown"]
 
@@ -74,6 +75,8 @@ class Encoder:
         self._start, self.end = self._id("<|im_start|>"), self._id("<|im_end|>")
         self._vision_start, self._vision_end = self._id("<|vision_start|>"), self._id("<|vision_end|>")
         self.image_pad = self._id("<|image_pad|>")
+        added = self.tokenizer.get_added_tokens_decoder()
+        self._control = frozenset(token for token, how in added.items() if how.special)
 
     def _id(self, token: str) -> int:
         found: int | None = self.tokenizer.token_to_id(token)
@@ -94,11 +97,18 @@ class Encoder:
         width, height = fit(picture.width, picture.height, self._max_pixels, min_pixels=self._min_pixels)
         return height // CELL, width // CELL
 
-    def prompt(self, messages: Sequence[Message]) -> Prompt:
+    def words(self) -> Words:
+        """The text of one answer, to be made of its tokens."""
+        return Words(self.tokenizer, self._control)
+
+    def prompt(
+        self, messages: Sequence[Message], written: Callable[[str], Sequence[int] | None] = lambda _: None
+    ) -> Prompt:
         """A conversation, and the opening of the answer.
 
         Args:
             messages: Oldest first.
+            written: The tokens that an answer of a text was written in, where that is known.
         """
         ids: list[int] = []
         shown: list[Shown] = []
@@ -109,9 +119,12 @@ class Encoder:
             ids.extend(self._encode(text) if text else [])
             text = ""
 
-        for part in _parts(messages):
+        for part in _parts(messages, written):
             if isinstance(part, str):
                 text += part
+            elif isinstance(part, _Written):
+                flush()
+                ids.extend(part.ids)
             elif isinstance(part, Picture):
                 text += f"Picture {len(shown) + 1}: "
                 flush()
@@ -132,7 +145,16 @@ class _Mark:
     opens: bool
 
 
-def _parts(messages: Sequence[Message]) -> Iterable[str | Picture | _Mark]:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An answer in the tokens that it was written in."""
+
+    ids: Sequence[int]
+
+
+def _parts(
+    messages: Sequence[Message], written: Callable[[str], Sequence[int] | None]
+) -> Iterable[str | Picture | _Mark | _Written]:
     """The conversation in pieces; neighbouring texts are one text to the tokenizer."""
     for index, message in enumerate(messages):
         if message.role == "tool":  # what a tool answered is told by the user, all answers in one turn
@@ -142,5 +164,11 @@ def _parts(messages: Sequence[Message]) -> Iterable[str | Picture | _Mark]:
             if index + 1 == len(messages) or messages[index + 1].role != "tool":
                 yield from (_Mark(opens=False), "\n")
         else:
-            yield from (_Mark(opens=True), f"{message.role}\n", *message.parts, _Mark(opens=False), "\n")
+            yield from (_Mark(opens=True), f"{message.role}\n")
+            match message:
+                case Message("assistant", (str(text),)) if (ids := written(text)) is not None:
+                    yield _Written(ids)
+                case _:
+                    yield from message.parts
+            yield from (_Mark(opens=False), "\n")
     yield from (_Mark(opens=True), "assistant\n")

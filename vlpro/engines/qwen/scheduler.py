@@ -95,6 +95,7 @@ class Job:
         owner: Whose it is.
         conversation: Of which conversation.
         tell: Called from the scheduler's thread with each token, then with None, or with what went wrong.
+        words: The text that was made of the answer's tokens; None where these may not stand in a prompt.
     """
 
     prompt: Prompt
@@ -105,6 +106,7 @@ class Job:
     owner: str
     conversation: str
     tell: Callable[[int | Exception | None], None]
+    words: Callable[[], str | None]
     keep: bool = True
     """Whether what it read may be wanted again."""
     cut: bool = False
@@ -339,6 +341,10 @@ class Scheduler:
         if keep and job.keep and state is not None and state.length:
             keys = np.concatenate([job.keys, np.asarray(job.written, np.int64)])[: state.length]
             self._store.keep(Prefix(job.owner, job.conversation, keys, state, job.pictures))
+            if text := job.words():
+                self._store.answers.keep(
+                    job.owner, text, job.written, conversation=job.conversation, pictures=job.pictures
+                )
         with contextlib.suppress(RuntimeError):  # whoever asked has gone, with its event loop
             job.tell(error)
 

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenizers.decoders import DecodeStream
-
 from vlpro.engines import model_files
 from vlpro.engines.interface import Capabilities, Delta, Engine, Loading, Usage
 from vlpro.engines.qwen.form import Forms
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from vlpro.engines.interface import Request
     from vlpro.engines.model_files import Manifest
+    from vlpro.engines.qwen.prompt import Prompt
 
 __all__ = ["TransformersEngine"]
 
@@ -71,7 +70,6 @@ class TransformersEngine(Engine):
     ) -> None:
         self._folder = folder
         self._manifest = manifest
-        self._keep_s = keep_s
         config = self._read("config.json")
         pictures = self._read("preprocessor_config.json")
         usual = self._read("generation_config.json")
@@ -102,6 +100,7 @@ class TransformersEngine(Engine):
                 top_p=float(usual.get("top_p", 1.0)),
                 top_k=int(usual.get("top_k", 0)),
             )
+        self._store = PrefixStore(self.plan.question_bytes + self.plan.cache_bytes, ttl_s=keep_s)
         self._scheduler: Scheduler | None = None
 
     def _read(self, name: str) -> Mapping[str, Any]:
@@ -148,8 +147,7 @@ class TransformersEngine(Engine):
         from vlpro.engines.transformers.model import load  # noqa: PLC0415 - torch, in the worker only
 
         model = load(self._folder, self.plan)
-        store = PrefixStore(self.plan.question_bytes + self.plan.cache_bytes, ttl_s=self._keep_s)
-        scheduler = Scheduler(model, store, max_jobs=self.plan.concurrency)
+        scheduler = Scheduler(model, self._store, max_jobs=self.plan.concurrency)
         scheduler.start()
         tell(Loading("loading", 1.0))
         return scheduler
@@ -178,20 +176,25 @@ class TransformersEngine(Engine):
 
     def count_prompt(self, request: Request) -> int:
         """Length of a whole request, exactly."""
-        return len(self._encoder.prompt(request.messages).ids)
+        return len(self._prompt(request).ids)
+
+    def _prompt(self, request: Request) -> Prompt:
+        written = self._store.answers.find
+        return self._encoder.prompt(request.messages, lambda text: written(request.owner, text))
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         scheduler = self._scheduler
         if scheduler is None:
             raise EngineUnavailableError("The model is not loaded yet.", zh="模型尚未加载。")
-        prompt = await asyncio.to_thread(self._encoder.prompt, request.messages)
+        prompt = await asyncio.to_thread(self._prompt, request)
         wanted = request.response_format
         form = None if wanted is None else await asyncio.to_thread(self._forms.make, wanted)
         loop = asyncio.get_running_loop()
-        told: asyncio.Queue[int | Exception | None] = asyncio.Queue()
+        told: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+        words = self._encoder.words()
 
         def tell(what: int | Exception | None) -> None:
-            loop.call_soon_threadsafe(told.put_nowait, what)
+            loop.call_soon_threadsafe(told.put_nowait, words.take(what) if isinstance(what, int) else what)
 
         job = Job(
             prompt,
@@ -202,15 +205,15 @@ class TransformersEngine(Engine):
             request.owner,
             request.conversation,
             tell,
+            words.whole,
         )
-        words = DecodeStream(skip_special_tokens=True)
         scheduler.submit(job)
         try:
             while (got := await told.get()) is not None:
                 if isinstance(got, Exception):
                     raise _failure(got) from got
-                if text := words.step(self._encoder.tokenizer, got):
-                    yield Delta(text)
+                if got:
+                    yield Delta(got)
         finally:
             job.cancelled.set()
         usage = Usage(len(prompt.ids), len(job.written), job.reused)

@@ -86,6 +86,39 @@ def test_control_tokens_in_a_text_are_text(encoder: Encoder) -> None:
     assert encoder.tokenizer.decode(ids, skip_special_tokens=True) == f"user\n{attack}\nassistant\n"
 
 
+def test_an_answer_stands_in_the_tokens_that_it_was_written_in(encoder: Encoder) -> None:
+    text = "red circle"
+    letters = [encoder.tokenizer.token_to_id(letter) for letter in "redĠcircle"]
+    assert answered(encoder, letters) == text
+    turns = (Message("user", ("What?",)), Message("assistant", (text,)), Message("user", ("And now?",)))
+    read = encoder.prompt(turns).ids
+    written = encoder.prompt(turns, {text: letters}.get).ids
+    before = len(encoder.prompt(turns[:1]).ids)
+    assert written[:before] == read[:before]
+    assert written[before : before + len(letters)] == letters
+    assert len(read) < len(written)
+    assert encoder.tokenizer.decode(read) == encoder.tokenizer.decode(written)
+    # What a person says in the same words is not an answer.
+    assert encoder.prompt(turns[1:2], {text: letters}.get) != encoder.prompt(turns[1:2])
+    asked = (Message("user", (text,)),)
+    assert encoder.prompt(asked, {text: letters}.get) == encoder.prompt(asked)
+
+
+def answered(encoder: Encoder, ids: list[int]) -> str | None:
+    words = encoder.words()
+    for token in ids:
+        words.take(token)
+    return words.whole()
+
+
+def test_an_answer_with_control_tokens_or_half_a_character_is_read_as_text(encoder: Encoder) -> None:
+    letters = [encoder.tokenizer.token_to_id(letter) for letter in "red"]
+    assert answered(encoder, [*letters, encoder.tokenizer.token_to_id("<|im_start|>")]) is None
+    half = encoder.tokenizer.token_to_id("è")  # the first of the three bytes of many a Chinese character
+    assert half is not None
+    assert answered(encoder, [*letters, half]) is None
+
+
 def test_a_turn_more_leaves_what_was_before_as_it_was(encoder: Encoder) -> None:
     first = CONVERSATIONS["pictures"]
     before = encoder.prompt(first[:1]).ids

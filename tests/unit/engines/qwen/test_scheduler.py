@@ -122,6 +122,7 @@ class Asked:
             owner,
             conversation,
             self._told,
+            lambda: None,
         )
 
     def _told(self, what: int | Exception | None) -> None:

@@ -44,11 +44,14 @@ async def nothing_kept(engine: TransformersEngine) -> None:
     engine._scheduler._store.clear()
 
 
+TOKENS = 24
+
+
 async def told(
     engine: TransformersEngine, *turns: Message, owner: str = "a", **more: object
 ) -> tuple[str, int]:
     """The answer, and how many tokens of the prompt were known."""
-    request = Request(turns, Sampling(max_tokens=24, temperature=0), owner=owner, **more)  # type: ignore[arg-type]
+    request = Request(turns, Sampling(max_tokens=TOKENS, temperature=0), owner=owner, **more)  # type: ignore[arg-type]
     text, cached = "", -1
     async for delta in engine.generate(request, timeout_s=60):
         text += delta.text
@@ -83,11 +86,42 @@ async def test_a_follow_up_says_the_same_as_if_nothing_were_kept(engine: Transfo
     for number, question in enumerate(QUESTIONS):
         turns.append(question)
         warm, known = await told(engine, *turns)
-        cold, unknown = await told(engine, *turns, owner=f"another {number}")
+        other = f"another {number}"
+        for answer in (turn.text for turn in turns if turn.role == "assistant"):
+            hand_over(engine, answer, other)
+        cold, unknown = await told(engine, *turns, owner=other)
         assert warm == cold
         assert unknown == 0
         assert known > 0 or number == 0
         turns.append(Message("assistant", (warm,)))
+
+
+def hand_over(engine: TransformersEngine, answer: str, owner: str) -> None:
+    """Let another know in which tokens an answer was written."""
+    ids = engine._store.answers.find("a", answer)
+    if ids is not None:  # without control tokens
+        engine._store.answers.keep(owner, answer, ids, conversation="", pictures=frozenset())
+
+
+async def test_a_follow_up_reads_nothing_again(engine: TransformersEngine) -> None:
+    first = QUESTIONS[0]
+    answer, _ = await told(engine, first)
+    assert (
+        len(engine._encoder.tokenizer.encode(answer).ids) != TOKENS
+    )  # it is not written as it would be read
+    turns = (first, Message("assistant", (answer,)), user("And the blue one?"))
+    _, known = await told(engine, *turns)
+    # The last token was written and not yet read.
+    assert known == engine.count_prompt(Request((first,), owner="a")) + TOKENS - 1
+
+
+async def test_an_answer_that_is_forgotten_is_read_as_any_text(engine: TransformersEngine) -> None:
+    first = QUESTIONS[0]
+    answer, _ = await told(engine, first, conversation="c")
+    assert engine._store.answers.find("a", answer) is not None
+    assert engine._store.answers.find("b", answer) is None
+    await engine.forget(frozenset(), frozenset({"c"}))
+    assert engine._store.answers.find("a", answer) is None
 
 
 async def test_a_picture_stays_known_in_another_conversation_of_its_owner(engine: TransformersEngine) -> None:
