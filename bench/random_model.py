@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -70,7 +71,10 @@ def make(folder: Path) -> None:
     with torch.device("meta"):
         model = Qwen3VLForConditionalGeneration(AutoConfig.from_pretrained(folder))
     noise = torch.randn(2**26, generator=torch.Generator().manual_seed(20)).mul_(0.02).to(torch.bfloat16)
-    known = len(json.loads((SEEING / "tokenizer.json").read_text())["model"]["vocab"])
+    silent = torch.ones(SHAPE["text_config"]["vocab_size"], dtype=torch.bool)
+    plain = re.compile("Ġ?[ -;=-~]+")  # no control token, no part of a character
+    vocabulary = json.loads((SEEING / "tokenizer.json").read_text())["model"]["vocab"]
+    silent[[number for token, number in vocabulary.items() if plain.fullmatch(token)]] = False
     shards: list[dict[str, torch.Tensor]] = [{}]
     size = 0
     for number, (name, weight) in enumerate(model.state_dict().items()):
@@ -84,7 +88,8 @@ def make(folder: Path) -> None:
         size += 2 * weight.numel()
         shards[-1][name] = filled(name, weight.shape, noise, number)
         if name.endswith("embed_tokens.weight"):
-            shards[-1][name][known:] = 0  # so that every token that is chosen is one that has a text
+            # So that every token that is chosen is a text of its own, and the first one is seen when it comes.
+            shards[-1][name][silent] = 0
     write(folder, shards[-1], len(shards))
     index = {name: file_name(number) for number, shard in enumerate(shards, 1) for name in shard}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Features", "Prefix", "PrefixStore", "State"]
+__all__ = ["Features", "Prefix", "PrefixStore", "State", "common"]
 
 _NAMES = 4096  # numbers that may be kept before those that nothing shows are given up
 
@@ -121,12 +121,7 @@ class PrefixStore:
             The state, and how many tokens it holds; at least one token is always left to read, since the answer
             begins with what it gives. None where nothing fits.
         """
-        best, length = None, 0
-        for prefix in self._prefixes.values():
-            if prefix.owner == owner:
-                common = _common(prefix.keys, keys[:-1])
-                if common > length:
-                    best, length = prefix, common
+        best, length = self._best(owner, keys)
         if best is None:
             return None, 0
         if 2 * length < len(best.keys):
@@ -135,6 +130,17 @@ class PrefixStore:
         del self._prefixes[id(best)]
         best.state.cut(length)
         return best.state, length
+
+    def known(self, owner: str, keys: NDArray[np.int64]) -> int:
+        """How many tokens :meth:`take` would give."""
+        return self._best(owner, keys)[1]
+
+    def _best(self, owner: str, keys: NDArray[np.int64]) -> tuple[Prefix | None, int]:
+        best, length = None, 0
+        for prefix in self._prefixes.values():
+            if prefix.owner == owner and (shared := common(prefix.keys, keys[:-1])) > length:
+                best, length = prefix, shared
+        return best, length
 
     def keep(self, prefix: Prefix) -> None:
         """Keep what a sequence has read."""
@@ -208,7 +214,7 @@ class PrefixStore:
         self.answers.clear()
 
 
-def _common(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
+def common(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
     """How many keys at the beginning are equal."""
     length = min(len(one), len(other))
     differs = one[:length] != other[:length]

@@ -1,7 +1,9 @@
 """Several questions at once through one model: who is read, who is answered, and what need not be computed again.
 
-One thread owns the model. It goes in steps; each reads a piece of one prompt and writes a token of every answer that
-is under way, all in one pass through the network. So a new question waits for one step, not for another's answer.
+One thread owns the model. It goes in steps; each reads pieces of prompts and writes a token of every answer that is
+under way, all in one pass through the network. So a new question waits for one step, not for another's answer. While
+answers are under way, as much is read in a step as keeps them flowing, and a picture is seen layer by layer, with
+steps between.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from vlpro.engines.qwen.positions import positions
-from vlpro.engines.qwen.prefixes import Prefix
+from vlpro.engines.qwen.prefixes import Prefix, common
 from vlpro.errors import EngineError
 
 if TYPE_CHECKING:
@@ -36,8 +39,12 @@ __all__ = ["Job", "Model", "Row", "Scheduler", "Stopped"]
 log = logging.getLogger(__name__)
 
 _TIDY_S = 60.0
-_CHUNK_ALONE = 1024
-_CHUNK_BESIDE = 128  # tokens of a prompt that are read beside answers under way, so that these go on
+_BESIDE = (0.25, 32)  # seconds of reading in a step, and the fewest tokens: beside answers, so that these go on
+_AHEAD = (1.0, 64)  # of what nobody waits for yet
+_ALONE = (3.0, 256)  # with nothing beside: who comes meanwhile waits so long
+_MOST = 1024
+_SHARED = 32  # tokens in common from which a question waits for another to read them for both
+_FORESEEN = 256  # tokens that an answer is given room for before it begins; few are longer
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -64,10 +71,7 @@ class Row:
 
 
 class Model(Protocol):
-    """The network. All calls come from the scheduler's thread.
-
-    ``stopped`` is asked between layers; where it says yes, the call raises :class:`Stopped`.
-    """
+    """The network. All calls come from the scheduler's thread."""
 
     token_bytes: int
     """Memory of one token's keys and values."""
@@ -75,11 +79,17 @@ class Model(Protocol):
     def new_state(self) -> State:
         """Of an empty sequence."""
 
-    def see(self, picture: Picture, rows: int, columns: int, stopped: Callable[[], bool]) -> Features:
-        """Features of a picture of so many cells."""
+    def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Features:
+        """Features of a picture of so many cells.
+
+        ``between`` is called between layers: it may take steps of other sequences, and what it raises ends the work.
+        """
 
     def step(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[NDArray[np.float32] | None]:
-        """Read each row; logits ``(vocabulary,)`` of those that want them. Either all states grow, or none."""
+        """Read each row; logits ``(vocabulary,)`` of those that want them. Either all states grow, or none.
+
+        ``stopped`` is asked now and then; where it says yes, the step raises :class:`Stopped`.
+        """
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +117,8 @@ class Job:
     conversation: str
     tell: Callable[[int | Exception | None], None]
     words: Callable[[], str | None]
+    ahead: bool = False
+    """Whether it is only read, for a question that is likely to come: when nobody waits for anything else."""
     keep: bool = True
     """Whether what it read may be wanted again."""
     cut: bool = False
@@ -127,19 +139,28 @@ class Job:
 
     @property
     def need(self) -> int:
-        """Tokens that it may come to."""
-        return len(self.prompt.ids) + self.max_tokens
+        """Tokens that there must be room for before it begins."""
+        return self.to_read + min(self.max_tokens, len(self.written) + _FORESEEN)
+
+    @property
+    def to_read(self) -> int:
+        """Tokens that come before the next one is written; more than the prompt where it was interrupted."""
+        return len(self.prompt.ids) + max(len(self.written) - 1, 0)
+
+    @property
+    def read(self) -> int:
+        """Tokens that it has read."""
+        return 0 if self.state is None else self.state.length
 
     @property
     def reading(self) -> bool:
-        """Whether its prompt is not yet read to the end."""
-        return self.state is None or self.state.length < len(self.prompt.ids)
+        """Whether there is something left to read."""
+        return self.state is None or self.state.length < self.to_read
 
     def unseen(self) -> Shown | None:
         """The first picture whose cells are to be read and whose features are not there."""
-        read = self.state.length if self.state is not None else 0
         for shown in self.prompt.shown:
-            if shown.begin + shown.rows * shown.columns > read and shown.begin not in self.features:
+            if shown.begin + shown.rows * shown.columns > self.read and shown.begin not in self.features:
                 return shown
         return None
 
@@ -161,6 +182,8 @@ class Scheduler:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._ended = False
+        self._speed = 0.0  # tokens read a second
+        self._stepped = 0.0
         self._thread = threading.Thread(target=self._run, name="qwen", daemon=True)
 
     def start(self) -> None:
@@ -189,6 +212,8 @@ class Scheduler:
             for job in (*self._running, *self._waiting):
                 if job.conversation in conversations or job.pictures & pictures:
                     job.keep = False
+                    if job.ahead:
+                        job.cancelled.set()
             done()
 
         self._inbox.put(drop)
@@ -199,7 +224,6 @@ class Scheduler:
         while not self._ended:
             self._take_in(wait=not (self._running or self._waiting))
             self._store.expire()
-            self._admit()
             try:
                 self._advance()
             except Stopped:
@@ -233,16 +257,19 @@ class Scheduler:
                     log.exception("work between steps failed")
 
     def _admit(self) -> None:
-        """Begin with the jobs that there is room for, in their order."""
+        """Begin with the jobs that there is room for, in their order; what is only read ahead takes no one's turn."""
         for job in tuple(self._waiting):
             if job.cancelled.is_set():
                 self._waiting.remove(job)
-        while self._waiting and len(self._running) < self._max_jobs:
-            job = self._waiting[0]
-            held = sum(other.need for other in self._running) + job.need
-            if not self._store.make_room(held * self._model.token_bytes) and self._running:
+                job.tell(None)
+        for job in sorted(self._waiting, key=lambda job: job.ahead):
+            answering = [other for other in self._running if not other.ahead]
+            if len(answering) >= self._max_jobs and not job.ahead:
+                return
+            held = sum(other.need for other in answering) + job.need
+            if not self._store.make_room(held * self._model.token_bytes) and answering:
                 return  # when another ends; alone, it was found to fit before it was taken
-            self._waiting.popleft()
+            self._waiting.remove(job)
             self._running.append(job)
             try:
                 self._begin(job)
@@ -251,53 +278,116 @@ class Scheduler:
                 self._leave(job, error, keep=False)
 
     def _begin(self, job: Job) -> None:
-        job.positions = positions(job.prompt)
-        job.keys = np.asarray(job.prompt.ids, np.int64).copy()
+        where = positions(job.prompt)
+        # What is written stands after the prompt's last token, one place further each time.
+        written = where[:, -1:].max() + 1 + np.arange(job.max_tokens)
+        job.positions = np.concatenate([where, np.broadcast_to(written, (3, job.max_tokens))], axis=1)
+        keys = np.asarray(job.prompt.ids, np.int64).copy()
         for shown in job.prompt.shown:
             cells = shown.rows * shown.columns
             # Negative, so no token's; the picture above, its cell below.
-            job.keys[shown.begin : shown.begin + cells] = -(self._store.name(shown.key) << 20) - np.arange(
-                cells
-            )
-        job.state, job.reused = self._store.take(job.owner, job.keys)
-        if job.state is None:
-            job.state = self._model.new_state()
+            keys[shown.begin : shown.begin + cells] = -(self._store.name(shown.key) << 20) - np.arange(cells)
+        job.keys = np.concatenate([keys, np.asarray(job.written, np.int64)])
 
-    def _advance(self) -> None:
+    def _advance(self, seeing: Job | None = None) -> None:
+        """One step, or one picture with steps between its layers.
+
+        Args:
+            seeing: Whose picture is being seen meanwhile; the step is one between its layers.
+        """
+        self._admit()
         for job in tuple(self._running):
-            if job.cancelled.is_set():
+            if job.cancelled.is_set() and job is not seeing:
                 self._leave(job, None)
-        reading = next((job for job in self._running if job.reading), None)
         writing = [job for job in self._running if not job.reading]
-        if reading is not None and (shown := reading.unseen()) is not None:
-            reading.features[shown.begin] = self._see(reading, shown, alone=not writing)
-            if reading.unseen() is not None and not writing:
-                return  # its next picture, before anything is read
-        rows = [(job, self._written_row(job)) for job in writing]
-        if reading is not None and reading.unseen() is None:
-            rows.append((reading, self._prompt_row(reading, _CHUNK_BESIDE if writing else _CHUNK_ALONE)))
-        if not rows:
+        readers = self._readers(writing, seeing)
+        if seeing is None and readers and (shown := self._unseen(readers[0])) is not None:
+            self._see(readers[0], shown)
             return
-        alone = rows[0][0] if len(rows) == 1 else None
-        stopped = alone.cancelled.is_set if alone is not None else _never
-        made = self._model.step([row for _, row in rows], stopped)
-        for (job, _), logits in zip(rows, made, strict=True):
-            if logits is not None:
-                self._choose(job, logits)
+        rows = [(job, self._row(job, 1)) for job in writing]
+        left = self._chunk(rows, readers, seeing)
+        for job in readers:
+            if left > 0 and self._unseen(job) is None:
+                rows.append((job, self._row(job, left)))
+                left -= len(rows[-1][1].ids)
+        if rows and self._has_room(rows, seeing):
+            self._step(rows, may_stop=seeing is None)
 
-    def _see(self, job: Job, shown: Shown, *, alone: bool) -> Features:
-        features = self._store.features(job.owner, shown.key)
-        if features is None:
-            stopped = job.cancelled.is_set if alone else _never
-            features = self._model.see(shown.picture, shown.rows, shown.columns, stopped)
-            if job.keep:
-                self._store.keep_features(job.owner, shown.key, features)
-        return features
+    def _readers(self, writing: list[Job], seeing: Job | None) -> list[Job]:
+        """Those that can read now, the first to come first, with what is known of their beginnings."""
+        jobs = [job for job in self._running if job.reading and not job.ahead]
+        if not jobs and not writing and seeing is None:
+            jobs = [job for job in self._running if job.ahead][:1]
+        able = []
+        for index, job in enumerate(jobs):
+            if job is not seeing and not any(_reads_for(other, job) for other in jobs[:index]):
+                if job.state is None:
+                    job.state, job.reused = self._known(job)
+                able.append(job)
+        return able
 
-    def _prompt_row(self, job: Job, most: int) -> Row:
+    def _known(self, job: Job) -> tuple[State, int]:
+        """The state of the longest beginning that is kept, or that a running job of the same owner has read."""
+        best, length = None, self._store.known(job.owner, job.keys)
+        for other in self._running:
+            if other is not job and other.owner == job.owner:
+                shared = min(common(other.keys, job.keys[:-1]), other.read)
+                if shared > length:
+                    best, length = other, shared
+        if best is None or best.state is None:
+            state, length = self._store.take(job.owner, job.keys)
+            return self._model.new_state() if state is None else state, length
+        if best.ahead and best.read == length:  # this is the question that it was read for
+            state, best.state = best.state, None
+            self._running.remove(best)
+            best.tell(None)
+            return state, length
+        return best.state.copy(length), length
+
+    def _unseen(self, job: Job) -> Shown | None:
+        """The first picture that the job needs features of which are not known."""
+        while (shown := job.unseen()) is not None:
+            features = self._store.features(job.owner, shown.key)
+            if features is None:
+                return shown
+            job.features[shown.begin] = features
+        return None
+
+    def _see(self, job: Job, shown: Shown) -> None:
+        def between() -> None:
+            self._take_in(wait=False)
+            if self._ended or job.cancelled.is_set() or (job.ahead and self._waits_for_else(shown)):
+                raise Stopped
+            if time.monotonic() - self._stepped >= _BESIDE[0]:
+                self._advance(seeing=job)
+                self._stepped = time.monotonic()
+
+        self._stepped = time.monotonic()
+        features = self._model.see(shown.picture, shown.rows, shown.columns, between)
+        job.features[shown.begin] = features
+        if job.keep:
+            self._store.keep_features(job.owner, shown.key, features)
+
+    def _waits_for_else(self, shown: Shown) -> bool:
+        """Whether there is a question that does not show this picture."""
+        asked = [job for job in (*self._waiting, *self._running) if not job.ahead]
+        return any(shown.key not in [other.key for other in job.prompt.shown] for job in asked)
+
+    def _chunk(self, rows: list[tuple[Job, Row]], readers: list[Job], seeing: Job | None) -> int:
+        """How many tokens may be read in this step."""
+        if rows or seeing is not None:
+            seconds, least = _BESIDE
+        else:
+            seconds, least = _AHEAD if readers and readers[0].ahead else _ALONE
+        return min(max(int(seconds * self._speed), least), _MOST)
+
+    def _row(self, job: Job, most: int) -> Row:
+        """The next tokens of a job: of its prompt, or the one that it wrote last."""
         assert job.state is not None  # noqa: S101 - it was begun
         begin = job.state.length
-        end = min(begin + most, len(job.prompt.ids))
+        end = min(begin + most, job.to_read) if job.reading else begin + 1
+        prompt = len(job.prompt.ids)
+        ids = job.prompt.ids[begin:end] + job.written[max(begin - prompt, 0) : max(end - prompt, 0)]
         pictures = []
         for shown in job.prompt.shown:
             first = max(shown.begin, begin)
@@ -305,15 +395,45 @@ class Scheduler:
             if first < last:
                 features = job.features[shown.begin]
                 pictures.append((first - begin, features, first - shown.begin, last - shown.begin))
-        ids = np.asarray(job.prompt.ids[begin:end], np.int64)
-        done = end == len(job.prompt.ids)
-        return Row(job.state, ids, job.positions[:, begin:end], pictures, wants_logits=done)
+        last_known = not job.ahead and end == prompt + len(job.written)
+        return Row(
+            job.state, np.asarray(ids, np.int64), job.positions[:, begin:end], pictures, wants_logits=last_known
+        )
 
-    def _written_row(self, job: Job) -> Row:
-        assert job.state is not None  # noqa: S101 - likewise
-        # What is written stands after the prompt's last token, one place further each time.
-        place = int(job.positions[:, -1].max()) + job.state.length - len(job.prompt.ids) + 1
-        return Row(job.state, np.array([job.written[-1]]), np.full((3, 1), place), [], wants_logits=True)
+    def _has_room(self, rows: list[tuple[Job, Row]], seeing: Job | None) -> bool:
+        """Make room for a step. Where there is none, the youngest is set aside, and the step is planned anew."""
+        held = sum(job.state.nbytes for job in self._running if job.state is not None)
+        grows = sum(len(row.ids) for _, row in rows) * self._model.token_bytes
+        if self._store.make_room(held + grows):
+            return True
+        kept = (rows[0][0], seeing)
+        others = [job for job in self._running if job not in kept and job.state is not None]
+        if not others:
+            return True  # alone, it was found to fit before it was taken
+        job = next((job for job in others if job.ahead), others[-1])
+        self._running.remove(job)
+        job.state, job.features = None, {}
+        if job.ahead:
+            job.tell(None)
+        else:
+            self._waiting.appendleft(job)
+        return False
+
+    def _step(self, rows: list[tuple[Job, Row]], *, may_stop: bool) -> None:
+        alone = rows[0][0] if len(rows) == 1 and may_stop else None
+        began = time.monotonic()
+        made = self._model.step([row for _, row in rows], _never if alone is None else alone.cancelled.is_set)
+        self._stepped = time.monotonic()
+        read = sum(len(row.ids) for _, row in rows if len(row.ids) > 1)
+        if read >= _BESIDE[1]:
+            speed = read / max(self._stepped - began, 1e-6)
+            self._speed = (self._speed + speed) / 2 if self._speed else speed
+        for (job, _), logits in zip(rows, made, strict=True):
+            if logits is not None:
+                job.features = {}
+                self._choose(job, logits)
+            elif job.ahead and not job.reading:
+                self._leave(job, None)
 
     def _choose(self, job: Job, logits: NDArray[np.float32]) -> None:
         if job.form is not None:
@@ -339,7 +459,8 @@ class Scheduler:
         state, job.state = job.state, None
         job.features = {}
         if keep and job.keep and state is not None and state.length:
-            keys = np.concatenate([job.keys, np.asarray(job.written, np.int64)])[: state.length]
+            keys = np.concatenate([job.keys[: len(job.prompt.ids)], np.asarray(job.written, np.int64)])
+            keys = keys[: state.length]
             self._store.keep(Prefix(job.owner, job.conversation, keys, state, job.pictures))
             if text := job.words():
                 self._store.answers.keep(
@@ -347,6 +468,12 @@ class Scheduler:
                 )
         with contextlib.suppress(RuntimeError):  # whoever asked has gone, with its event loop
             job.tell(error)
+
+
+def _reads_for(other: Job, job: Job) -> bool:
+    """Whether another question is reading what this one needs as well, which has not begun."""
+    same = job.state is None and other.owner == job.owner
+    return same and common(other.keys, job.keys) - other.read >= _SHARED
 
 
 def _never() -> bool:

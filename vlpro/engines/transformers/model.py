@@ -73,22 +73,19 @@ class TorchModel:
         return TensorState(self._layers)
 
     @torch.inference_mode()
-    def see(self, picture: Picture, rows: int, columns: int, stopped: Callable[[], bool]) -> _Seen:
+    def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> _Seen:
         """Features of a picture.
 
         Args:
             picture: The picture.
             rows: Height in cells of 32 pixels.
             columns: Width in cells.
-            stopped: Asked before each layer.
-
-        Raises:
-            Stopped: It said yes.
+            between: Called before each layer; what it raises ends the work.
         """
         weight = self._visual.patch_embed.proj.weight
         pixels = torch.from_numpy(patches(picture.pixels, rows, columns)).to(weight.device, weight.dtype)
         grid = torch.tensor([[1, 2 * rows, 2 * columns]], device=weight.device)
-        with _asking(self._visual.blocks, stopped):
+        with _calling(self._visual.blocks, between):
             made = self._visual(pixels, grid_thw=grid)
         # transformers 4 gives a pair, 5 an object.
         merged, deep = made if isinstance(made, tuple) else (made.pooler_output, made.deepstack_features)
@@ -168,14 +165,9 @@ def load(folder: Path, plan: LoadPlan) -> TorchModel:
 
 
 @contextmanager
-def _asking(layers: Sequence[torch.nn.Module], stopped: Callable[[], bool]) -> Iterator[None]:
-    """Ask before each of these layers whether to go on."""
-
-    def ask(*_: object) -> None:
-        if stopped():
-            raise Stopped
-
-    hooks = [layer.register_forward_pre_hook(ask) for layer in layers]
+def _calling(layers: Sequence[torch.nn.Module], between: Callable[[], None]) -> Iterator[None]:
+    """Call this before each of these layers."""
+    hooks = [layer.register_forward_pre_hook(lambda *_: between()) for layer in layers]
     try:
         yield
     finally:

@@ -24,7 +24,8 @@ class TensorState:
     @property
     def nbytes(self) -> int:
         """Memory that it holds."""
-        return sum(t.nbytes for t in (*self._keys, *self._values) if t is not None)
+        first = self._keys[0]  # all layers hold as much
+        return 0 if first is None else 2 * len(self._keys) * first.nbytes
 
     def add(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put a layer's keys and values behind those that are there; ``length`` grows when all layers have done so.
