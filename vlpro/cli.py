@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vlpro import config
+from vlpro.engines.hardware import probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
-from vlpro.engines.transformers.hardware import probe
 from vlpro.engines.transformers.plan import OFFICIAL_4B, LoadPlan, ModelSize, load_plan, model_size
 from vlpro.errors import ConfigError, VlproError
 

@@ -35,10 +35,10 @@ class Settings(BaseSettings):
         Field(description="local: one person at this machine, no login, this machine's addresses only"),
     ] = "local"
     engine: Annotated[
-        Literal["auto", "ocr", "transformers", "openai", "fake"],
+        Literal["auto", "ocr", "openvino", "transformers", "openai", "fake"],
         Field(
-            description="What answers; auto: openai where an upstream is set, transformers where a model folder is, "
-            "else ocr"
+            description="What answers; auto: openai where an upstream is set; where a model folder is, transformers "
+            "on a card and openvino without one; else ocr"
         ),
     ] = "auto"
     upstream_url: Annotated[
@@ -76,7 +76,9 @@ class Settings(BaseSettings):
     ] = 32
     model_dir: Annotated[
         str,
-        Field(description="Engine transformers: folder of the model's files; verified before it is loaded"),
+        Field(
+            description="Engines openvino and transformers: folder of the model's files; verified before it is loaded"
+        ),
     ] = ""
     model_manifest: Annotated[
         str,
@@ -86,7 +88,9 @@ class Settings(BaseSettings):
     ] = ""
     device: Annotated[
         Literal["auto", "cuda", "cpu"],
-        Field(description="Engine transformers: where it computes; auto: on a card where the model fits one"),
+        Field(
+            description="Where the model computes; auto: on a card where it fits one. cpu: engine auto is openvino"
+        ),
     ] = "auto"
     load_in_4bit: Annotated[
         Literal["auto", "on", "off"],

@@ -48,6 +48,15 @@ def _transformers(options: Options) -> Engine:
     )
 
 
+def _openvino(options: Options) -> Engine:
+    from vlpro.engines.model_files import find_manifest  # noqa: PLC0415 - see the module's docstring
+    from vlpro.engines.openvino.engine import OpenVinoEngine  # noqa: PLC0415 - likewise
+
+    folder = Path(str(options["folder"]))
+    manifest = find_manifest(str(options.get("manifest", "")), folder)
+    return OpenVinoEngine(folder, manifest, keep_s=float(str(options.get("keep_s", 28_800))))
+
+
 _IN_4_BIT = {"auto": None, "on": True, "off": False}
 
 
@@ -72,9 +81,10 @@ ENGINES: Mapping[str, Callable[[Options], Engine]] = {
     "fake": _fake,
     "ocr": _ocr,
     "openai": _openai,
+    "openvino": _openvino,
     "transformers": _transformers,
 }
-LOCAL = frozenset({"ocr", "transformers"})
+LOCAL = frozenset({"ocr", "openvino", "transformers"})
 """Engines that compute: they run in a worker process of their own."""
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 from fastapi import FastAPI, Request, Response
@@ -29,7 +29,9 @@ from vlpro.chat.service import ChatService
 from vlpro.config import Settings
 from vlpro.device import DeviceMonitor
 from vlpro.engines import registry
+from vlpro.engines.hardware import probe
 from vlpro.engines.interface import Engine
+from vlpro.engines.transformers.plan import MIN_CAPABILITY
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Services
@@ -57,11 +59,11 @@ def engine_of(settings: Settings) -> Engine:
     """
     name = settings.engine
     if name == "auto":
-        name = "openai" if settings.upstream_url else "transformers" if settings.model_dir else "ocr"
-    if name == "transformers" and not settings.model_dir:
+        name = "openai" if settings.upstream_url else _local(settings) if settings.model_dir else "ocr"
+    if name in ("openvino", "transformers") and not settings.model_dir:
         raise errors.ConfigError(
-            "Engine transformers needs VLPRO_MODEL_DIR: the folder of Qwen3-VL-4B-Instruct.",
-            zh="transformers 引擎需要 VLPRO_MODEL_DIR：Qwen3-VL-4B-Instruct 的模型文件夹。",
+            f"Engine {name} needs VLPRO_MODEL_DIR: the folder of Qwen3-VL-4B-Instruct.",
+            zh=f"{name} 引擎需要 VLPRO_MODEL_DIR：Qwen3-VL-4B-Instruct 的模型文件夹。",
             param="model_dir",
         )
     if name == "openai" and not settings.upstream_url:
@@ -71,6 +73,11 @@ def engine_of(settings: Settings) -> Engine:
             param="upstream_url",
         )
     options: dict[str, dict[str, object]] = {
+        "openvino": {
+            "folder": str(Path(settings.model_dir).absolute()),
+            "manifest": settings.model_manifest,
+            "keep_s": settings.idle_ttl_s,
+        },
         "transformers": {
             "folder": str(Path(settings.model_dir).absolute()),
             "manifest": settings.model_manifest,
@@ -93,6 +100,13 @@ def engine_of(settings: Settings) -> Engine:
     if name not in registry.LOCAL:
         return engine
     return WorkerEngine(engine, options.get(name, {}), idle_unload_s=settings.idle_unload_s)
+
+
+def _local(settings: Settings) -> Literal["openvino", "transformers"]:
+    """The engine for a model folder: transformers where there is a card for it, or one is asked for."""
+    hardware = probe()
+    card = "torch" in hardware.packages and any(one.capability >= MIN_CAPABILITY for one in hardware.cards)
+    return "transformers" if settings.device == "cuda" or (settings.device == "auto" and card) else "openvino"
 
 
 def services(settings: Settings, engine: Engine) -> Services:

@@ -28,10 +28,7 @@ from tests.seeing.world import (
 from vlpro.engines.interface import Engine, Message, Request, ResponseFormat, Sampling
 from vlpro.imaging.picture import Picture
 
-pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
-pytest.importorskip("tokenizers", reason="the packages of the extra qwen are not installed")
-pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
-from tests.unit.engines.transformers.running import started
+from tests.unit.engines.running import NAMES, Name, started
 from vlpro.engines.model_files import Manifest
 
 pytestmark = pytest.mark.anyio
@@ -42,9 +39,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-async def engine(anyio_backend: str) -> AsyncIterator[Engine]:
-    async with started(MODEL, manifest()) as made:
+@pytest.fixture(scope="module", params=NAMES)
+async def engine(anyio_backend: str, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    async with started(MODEL, manifest(), name=request.param) as made:
         yield made
 
 

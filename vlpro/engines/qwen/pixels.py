@@ -12,22 +12,26 @@ from vlpro.imaging.tokens import CELL
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["patches"]
+__all__ = ["FRAMES", "patches"]
 
 _PATCH = 16
-_FRAMES = 2  # the vision tower reads films, two frames at once; a picture is shown twice
+FRAMES = 2  # the vision tower reads films, two frames at once; a picture is shown twice
 
 
-def patches(pixels: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float32]:
+def patches(
+    pixels: NDArray[np.uint8], rows: int, columns: int, *, frames: int = FRAMES
+) -> NDArray[np.float32]:
     """Resize (bicubic), normalise to -1 … 1 and cut into patches.
 
     Args:
         pixels: ``(height, width, 3)``, RGB.
         rows: Height for the model, in cells of 32 pixels.
         columns: Width for the model, in cells.
+        frames: How often each patch is given.
 
     Returns:
-        ``(rows * columns * 4, 1536)``: cell by cell, in each its four patches, in each colour, frame, row, column.
+        ``(rows * columns * 4, 768 * frames)``: cell by cell, in each its four patches, in each colour, frame, row,
+        column.
     """
     if pixels.shape[:2] != (rows * CELL, columns * CELL):
         size = (columns * CELL, rows * CELL)
@@ -36,4 +40,4 @@ def patches(pixels: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.fl
     flat = np.ascontiguousarray(cells, dtype=np.float32).reshape(rows * columns * 4, 3, 1, _PATCH * _PATCH)
     flat /= 127.5
     flat -= 1
-    return np.repeat(flat, _FRAMES, axis=2).reshape(rows * columns * 4, -1)
+    return np.repeat(flat, frames, axis=2).reshape(rows * columns * 4, -1)

@@ -40,7 +40,10 @@ class State(Protocol):
         """Forget all tokens from here on."""
 
     def copy(self, length: int) -> State:
-        """The same, up to a length, in memory of its own."""
+        """The same, up to a length, whatever becomes of the other."""
+
+    def free(self) -> None:
+        """Let go of all memory; it is not used any more."""
 
 
 class Features(Protocol):
@@ -84,7 +87,7 @@ class PrefixStore:
     def __init__(
         self, max_bytes: int, *, ttl_s: float = math.inf, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._ttl_s = ttl_s
         self._clock = clock
         self.answers = Answers(ttl_s=ttl_s, clock=clock)
@@ -170,9 +173,9 @@ class PrefixStore:
         Returns:
             Whether there is room now.
         """
-        while self.nbytes + nbytes > self._max_bytes:
+        while self.nbytes + nbytes > self.max_bytes:
             if self._prefixes:
-                self._prefixes.popitem(last=False)
+                self._prefixes.popitem(last=False)[1].state.free()
             elif self._features:
                 name, _ = self._features.popitem(last=False)
                 del self._seen[name]
@@ -184,7 +187,7 @@ class PrefixStore:
         """Drop all that came of these pictures (``pixels_sha256``) and conversations."""
         for key, prefix in tuple(self._prefixes.items()):
             if prefix.conversation in conversations or prefix.pictures & pictures:
-                del self._prefixes[key]
+                self._prefixes.pop(key).state.free()
         for name in tuple(self._features):
             if name[1] in pictures:
                 del self._features[name], self._seen[name]
@@ -196,7 +199,7 @@ class PrefixStore:
         since = self._clock() - self._ttl_s
         for key, prefix in tuple(self._prefixes.items()):
             if prefix.used < since:
-                del self._prefixes[key]
+                self._prefixes.pop(key).state.free()
         for name, used in tuple(self._seen.items()):
             if used < since:
                 del self._features[name], self._seen[name]
@@ -208,7 +211,8 @@ class PrefixStore:
     def clear(self) -> None:
         """Drop everything."""
         self._seen.clear()
-        self._prefixes.clear()
+        while self._prefixes:
+            self._prefixes.popitem()[1].state.free()
         self._features.clear()
         self._names.clear()
         self.answers.clear()

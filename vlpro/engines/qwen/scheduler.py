@@ -39,7 +39,10 @@ __all__ = ["Job", "Model", "Row", "Scheduler", "Stopped"]
 log = logging.getLogger(__name__)
 
 _TIDY_S = 60.0
-_BESIDE = (0.25, 32)  # seconds of reading in a step, and the fewest tokens: beside answers, so that these go on
+_BESIDE = (
+    0.25,
+    32,
+)  # seconds of reading in a step, and the fewest tokens: beside answers, so that these go on
 _AHEAD = (1.0, 64)  # of what nobody waits for yet
 _ALONE = (3.0, 256)  # with nothing beside: who comes meanwhile waits so long
 _MOST = 1024
@@ -234,6 +237,7 @@ class Scheduler:
                 for job in tuple(self._running):
                     self._leave(job, error, keep=False)
         for job in (*self._running, *self._waiting):
+            _drop(job)
             job.tell(EngineError("The engine was stopped.", zh="推理引擎已停止。"))
         self._running.clear()
         self._waiting.clear()
@@ -397,7 +401,11 @@ class Scheduler:
                 pictures.append((first - begin, features, first - shown.begin, last - shown.begin))
         last_known = not job.ahead and end == prompt + len(job.written)
         return Row(
-            job.state, np.asarray(ids, np.int64), job.positions[:, begin:end], pictures, wants_logits=last_known
+            job.state,
+            np.asarray(ids, np.int64),
+            job.positions[:, begin:end],
+            pictures,
+            wants_logits=last_known,
         )
 
     def _has_room(self, rows: list[tuple[Job, Row]], seeing: Job | None) -> bool:
@@ -412,7 +420,7 @@ class Scheduler:
             return True  # alone, it was found to fit before it was taken
         job = next((job for job in others if job.ahead), others[-1])
         self._running.remove(job)
-        job.state, job.features = None, {}
+        _drop(job)
         if job.ahead:
             job.tell(None)
         else:
@@ -456,9 +464,9 @@ class Scheduler:
     def _leave(self, job: Job, error: Exception | None, *, keep: bool = True) -> None:
         """A job has ended: what it read is kept for the next turn."""
         self._running.remove(job)
-        state, job.state = job.state, None
-        job.features = {}
-        if keep and job.keep and state is not None and state.length:
+        if keep and job.keep and job.read:
+            assert job.state is not None  # noqa: S101 - it has read something
+            state, job.state = job.state, None
             keys = np.concatenate([job.keys[: len(job.prompt.ids)], np.asarray(job.written, np.int64)])
             keys = keys[: state.length]
             self._store.keep(Prefix(job.owner, job.conversation, keys, state, job.pictures))
@@ -466,8 +474,15 @@ class Scheduler:
                 self._store.answers.keep(
                     job.owner, text, job.written, conversation=job.conversation, pictures=job.pictures
                 )
+        _drop(job)
         with contextlib.suppress(RuntimeError):  # whoever asked has gone, with its event loop
             job.tell(error)
+
+
+def _drop(job: Job) -> None:
+    if job.state is not None:
+        job.state.free()
+    job.state, job.features = None, {}
 
 
 def _reads_for(other: Job, job: Job) -> bool:

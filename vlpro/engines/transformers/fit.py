@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vlpro.engines.hardware import CPU_RESERVE, GPU_RESERVE
 from vlpro.engines.transformers.size import ModelSize
 from vlpro.imaging.tokens import CELL
 
@@ -16,11 +17,9 @@ __all__ = [
     "GPU_PIXELS",
     "SDPA_TORCH",
     "Attention",
-    "Card",
     "Device",
     "Dtype",
     "Form",
-    "Hardware",
     "LoadPlan",
     "Place",
     "Sentence",
@@ -47,57 +46,6 @@ QUESTION_TOKENS = 4096
 """Room for text and answer beside one picture, without which a model is not loaded."""
 _CONTEXT_STEP = 256
 _PATCH_PIXELS = 256
-
-_GPU_RESERVE = 512 * 2**20  # the driver's own context and the libraries' work space
-_CPU_RESERVE = 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A graphics card.
-
-    Args:
-        name: As its driver says.
-        capability: CUDA compute capability, ``(major, minor)``.
-        total: Memory in bytes.
-        free: Of it, what nobody holds now.
-    """
-
-    name: str
-    capability: tuple[int, int]
-    total: int
-    free: int
-
-    @property
-    def usable(self) -> int:
-        """Bytes that may be planned with; the rest is headroom."""
-        return self.free - _GPU_RESERVE - self.free // 20
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """What a machine has.
-
-    Args:
-        cards: Graphics cards in the order of the PCI bus, which is CUDA's where ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
-        free_memory: Bytes of main memory that this service may still take.
-        cpu_flags: What the processor can do, in Linux's words.
-        cores: Processor cores for this service.
-        packages: Which of torch, transformers, accelerate, bitsandbytes and flash_attn can be imported.
-        torch: Its version, ``(major, minor)``; None where it is not installed.
-    """
-
-    cards: tuple[Card, ...]
-    free_memory: int
-    cpu_flags: frozenset[str]
-    cores: int
-    packages: frozenset[str]
-    torch: tuple[int, int] | None
-
-    @property
-    def usable_memory(self) -> int:
-        """Bytes of main memory that may be planned with; the rest is headroom."""
-        return self.free_memory - _CPU_RESERVE - self.free_memory // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +156,7 @@ class Place:
         """Free bytes with which the smallest picture could be asked about, on one card or none; with headroom."""
         pixels = (GPU_PIXELS if self.cards else CPU_PIXELS)[-1]
         need = self.weights + self.need(model, pixels, least_context(model, pixels), 1)
-        return (need + _GPU_RESERVE) * 20 // 19 + 20 if self.cards else (need + _CPU_RESERVE) * 10 // 9 + 10
+        return (need + GPU_RESERVE) * 20 // 19 + 20 if self.cards else (need + CPU_RESERVE) * 10 // 9 + 10
 
 
 def width_of(dtype: Dtype) -> int:

@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from vlpro.engines.hardware import Hardware
 from vlpro.engines.transformers.fit import (
     BFLOAT16_FLAGS,
     CPU_PIXELS,
     GPU_PIXELS,
     SDPA_TORCH,
     Attention,
-    Card,
     Device,
     Dtype,
     Form,
-    Hardware,
     LoadPlan,
     Place,
     width_of,
@@ -30,7 +29,7 @@ from vlpro.engines.transformers.reasons import refusal, why_so, why_there
 from vlpro.engines.transformers.size import OFFICIAL_4B, ModelSize, model_size
 from vlpro.errors import ConfigError
 
-__all__ = ["OFFICIAL_4B", "Card", "Device", "Hardware", "LoadPlan", "ModelSize", "load_plan", "model_size"]
+__all__ = ["OFFICIAL_4B", "Device", "LoadPlan", "ModelSize", "load_plan", "model_size"]
 
 MIN_CAPABILITY = (7, 0)
 BFLOAT16_CAPABILITY = (8, 0)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vlpro.engines.hardware import Hardware
 from vlpro.engines.transformers.fit import (
     BFLOAT16_FLAGS,
     SDPA_TORCH,
     Device,
-    Hardware,
     LoadPlan,
     Place,
     Sentence,

@@ -64,3 +64,9 @@ class TensorState:
         made._keys = [None if t is None else t[:, :length].clone() for t in self._keys]
         made._values = [None if t is None else t[:, :length].clone() for t in self._values]
         return made
+
+    def free(self) -> None:
+        """Let go of all memory."""
+        self.length = 0
+        self._keys = [None] * len(self._keys)
+        self._values = [None] * len(self._values)

@@ -24,6 +24,9 @@ class Kept:
     def copy(self, length: int) -> Kept:
         return Kept(length)
 
+    def free(self) -> None:
+        self.length = 0
+
 
 def keys(*tokens: int) -> NDArray[np.int64]:
     return np.array(tokens, np.int64)

@@ -51,6 +51,9 @@ class Read:
     def copy(self, length: int) -> Read:
         return Read(self.values[:length])
 
+    def free(self) -> None:
+        self.values = []
+
 
 @dataclass
 class Cells:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vlpro.engines.transformers.plan import OFFICIAL_4B, Card, Hardware, load_plan
+from vlpro.engines.hardware import Card, Hardware
+from vlpro.engines.transformers.plan import OFFICIAL_4B, load_plan
 
 __all__ = [
     "A10",

@@ -18,7 +18,7 @@ from vlpro.imaging.picture import Picture
 pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("tokenizers", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
-from tests.unit.engines.transformers.running import started
+from tests.unit.engines.running import started
 from vlpro.engines.model_files import make_manifest
 from vlpro.engines.transformers.engine import TransformersEngine
 

@@ -20,7 +20,8 @@ from tests.unit.engines.transformers.machines import (
     V100,
     machine,
 )
-from vlpro.engines.transformers.plan import OFFICIAL_4B, Card, Hardware, LoadPlan, load_plan
+from vlpro.engines.hardware import Card, Hardware
+from vlpro.engines.transformers.plan import OFFICIAL_4B, LoadPlan, load_plan
 from vlpro.errors import ConfigError
 
 BF16 = frozenset({"avx512_bf16"})

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from vlpro.engines.transformers import hardware
-from vlpro.engines.transformers.hardware import probe
-from vlpro.engines.transformers.plan import Card
+from vlpro.engines import hardware
+from vlpro.engines.hardware import Card, probe
 
 GB = 10**9
 
@@ -139,7 +138,7 @@ def test_the_limit_of_a_control_group_counts(files: dict[str, str], tmp_path: Pa
 def test_looking_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from vlpro.engines.transformers.hardware import probe\n"
+        "from vlpro.engines.hardware import probe\n"
         "from vlpro.engines.transformers.plan import load_plan\n"
         "probe()\n"
         "print(sorted({'torch', 'transformers', 'bitsandbytes', 'numpy'} & sys.modules.keys()))"

@@ -6,16 +6,66 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pynvml
 
-from vlpro.engines.transformers.fit import Card, Hardware
+__all__ = ["CPU_RESERVE", "GPU_RESERVE", "Card", "Hardware", "probe"]
 
-__all__ = ["probe"]
+GPU_RESERVE = 512 * 2**20  # the driver's own context and the libraries' work space
+CPU_RESERVE = 2**30
 
 PACKAGES = ("torch", "transformers", "accelerate", "bitsandbytes", "flash_attn")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A graphics card.
+
+    Args:
+        name: As its driver says.
+        capability: CUDA compute capability, ``(major, minor)``.
+        total: Memory in bytes.
+        free: Of it, what nobody holds now.
+    """
+
+    name: str
+    capability: tuple[int, int]
+    total: int
+    free: int
+
+    @property
+    def usable(self) -> int:
+        """Bytes that may be planned with; the rest is headroom."""
+        return self.free - GPU_RESERVE - self.free // 20
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a machine has.
+
+    Args:
+        cards: Graphics cards in the order of the PCI bus, which is CUDA's where ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
+        free_memory: Bytes of main memory that this service may still take.
+        cpu_flags: What the processor can do, in Linux's words.
+        cores: Processor cores for this service.
+        packages: Which of torch, transformers, accelerate, bitsandbytes and flash_attn can be imported.
+        torch: Its version, ``(major, minor)``; None where it is not installed.
+    """
+
+    cards: tuple[Card, ...]
+    free_memory: int
+    cpu_flags: frozenset[str]
+    cores: int
+    packages: frozenset[str]
+    torch: tuple[int, int] | None
+
+    @property
+    def usable_memory(self) -> int:
+        """Bytes of main memory that may be planned with; the rest is headroom."""
+        return self.free_memory - CPU_RESERVE - self.free_memory // 10
 
 
 def probe(root: Path = Path("/")) -> Hardware:

@@ -1,0 +1,81 @@
+"""What there is memory for on a machine without a card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlpro.engines.qwen.engine import Limits
+from vlpro.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from vlpro.engines.hardware import Hardware
+
+__all__ = ["limits", "properties"]
+
+PICTURE_PIXELS = 1_048_576
+CONTEXT_TOKENS = 32_768
+"""A processor reads a longer prompt for more minutes than an answer may take."""
+CONCURRENCY = 8
+KEPT_BYTES = 4_000_000_000
+"""The most that is kept: main memory is shared with all that runs beside."""
+LEAST_CONTEXT = 4096
+WORK_BYTES = 1_500_000_000
+"""For reading a picture and a piece of a prompt. Measured: docs/model.md."""
+PACKED = 1.15
+"""Memory of the weights in the runtime's own form, times their files."""
+
+
+def limits(config: Mapping[str, Any], weights: int, usable: int) -> Limits:
+    """Divide the memory.
+
+    Args:
+        config: The model's ``config.json``.
+        weights: Bytes of its weights' files.
+        usable: Bytes of memory that may be planned with.
+
+    Raises:
+        ConfigError: The model does not fit.
+    """
+    text = config["text_config"]
+    token = kept_token_bytes(text)
+    room = usable - int(weights * PACKED) - WORK_BYTES
+    if room < LEAST_CONTEXT * token:
+        needed = int(weights * PACKED) + WORK_BYTES + LEAST_CONTEXT * token
+        raise ConfigError(
+            f"The model needs {needed / 1e9:.1f} GB of memory, and {usable / 1e9:.1f} GB can be used. Free some, "
+            "or use weights of 4 bits: vlpro model convert.",
+            zh=f"模型需要 {needed / 1e9:.1f} GB 内存，可用 {usable / 1e9:.1f} GB。请释放内存，"
+            "或用 vlpro model convert 转换为 4 位权重。",
+            param="model_dir",
+        )
+    kept = min(room, KEPT_BYTES)
+    context = min(CONTEXT_TOKENS, int(text["max_position_embeddings"]), kept // token)
+    return Limits(context, PICTURE_PIXELS, CONCURRENCY, kept)
+
+
+def kept_token_bytes(text: Mapping[str, Any]) -> int:
+    """Memory of a token's keys and values: eight bits each, and what makes numbers of them again.
+
+    Args:
+        text: The model's ``text_config``.
+    """
+    layers, heads, size = (
+        int(text[name]) for name in ("num_hidden_layers", "num_key_value_heads", "head_dim")
+    )
+    return layers * heads * (size * 5 // 4 + size + 8)
+
+
+def properties(hardware: Hardware) -> dict[str, Any]:
+    """Of the processor plugin.
+
+    Activations are not quantised: what that costs in quality was not measured on real weights.
+    """
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": hardware.cores,
+        "KV_CACHE_PRECISION": "u8",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+    }

@@ -1,0 +1,113 @@
+"""Pictures → features, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vlpro.engines.openvino import graph
+from vlpro.engines.openvino.rotary import in_cells, seen
+from vlpro.engines.qwen.pixels import patches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import openvino as ov
+    from numpy.typing import NDArray
+
+    from vlpro.engines.openvino.weights import Weights
+    from vlpro.imaging.picture import Picture
+
+__all__ = ["Seen", "Tower"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Features of one picture.
+
+    Args:
+        merged: ``(cells, hidden)``: what stands in the prompt for the picture.
+        deep: ``(levels, cells, hidden)``: what is added after the first text layers (DeepStack).
+    """
+
+    merged: NDArray[np.float32]
+    deep: NDArray[np.float32]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds."""
+        return self.merged.nbytes + self.deep.nbytes
+
+
+class Tower:
+    """The vision tower, a compiled graph for each layer.
+
+    Args:
+        weights: The model's.
+        config: Its ``vision_config``.
+        compiled: Compiles a graph.
+    """
+
+    def __init__(
+        self, weights: Weights, config: Mapping[str, Any], compiled: Callable[[ov.Model], ov.CompiledModel]
+    ) -> None:
+        def ready(model: ov.Model) -> ov.InferRequest:
+            return compiled(model).create_infer_request()
+
+        self._places = weights.read("model.visual.pos_embed.weight")
+        self._head = int(config["hidden_size"]) // int(config["num_heads"])
+        deep: list[int] = [int(number) for number in config["deepstack_visual_indexes"]]
+        self._patches = ready(graph.seeing_patches(weights, config))
+        self._layers = [ready(graph.seeing_layer(weights, config, n)) for n in range(int(config["depth"]))]
+        self._deep = {
+            number: ready(graph.seeing_merger(weights, config, level)) for level, number in enumerate(deep)
+        }
+        self._merger = ready(graph.seeing_merger(weights, config, None))
+
+    def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Seen:
+        """Features of a picture.
+
+        Args:
+            picture: The picture.
+            rows: Height in cells of 32 pixels.
+            columns: Width in cells.
+            between: Called before each layer; what it raises ends the work.
+        """
+        given = {
+            "patches": patches(picture.pixels, rows, columns, frames=1),
+            "places": self._learnt(rows, columns),
+        }
+        hidden = _out(self._patches, given)
+        cos, sin = seen(rows, columns, self._head)
+        deep = []
+        for number, layer in enumerate(self._layers):
+            between()
+            hidden = _out(layer, {"hidden": hidden, "cos": cos, "sin": sin})
+            if number in self._deep:
+                deep.append(_out(self._deep[number], {"hidden": hidden}).copy())
+        return Seen(_out(self._merger, {"hidden": hidden}).copy(), np.stack(deep))
+
+    def _learnt(self, rows: int, columns: int) -> NDArray[np.float32]:
+        """Learnt positions ``(patches, hidden)``, read between the points of a square grid (bilinear)."""
+        side = int(len(self._places) ** 0.5)
+        table = self._places.reshape(side, side, -1)
+        y, x = (np.linspace(0, side - 1, 2 * cells, dtype=np.float32) for cells in (rows, columns))
+        table = _between(table, y, 0)
+        return in_cells(_between(table, x, 1))
+
+
+def _between(table: NDArray[np.float32], at: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Values between those of a table, along one axis."""
+    low = at.astype(np.int64)
+    high = np.minimum(low + 1, table.shape[axis] - 1)
+    share = (at - low).reshape([-1, *[1] * (table.ndim - 1 - axis)])
+    return table.take(low, axis) * (1 - share) + table.take(high, axis) * share
+
+
+def _out(request: ov.InferRequest, given: Mapping[str, Any]) -> NDArray[np.float32]:
+    """A graph's result, in its own memory: good until it runs again."""
+    request.infer(dict(given), share_inputs=True)
+    found: NDArray[np.float32] = np.asarray(request.get_output_tensor(0).data, np.float32)
+    return found
