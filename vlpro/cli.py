@@ -89,6 +89,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.set_defaults(run=_manifest)
 
+    one = of_model.add_parser(
+        "convert",
+        help=t("为无显卡的机器压缩权重", "pack the weights for machines without a card"),
+    )
+    one.add_argument(
+        "folder",
+        nargs="?",
+        metavar="FOLDER",
+        help=t("原模型文件夹；默认 VLPRO_MODEL_DIR", "the original model's; VLPRO_MODEL_DIR where left out"),
+    )
+    one.add_argument("--output", metavar="FOLDER", required=True, help=t("新文件夹", "a new folder"))
+    one.add_argument(
+        "--manifest",
+        metavar="FILE",
+        help=t("原模型的清单；默认同 verify", "of the original folder; where left out, as for verify"),
+    )
+    one.add_argument(
+        "--bits",
+        type=int,
+        choices=(4, 8),
+        default=4,
+        help=t("语言模型各层的位数，默认 4", "of the language model's layers; 4 where left out"),
+    )
+    one.set_defaults(run=_convert)
+
     one = commands.add_parser(
         "plan", help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why")
     )
@@ -107,17 +132,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verify(options: argparse.Namespace) -> None:
+    sys.stdout.write(_files(*_verified(options)))
+
+
+def _verified(options: argparse.Namespace) -> tuple[Path, Manifest]:
+    """The model's folder, which is what its manifest says."""
     settings = config.load()
     folder = options.folder or settings.model_dir
     if not folder:
         raise ConfigError(
-            "Name the model's folder: vlpro model verify FOLDER, or set VLPRO_MODEL_DIR.",
-            zh="请指定模型文件夹：vlpro model verify FOLDER，或设置 VLPRO_MODEL_DIR。",
+            "Name the model's folder behind the command, or set VLPRO_MODEL_DIR.",
+            zh="请在命令后指定模型文件夹，或设置 VLPRO_MODEL_DIR。",
             param="model_dir",
         )
     manifest = find_manifest(options.manifest or settings.model_manifest, Path(folder))
     verify(Path(folder), manifest, progress=_progress())
-    sys.stdout.write(_files(Path(folder), manifest))
+    return Path(folder), manifest
 
 
 def _files(folder: Path, manifest: Manifest) -> str:
@@ -159,6 +189,26 @@ def _manifest(options: argparse.Namespace) -> None:
             zh=f"无法写入 {options.output}：{error.strerror}。",
             param="output",
         ) from error
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from vlpro.engines.openvino.convert import convert  # noqa: PLC0415 - the other commands need none of it
+
+    folder, manifest = _verified(options)
+    target = Path(options.output)
+    listing = target.with_name(target.name + ".manifest.json")
+    convert(folder, target, options.bits, progress=_progress())
+    made = make_manifest(target, manifest.name, progress=_progress())
+    listing.write_text(made.to_json(), encoding="utf-8")
+    size = sum(entry.size for entry in made.files.values()) / 1e9
+    sys.stdout.write(
+        _in_language(
+            f"{target}：{size:.1f} GB。清单：{listing}。\n"
+            f"使用：VLPRO_MODEL_DIR={target} VLPRO_MODEL_MANIFEST={listing}\n",
+            f"{target}: {size:.1f} GB. Its manifest: {listing}.\n"
+            f"To use it: VLPRO_MODEL_DIR={target} VLPRO_MODEL_MANIFEST={listing}\n",
+        )
+    )
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -14,10 +14,10 @@ from vlpro.engines.interface import Loading
 from vlpro.engines.model_files import Manifest
 from vlpro.engines.qwen.engine import QwenEngine
 
-__all__ = ["NAMES", "Name", "started"]
+__all__ = ["ENGINES", "Name", "started"]
 
 Name = Literal["openvino", "transformers"]
-NAMES: tuple[Name, ...] = ("openvino", "transformers")
+ENGINES: tuple[Name, ...] = ("openvino", "transformers")
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,8 +29,9 @@ from tests.seeing.world import (
 from vlpro.engines.interface import Engine, Message, Request, ResponseFormat, Sampling
 from vlpro.imaging.picture import Picture
 
-from tests.unit.engines.running import NAMES, Name, started
-from vlpro.engines.model_files import Manifest
+from tests.unit.engines.running import ENGINES, Name, started
+from vlpro.engines.model_files import Manifest, make_manifest
+from vlpro.engines.openvino.convert import Bits, convert
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +41,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=ENGINES)
 async def engine(anyio_backend: str, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     async with started(MODEL, manifest(), name=request.param) as made:
         yield made
@@ -86,9 +88,18 @@ async def test_conversations_that_it_has_not_learnt_from(engine: Engine) -> None
     await converse(engine, 2**41)
 
 
-async def test_half_the_digits_see_as_well() -> None:
-    async with started(MODEL, manifest(), dtype="bfloat16") as made:
+@pytest.mark.parametrize("name", ENGINES)
+async def test_half_the_digits_see_as_well(name: Name) -> None:
+    async with started(MODEL, manifest(), name=name, dtype="bfloat16") as made:
         await converse(made, 2**42)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+async def test_packed_weights_see_as_well(bits: Bits, tmp_path: Path) -> None:
+    convert(MODEL, tmp_path / "packed", bits)
+    listing = make_manifest(tmp_path / "packed", "packed")
+    async with started(tmp_path / "packed", listing, name="openvino", dtype="bfloat16") as made:
+        await converse(made, 2**43)
 
 
 async def converse(engine: Engine, first_seed: int) -> None:

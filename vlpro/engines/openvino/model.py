@@ -52,6 +52,7 @@ class OpenVinoModel:
         def compiled(model: ov.Model) -> ov.CompiledModel:
             return core.compile_model(model, "CPU", dict(properties))
 
+        self._weights = weights  # the graphs may read from its memory for as long as they run
         self._levels = len(vision["deepstack_visual_indexes"])
         self._hidden = int(text["hidden_size"])
         rope = text.get("rope_scaling") or text["rope_parameters"]
