@@ -98,6 +98,13 @@ class Settings(BaseSettings):
             description="Engine transformers: NF4 by bitsandbytes; auto: where the memory is too small without"
         ),
     ] = "auto"
+    activations: Annotated[
+        Literal["exact", "usual", "fast"],
+        Field(
+            description="Engine openvino: bits of a layer's inputs where its weights are packed. exact: 16 (32 without "
+            "bfloat16); usual: 8, in groups of 32, the runtime's own default; fast: 8, in groups of 128"
+        ),
+    ] = "usual"
     idle_unload_s: Annotated[
         float,
         Field(

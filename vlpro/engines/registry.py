@@ -54,7 +54,12 @@ def _openvino(options: Options) -> Engine:
 
     folder = Path(str(options["folder"]))
     manifest = find_manifest(str(options.get("manifest", "")), folder)
-    return OpenVinoEngine(folder, manifest, keep_s=float(str(options.get("keep_s", 28_800))))
+    return OpenVinoEngine(
+        folder,
+        manifest,
+        activations=str(options.get("activations", "usual")),  # type: ignore[arg-type]  # checked by the settings
+        keep_s=float(str(options.get("keep_s", 28_800))),
+    )
 
 
 _IN_4_BIT = {"auto": None, "on": True, "off": False}

@@ -76,6 +76,7 @@ def engine_of(settings: Settings) -> Engine:
         "openvino": {
             "folder": str(Path(settings.model_dir).absolute()),
             "manifest": settings.model_manifest,
+            "activations": settings.activations,
             "keep_s": settings.idle_ttl_s,
         },
         "transformers": {

@@ -25,7 +25,6 @@ Bits = Literal[4, 8]
 
 _GROUPS = (128, 64, 32)
 _TEXT = re.compile(r"model\.language_model\.layers\..*_proj\.weight")
-_EIGHT = re.compile(r"model\.visual\.(blocks|merger|deepstack_merger_list)\..*(qkv|proj|fc1|fc2)\.weight")
 _EMBEDDING, _HEAD = "model.language_model.embed_tokens.weight", "lm_head.weight"
 _OTHERS = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json")
 _WIDTH = {"F32": 4, "F16": 2, "BF16": 2, "I8": 1, "U8": 1}
@@ -37,8 +36,8 @@ def convert(
 ) -> None:
     """Write a model folder in fewer bits.
 
-    The text layers' matrices take four or eight bits, those of the head and of the vision tower eight; the embedding,
-    norms and biases stay as they are.
+    The text layers' matrices take four or eight bits, the head eight; the embedding, the vision tower and all norms
+    stay as they are.
 
     Args:
         source: The model's folder, verified.
@@ -91,7 +90,7 @@ def _bits_of(weights: Weights, name: str, bits: Bits) -> int:
         return 0
     if _TEXT.fullmatch(name):
         return bits if bits == 8 or _group(weights.stored(name).values.shape[1]) else 8
-    return 8 if _EIGHT.fullmatch(name) or name == _HEAD else 0
+    return 8 if name == _HEAD else 0
 
 
 def _group(columns: int) -> int:

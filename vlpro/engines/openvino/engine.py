@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vlpro.engines.model_files import Manifest
+    from vlpro.engines.openvino.plan import Activations
     from vlpro.engines.qwen.scheduler import Model
 
 __all__ = ["OpenVinoEngine"]
@@ -23,6 +24,7 @@ class OpenVinoEngine(QwenEngine):
     Args:
         folder: The model's: the original, or one with packed weights (:mod:`vlpro.engines.openvino.convert`).
         manifest: What its files must be.
+        activations: How the layers' inputs are held where the weights are packed.
         keep_s: As for :class:`QwenEngine`.
 
     Raises:
@@ -31,10 +33,12 @@ class OpenVinoEngine(QwenEngine):
 
     name = "openvino"
 
-    def __init__(self, folder: Path, manifest: Manifest, *, keep_s: float = 28_800) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, activations: Activations = "usual", keep_s: float = 28_800
+    ) -> None:
         hardware = probe()
         size = sum(entry.size for name, entry in manifest.files.items() if name.endswith(".safetensors"))
-        self.properties = properties(hardware)
+        self.properties = properties(hardware, activations)
         super().__init__(
             folder, manifest, lambda config: limits(config, size, hardware.usable_memory), keep_s=keep_s
         )

@@ -20,8 +20,6 @@ from vlpro.engines.openvino.weights import SCALE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from vlpro.engines.openvino.weights import Weights
 
 __all__ = ["seeing_layer", "seeing_merger", "seeing_patches", "text_model"]
@@ -43,42 +41,25 @@ class _Builder:
 
         The plugin knows this chain, and multiplies with the packed weights as they are.
         """
-        found = self._weights.stored(name)
-        if found.kind == "F32":
-            return _shared(found.values)
-        if found.kind == "F16":
-            return op.convert(_shared(found.values), np.float32)
-        if found.kind == "BF16":
-            tensor = ov.Tensor(found.values, ov.Shape(found.values.shape), ov.Type.bf16)
-            return op.convert(op.constant(tensor), np.float32)
-        scale = _shared(self._weights.stored(name + SCALE).values)
-        if found.kind == "I8":
-            made = op.multiply(op.convert(_shared(found.values), np.float16), scale)
-            return op.convert(made, np.float32)
-        rows, groups, _ = scale.output(0).shape
-        columns = 2 * found.values.shape[1]
-        packed = ov.Tensor(found.values, ov.Shape([rows, groups, columns // groups]), ov.Type.i4)
+        packed = self._weights.tensor(name)
+        if packed.element_type == ov.Type.f32:
+            return op.constant(packed)
+        if packed.element_type in (ov.Type.f16, ov.Type.bf16):
+            return op.convert(op.constant(packed), np.float32)
+        scale = op.constant(self._weights.tensor(name + SCALE))
         made = op.multiply(op.convert(op.constant(packed), np.float16), scale)
-        return op.convert(op.reshape(made, np.array([rows, columns]), special_zero=False), np.float32)
+        if len(packed.shape) == 3:  # in groups
+            rows, groups, group = packed.shape
+            made = op.reshape(made, np.array([rows, groups * group]), special_zero=False)
+        return op.convert(made, np.float32)
 
-    def linear(self, hidden: Any, name: str, *, bias: bool = False) -> Any:
-        made = op.matmul(hidden, self.matrix(f"{name}.weight"), transpose_a=False, transpose_b=True)
-        return op.add(made, self.constant(f"{name}.bias")) if bias else made
+    def linear(self, hidden: Any, name: str) -> Any:
+        return op.matmul(hidden, self.matrix(f"{name}.weight"), transpose_a=False, transpose_b=True)
 
     def rms_norm(self, hidden: Any, name: str) -> Any:
         mean = op.reduce_mean(op.power(hidden, np.float32(2)), np.array([-1]), keep_dims=True)
         scaled = op.multiply(hidden, op.divide(np.float32(1), op.sqrt(op.add(mean, np.float32(_EPSILON)))))
         return op.multiply(scaled, self.constant(f"{name}.weight"))
-
-    def layer_norm(self, hidden: Any, name: str) -> Any:
-        made = op.mvn(hidden, np.array([-1]), normalize_variance=True, eps=_EPSILON, eps_mode="INSIDE_SQRT")
-        made = op.multiply(made, self.constant(f"{name}.weight"))
-        return op.add(made, self.constant(f"{name}.bias"))
-
-
-def _shared(values: NDArray[Any]) -> Any:
-    """A constant in the memory that the weights lie in: the plugin makes its own form of them, once."""
-    return op.constant(ov.Tensor(np.asarray(values), shared_memory=True))
 
 
 def _input(name: str, shape: Sequence[int], kind: Any = np.float32) -> Any:
@@ -130,7 +111,7 @@ def text_model(weights: Weights, config: Mapping[str, Any], deep: int) -> ov.Mod
     caches = []
 
     def attention(hidden: Any, layer: str, number: int) -> Any:
-        parts = {}
+        parts: dict[str, Any] = {}
         for part, count in (("q", heads), ("k", few)):
             split = op.reshape(
                 make.linear(hidden, f"{layer}.{part}_proj"), np.array([0, count, size]), special_zero=True
@@ -166,20 +147,22 @@ def text_model(weights: Weights, config: Mapping[str, Any], deep: int) -> ov.Mod
         told = made.get_rt_info()  # what the plugin cannot see from the shapes
         for kind in "kv":
             told[f"num_{kind}_heads"], told[f"{kind}_head_size"] = few, size
-        out = op.reshape(made.output(0), np.array([0, heads * size]), special_zero=True)
-        return make.linear(out, f"{layer}.o_proj")
+        return op.reshape(made.output(0), np.array([0, heads * size]), special_zero=True)
 
-    for number in range(int(config["num_hidden_layers"])):
+    layers = int(config["num_hidden_layers"])
+    for number in range(layers):
         layer = f"model.language_model.layers.{number}"
-        normed = make.rms_norm(hidden, f"{layer}.input_layernorm")
-        hidden = op.add(hidden, attention(normed, f"{layer}.self_attn", number))
+        seen = attention(make.rms_norm(hidden, f"{layer}.input_layernorm"), f"{layer}.self_attn", number)
+        if number == layers - 1:  # of the others, nothing is needed any more but their keys and values
+            seen, hidden = (op.gather(node, wanted, np.int64(0)) for node in (seen, hidden))
+        hidden = op.add(hidden, make.linear(seen, f"{layer}.self_attn.o_proj"))
         normed = make.rms_norm(hidden, f"{layer}.post_attention_layernorm")
         gate = op.swish(make.linear(normed, f"{layer}.mlp.gate_proj"))
         product = op.multiply(gate, make.linear(normed, f"{layer}.mlp.up_proj"))
         hidden = op.add(hidden, make.linear(product, f"{layer}.mlp.down_proj"))
         if number < deep:
             hidden = op.add(hidden, op.gather(levels, np.int64(number), np.int64(0)))
-    last = make.rms_norm(op.gather(hidden, wanted, np.int64(0)), "model.language_model.norm")
+    last = make.rms_norm(hidden, "model.language_model.norm")
     head = "lm_head" if "lm_head.weight" in weights else "model.language_model.embed_tokens"
     logits = make.linear(last, head)
     return ov.Model(
@@ -203,54 +186,77 @@ def seeing_patches(weights: Weights, config: Mapping[str, Any]) -> ov.Model:
     return ov.Model([_result(made, "out")], [patches, places], "patches")
 
 
-def seeing_layer(weights: Weights, config: Mapping[str, Any], number: int) -> ov.Model:
-    """One layer of the vision tower.
+class _Given:
+    """Makes inputs of weights: one graph then serves all layers, and its work space is there once."""
 
-    Inputs: ``hidden`` ``(n, hidden)``; ``cos`` and ``sin`` ``(n, 1, head)``, of rows and columns.
+    def __init__(self, weights: Weights, prefix: str) -> None:
+        self._weights = weights
+        self._prefix = prefix
+        self.inputs: list[Any] = []
+
+    def _input(self, name: str) -> Any:
+        tensor = self._weights.tensor(f"{self._prefix}.{name}")
+        self.inputs.append(_input(name, list(tensor.shape), tensor.element_type))
+        return op.convert(self.inputs[-1], np.float32)
+
+    def linear(self, hidden: Any, name: str) -> Any:
+        matrix = self._input(f"{name}.weight")
+        made = op.matmul(hidden, matrix, transpose_a=False, transpose_b=True)
+        return op.add(made, self._input(f"{name}.bias"))
+
+    def layer_norm(self, hidden: Any, name: str) -> Any:
+        made = op.mvn(hidden, np.array([-1]), normalize_variance=True, eps=_EPSILON, eps_mode="INSIDE_SQRT")
+        return op.add(op.multiply(made, self._input(f"{name}.weight")), self._input(f"{name}.bias"))
+
+
+def seeing_layer(weights: Weights, config: Mapping[str, Any], prefix: str) -> ov.Model:
+    """A layer of the vision tower, of any number.
+
+    Inputs: ``hidden`` ``(n, hidden)``; ``cos`` and ``sin`` ``(n, 1, head)``, of rows and columns; and the layer's
+    weights by their names behind the prefix.
+
+    Args:
+        weights: The model's: they say the inputs' types.
+        config: Its ``vision_config``.
+        prefix: Of one layer's weights.
     """
-    make = _Builder(weights)
+    make = _Given(weights, prefix)
     hidden_size, heads = int(config["hidden_size"]), int(config["num_heads"])
     size = hidden_size // heads
-    block = f"model.visual.blocks.{number}"
     hidden = _input("hidden", [-1, hidden_size])
     cos, sin = _input("cos", [-1, 1, size]), _input("sin", [-1, 1, size])
-    normed = make.layer_norm(hidden, f"{block}.norm1")
-    all_three = make.linear(normed, f"{block}.attn.qkv", bias=True)
+    all_three = make.linear(make.layer_norm(hidden, "norm1"), "attn.qkv")
     split = op.reshape(all_three, np.array([0, 3, heads, size]), special_zero=True)
     query, key, value = (op.gather(split, np.int64(part), np.int64(1)) for part in range(3))
     query, key = _rotated(query, cos, sin, size), _rotated(key, cos, sin, size)
     order = np.array([1, 0, 2])
-    score = op.matmul(
-        op.transpose(op.multiply(query, np.float32(size**-0.5)), order), op.transpose(key, order), False, True
-    )
-    seen = op.transpose(
-        op.matmul(op.softmax(score, -1), op.transpose(value, order), transpose_a=False, transpose_b=False),
-        order,
-    )
-    seen = op.reshape(seen, np.array([0, hidden_size]), special_zero=True)
-    middle = op.add(hidden, make.linear(seen, f"{block}.attn.proj", bias=True))
-    normed = make.layer_norm(middle, f"{block}.norm2")
-    wide = op.gelu(make.linear(normed, f"{block}.mlp.linear_fc1", bias=True), "TANH")
-    out = op.add(middle, make.linear(wide, f"{block}.mlp.linear_fc2", bias=True))
-    return ov.Model([_result(out, "out")], [hidden, cos, sin], f"layer {number}")
+    query, key, value = (op.unsqueeze(op.transpose(one, order), np.int64(0)) for one in (query, key, value))
+    attended = op.squeeze(op.scaled_dot_product_attention(query, key, value), np.int64(0))
+    attended = op.reshape(op.transpose(attended, order), np.array([0, hidden_size]), special_zero=True)
+    middle = op.add(hidden, make.linear(attended, "attn.proj"))
+    wide = op.gelu(make.linear(make.layer_norm(middle, "norm2"), "mlp.linear_fc1"), "TANH")
+    out = op.add(middle, make.linear(wide, "mlp.linear_fc2"))
+    return ov.Model([_result(out, "out")], [hidden, cos, sin, *make.inputs], "layer")
 
 
-def seeing_merger(weights: Weights, config: Mapping[str, Any], level: int | None) -> ov.Model:
-    """Four patches → one cell, as wide as the text's hidden. Input: ``hidden`` ``(n, hidden)``.
+def seeing_merger(weights: Weights, config: Mapping[str, Any], prefix: str, *, last: bool) -> ov.Model:
+    """Four patches → one cell, as wide as the text's hidden.
+
+    Inputs: ``hidden`` ``(n, hidden)``, and the weights by their names behind the prefix.
 
     Args:
-        weights: The model's.
+        weights: The model's: they say the inputs' types.
         config: Its ``vision_config``.
-        level: Which of those that follow a layer (DeepStack); None: the last.
+        prefix: Of the weights.
+        last: Whether it is the one that follows the last layer; the others (DeepStack) differ a little.
     """
-    make = _Builder(weights)
+    make = _Given(weights, prefix)
     hidden_size = int(config["hidden_size"])
-    name = "model.visual.merger" if level is None else f"model.visual.deepstack_merger_list.{level}"
     hidden = _input("hidden", [-1, hidden_size])
     wide = np.array([-1, 4 * hidden_size])
-    if level is None:
-        cell = op.reshape(make.layer_norm(hidden, f"{name}.norm"), wide, special_zero=False)
+    if last:
+        cell = op.reshape(make.layer_norm(hidden, "norm"), wide, special_zero=False)
     else:
-        cell = make.layer_norm(op.reshape(hidden, wide, special_zero=False), f"{name}.norm")
-    made = op.gelu(make.linear(cell, f"{name}.linear_fc1", bias=True), "ERF")
-    return ov.Model([_result(make.linear(made, f"{name}.linear_fc2", bias=True), "out")], [hidden], name)
+        cell = make.layer_norm(op.reshape(hidden, wide, special_zero=False), "norm")
+    made = op.gelu(make.linear(cell, "linear_fc1"), "ERF")
+    return ov.Model([_result(make.linear(made, "linear_fc2"), "out")], [hidden, *make.inputs], "merger")

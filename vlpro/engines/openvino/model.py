@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from vlpro.engines.openvino.rotary import TextRotary
 from vlpro.engines.openvino.vision import Seen, Tower
 from vlpro.engines.openvino.weights import Weights
 from vlpro.engines.qwen.blocks import BlockPool, PagedState
-from vlpro.engines.qwen.scheduler import Stopped
+from vlpro.engines.qwen.scheduler import Row, Stopped
+from vlpro.imaging.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vlpro.engines.qwen.scheduler import Row
-    from vlpro.imaging.picture import Picture
 
 __all__ = ["OpenVinoModel"]
 
 _ASK_EVERY_MS = 10
+_ALIKE = 0.98
+"""Correlation of logits that must be the same, but for rounding."""
 _SPARE = 1.1
 """Times the limit: a sequence may hold a part of a block more than its tokens. What is not in use takes no memory."""
 
@@ -72,6 +74,32 @@ class OpenVinoModel:
         size = self._memory.block_bytes
         self.pool = BlockPool(self._memory, self._memory.count, block_tokens=BLOCK_TOKENS, block_bytes=size)
         self.token_bytes = -(-size // BLOCK_TOKENS)
+
+        self._check()
+        weights.rest()
+
+    def _check(self) -> None:
+        """Run everything once: what the runtime does at first use is done, and blocks are what they must be.
+
+        Raises:
+            RuntimeError: A text read in one piece and in two is not the same: the runtime is not one that this was
+                written for.
+        """
+        pixels = np.zeros((256, 256, 3), np.uint8)
+        self._tower.see(Picture(pixels, "", "", "png", 0, 256, 256), 8, 8, lambda: None)
+        ids, places = np.arange(64) % self.vocabulary, np.tile(np.arange(64), (3, 1))
+        last = []
+        for pieces in ((0, 64), (0, 40, 63, 64)):
+            state = self.new_state()
+            for begin, end in pairwise(pieces):
+                row = Row(state, ids[begin:end], places[:, begin:end], [], wants_logits=end == 64)
+                (logits,) = self.step([row], lambda: False)
+            state.free()
+            assert logits is not None  # noqa: S101 - they were wanted
+            last.append(logits)
+        alike = float(np.corrcoef(last[0], last[1])[0, 1])
+        if not alike > _ALIKE:
+            raise RuntimeError(f"a text read in pieces differs from itself: {alike:.3f}")
 
     def new_state(self) -> PagedState:
         """Of an empty sequence."""

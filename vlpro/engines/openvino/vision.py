@@ -42,7 +42,7 @@ class Seen:
 
 
 class Tower:
-    """The vision tower, a compiled graph for each layer.
+    """The vision tower, run a layer at a time.
 
     Args:
         weights: The model's.
@@ -56,15 +56,25 @@ class Tower:
         def ready(model: ov.Model) -> ov.InferRequest:
             return compiled(model).create_infer_request()
 
+        def given(prefix: str) -> dict[str, ov.Tensor]:
+            names = [name for name in weights if name.startswith(prefix + ".")]
+            return {name.removeprefix(prefix + "."): weights.tensor(name) for name in names}
+
+        blocks = [f"model.visual.blocks.{number}" for number in range(int(config["depth"]))]
+        deep = [
+            f"model.visual.deepstack_merger_list.{level}"
+            for level in range(len(config["deepstack_visual_indexes"]))
+        ]
+        last = "model.visual.merger"
         self._places = weights.read("model.visual.pos_embed.weight")
         self._head = int(config["hidden_size"]) // int(config["num_heads"])
-        deep: list[int] = [int(number) for number in config["deepstack_visual_indexes"]]
         self._patches = ready(graph.seeing_patches(weights, config))
-        self._layers = [ready(graph.seeing_layer(weights, config, n)) for n in range(int(config["depth"]))]
-        self._deep = {
-            number: ready(graph.seeing_merger(weights, config, level)) for level, number in enumerate(deep)
-        }
-        self._merger = ready(graph.seeing_merger(weights, config, None))
+        self._layer = ready(graph.seeing_layer(weights, config, blocks[0]))
+        self._deep = ready(graph.seeing_merger(weights, config, deep[0], last=False))
+        self._merger = ready(graph.seeing_merger(weights, config, last, last=True))
+        self._of_layer = [given(prefix) for prefix in blocks]
+        self._of_deep = dict(zip(config["deepstack_visual_indexes"], map(given, deep), strict=True))
+        self._of_merger = given(last)
 
     def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Seen:
         """Features of a picture.
@@ -82,12 +92,13 @@ class Tower:
         hidden = _out(self._patches, given)
         cos, sin = seen(rows, columns, self._head)
         deep = []
-        for number, layer in enumerate(self._layers):
+        for number, weights in enumerate(self._of_layer):
             between()
-            hidden = _out(layer, {"hidden": hidden, "cos": cos, "sin": sin})
-            if number in self._deep:
-                deep.append(_out(self._deep[number], {"hidden": hidden}).copy())
-        return Seen(_out(self._merger, {"hidden": hidden}).copy(), np.stack(deep))
+            # A copy: the next layer's result goes where this one's is.
+            hidden = _out(self._layer, {"hidden": hidden.copy(), "cos": cos, "sin": sin, **weights})
+            if number in self._of_deep:
+                deep.append(_out(self._deep, {"hidden": hidden, **self._of_deep[number]}).copy())
+        return Seen(_out(self._merger, {"hidden": hidden, **self._of_merger}).copy(), np.stack(deep))
 
     def _learnt(self, rows: int, columns: int) -> NDArray[np.float32]:
         """Learnt positions ``(patches, hidden)``, read between the points of a square grid (bilinear)."""
@@ -109,5 +120,4 @@ def _between(table: NDArray[np.float32], at: NDArray[np.float32], axis: int) -> 
 def _out(request: ov.InferRequest, given: Mapping[str, Any]) -> NDArray[np.float32]:
     """A graph's result, in its own memory: good until it runs again."""
     request.infer(dict(given), share_inputs=True)
-    found: NDArray[np.float32] = np.asarray(request.get_output_tensor(0).data, np.float32)
-    return found
+    return np.asarray(request.get_output_tensor(0).data)

@@ -7,10 +7,13 @@ place, and the tensors. Source: the format's own description.
 from __future__ import annotations
 
 import json
+import math
+import mmap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import openvino as ov
 
 from vlpro.errors import ConfigError
 
@@ -50,7 +53,7 @@ class Tensor:
 
 
 class Weights:
-    """The tensors of a folder's ``*.safetensors``.
+    """The tensors of a folder's ``*.safetensors``. Whoever has taken tensors from it keeps it as long as these.
 
     Args:
         folder: The model's.
@@ -61,17 +64,20 @@ class Weights:
 
     def __init__(self, folder: Path) -> None:
         self._found: dict[str, Tensor] = {}
+        self._files: list[mmap.mmap] = []
         for path in sorted(folder.glob("*.safetensors")):
             try:
                 with path.open("rb") as file:
-                    length = int.from_bytes(file.read(8), "little")
-                    header = json.loads(file.read(min(length, _MOST_HEADER)))
+                    memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                self._files.append(memory)
+                length = int.from_bytes(memory[:8], "little")
+                header = json.loads(memory[8 : 8 + min(length, _MOST_HEADER)])
                 for name, told in header.items():
                     if name != "__metadata__":
+                        shape, kind = tuple(told["shape"]), str(told["dtype"])
                         begin = 8 + length + int(told["data_offsets"][0])
-                        kind = str(told["dtype"])
-                        values = np.memmap(path, _TYPES[kind], "c", begin, tuple(told["shape"]))
-                        self._found[name] = Tensor(kind, values)
+                        values = np.frombuffer(memory, _TYPES[kind], math.prod(shape), begin)
+                        self._found[name] = Tensor(kind, values.reshape(shape))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ConfigError(
                     f"{path} is no file of weights that can be read.",
@@ -98,6 +104,22 @@ class Weights:
                 param="model_dir",
             )
         return self._found[name]
+
+    def tensor(self, name: str) -> ov.Tensor:
+        """One tensor for OpenVINO, in the memory that it lies in; four bits a weight in their groups."""
+        found = self.stored(name)
+        if found.kind == "U8":
+            rows, groups, _ = self.stored(name + SCALE).values.shape
+            return ov.Tensor(
+                found.values, ov.Shape([rows, groups, 2 * found.values.shape[1] // groups]), ov.Type.i4
+            )
+        kind = ov.Type.bf16 if found.kind == "BF16" else ov.Type(found.values.dtype)
+        return ov.Tensor(found.values, ov.Shape(found.values.shape), kind)
+
+    def rest(self) -> None:
+        """Let the system take back the memory of what has been read; it comes again from the files where needed."""
+        for memory in self._files:
+            memory.madvise(mmap.MADV_DONTNEED)
 
     def read(self, name: str) -> NDArray[np.float32]:
         """One tensor as numbers; it is not stored in fewer than 16 bits."""
