@@ -101,8 +101,8 @@ class Settings(BaseSettings):
     activations: Annotated[
         Literal["exact", "usual", "fast"],
         Field(
-            description="Engine openvino: bits of a layer's inputs where its weights are packed. exact: 16 (32 without "
-            "bfloat16); usual: 8, in groups of 32, the runtime's own default; fast: 8, in groups of 128"
+            description="Engine openvino: bits of a layer's inputs where its weights are packed. exact: 16 (32 "
+            "without bfloat16); usual: 8, in groups of 32, the runtime's own default; fast: 8, in groups of 128"
         ),
     ] = "usual"
     idle_unload_s: Annotated[

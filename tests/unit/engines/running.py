@@ -14,7 +14,7 @@ from vlpro.engines.interface import Loading
 from vlpro.engines.model_files import Manifest
 from vlpro.engines.qwen.engine import QwenEngine
 
-__all__ = ["ENGINES", "Name", "started"]
+__all__ = ["ENGINES", "Name", "made", "started"]
 
 Name = Literal["openvino", "transformers"]
 ENGINES: tuple[Name, ...] = ("openvino", "transformers")
@@ -39,12 +39,19 @@ async def started(
             them comes then depends on how many rows were read at once. Keys and values are float32 too.
         tell: As for the engine's own ``start``.
     """
-    engine = _openvino(folder, manifest, dtype) if name == "openvino" else _torch(folder, manifest, dtype)
+    engine = made(folder, manifest, name, dtype)
     await engine.start(tell)
     try:
         yield engine
     finally:
         await engine.stop()
+
+
+def made(
+    folder: Path, manifest: Manifest, name: Name, dtype: Literal["bfloat16", "float32"] = "float32"
+) -> QwenEngine:
+    """An engine that is not loaded."""
+    return _openvino(folder, manifest, dtype) if name == "openvino" else _torch(folder, manifest, dtype)
 
 
 def _torch(folder: Path, manifest: Manifest, dtype: Literal["bfloat16", "float32"]) -> QwenEngine:

@@ -26,12 +26,11 @@ from tests.seeing.world import (
     relative,
     right,
 )
-from vlpro.engines.interface import Engine, Message, Request, ResponseFormat, Sampling
-from vlpro.imaging.picture import Picture
-
 from tests.unit.engines.running import ENGINES, Name, started
+from vlpro.engines.interface import Engine, Message, Request, ResponseFormat, Sampling
 from vlpro.engines.model_files import Manifest, make_manifest
 from vlpro.engines.openvino.convert import Bits, convert
+from vlpro.imaging.picture import Picture
 
 pytestmark = pytest.mark.anyio
 

@@ -146,6 +146,8 @@ class OpenVinoModel:
                 max(p + len(r.ids) for p, r in zip(past, rows, strict=True)), np.int32
             ),
         }
+        if stopped():
+            raise Stopped
         self._request.start_async(given, share_inputs=True)
         while not self._request.wait_for(_ASK_EVERY_MS):
             if stopped():

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Activations", "limits", "properties"]
 
 Activations = Literal["exact", "usual", "fast"]
-"""exact: with 16 bits (32 where the processor has no bfloat16); usual: eight bits with a scale for each 32 of them, which
-is the runtime's own default; fast: for each 128."""
+"""exact: with 16 bits (32 where the processor has no bfloat16); usual: eight bits with a scale for each 32 of them,
+which is the runtime's own default; fast: for each 128."""
 
 PICTURE_PIXELS = 1_048_576
 CONTEXT_TOKENS = 32_768

@@ -114,10 +114,12 @@ def _between(table: NDArray[np.float32], at: NDArray[np.float32], axis: int) -> 
     low = at.astype(np.int64)
     high = np.minimum(low + 1, table.shape[axis] - 1)
     share = (at - low).reshape([-1, *[1] * (table.ndim - 1 - axis)])
-    return table.take(low, axis) * (1 - share) + table.take(high, axis) * share
+    out: NDArray[np.float32] = table.take(low, axis) * (1 - share) + table.take(high, axis) * share
+    return out
 
 
 def _out(request: ov.InferRequest, given: Mapping[str, Any]) -> NDArray[np.float32]:
     """A graph's result, in its own memory: good until it runs again."""
     request.infer(dict(given), share_inputs=True)
-    return np.asarray(request.get_output_tensor(0).data)
+    out: NDArray[np.float32] = request.get_output_tensor(0).data
+    return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ pytest.importorskip("safetensors", reason="the packages of the extra qwen are no
 import torch
 import transformers
 
+from vlpro.engines.openvino.model import OpenVinoModel
 from vlpro.engines.qwen.pixels import patches
 from vlpro.engines.qwen.positions import positions
+from vlpro.engines.qwen.prefixes import State
 from vlpro.engines.qwen.prompt import Encoder, Prompt
-from vlpro.engines.qwen.scheduler import Row, Stopped
+from vlpro.engines.qwen.scheduler import Model, Row, Stopped
 from vlpro.engines.transformers.fit import LoadPlan
-from vlpro.engines.transformers.model import TorchModel, load
-from vlpro.engines.transformers.states import TensorState
+from vlpro.engines.transformers.model import load
 
 PLAN = LoadPlan(
     device="cpu",
@@ -46,9 +48,13 @@ PLAN = LoadPlan(
 )
 
 
-@pytest.fixture(scope="module")
-def model(random_model: Path) -> TorchModel:
-    return load(random_model, PLAN)
+@pytest.fixture(scope="module", params=["openvino", "transformers"])
+def model(random_model: Path, request: pytest.FixtureRequest) -> Model:
+    if request.param == "transformers":
+        return load(random_model, PLAN)
+    config = json.loads((random_model / "config.json").read_text())
+    exact = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
+    return OpenVinoModel(random_model, config, max_bytes=100_000_000, properties=exact)
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +91,18 @@ def never() -> bool:
     return False
 
 
+def nothing() -> None:
+    pass
+
+
 class Reading:
     """A prompt on its way through the network, as the scheduler would send it."""
 
-    def __init__(self, prompt: Prompt, model: TorchModel, state: TensorState | None = None) -> None:
+    def __init__(self, prompt: Prompt, model: Model, state: State | None = None) -> None:
         self.prompt = prompt
         self.state = state or model.new_state()
         self._positions = positions(prompt)
-        self._features = {s.begin: model.see(s.picture, s.rows, s.columns, never) for s in prompt.shown}
+        self._features = {s.begin: model.see(s.picture, s.rows, s.columns, nothing) for s in prompt.shown}
 
     def row(self, most: int) -> Row:
         begin = self.state.length
@@ -125,7 +135,7 @@ def conversation(encoder: Encoder) -> Prompt:
 
 @pytest.mark.parametrize("most", [10_000, 17, 1])
 def test_logits_are_transformers_own_in_pieces_of_any_length(
-    most: int, model: TorchModel, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
+    most: int, model: Model, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
 ) -> None:
     prompt = conversation(encoder)
     expected = reference(prompt)
@@ -137,7 +147,7 @@ def test_logits_are_transformers_own_in_pieces_of_any_length(
 
 
 def test_rows_of_one_step_do_not_touch_each_other(
-    model: TorchModel, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
+    model: Model, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
 ) -> None:
     prompts = [
         conversation(encoder),
@@ -156,7 +166,7 @@ def test_rows_of_one_step_do_not_touch_each_other(
 
 
 def test_a_state_that_was_cut_or_copied_serves_another_end(
-    model: TorchModel, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
+    model: Model, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
 ) -> None:
     first = conversation(encoder)
     one = Reading(first, model)
@@ -174,35 +184,69 @@ def test_a_state_that_was_cut_or_copied_serves_another_end(
 
 
 def test_a_step_that_was_stopped_has_not_happened(
-    model: TorchModel, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
+    model: Model, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
 ) -> None:
     prompt = conversation(encoder)
-    reading = Reading(prompt, model)
+    long = encoder.prompt((Message("user", ("word " * 4000,)),))
+    reading, other = Reading(prompt, model), Reading(long, model)
     model.step([reading.row(20)], never)
     asked = 0
 
-    def at_the_third_layer() -> bool:
+    def at_the_third_time() -> bool:
         nonlocal asked
         asked += 1
         return asked == 3
 
     with pytest.raises(Stopped):
-        model.step([reading.row(10_000)], at_the_third_layer)
+        model.step([reading.row(10_000), other.row(10_000)], at_the_third_time)
     assert reading.state.length == 20
+    assert other.state.length == 0
     (logits,) = model.step([reading.row(10_000)], never)
     assert logits is not None
     assert np.abs(logits - reference(prompt)[-1]).max() < 1e-4
 
 
-def test_looking_can_be_stopped(model: TorchModel) -> None:
+def test_looking_can_be_stopped_and_other_work_be_done_between(
+    model: Model, encoder: Encoder, reference: Callable[[Prompt], NDArray[np.float32]]
+) -> None:
+    seen = encoder.prompt((Message("user", (picture(160, 160, seed=9), "One picture.")),))
+    other = encoder.prompt((Message("user", ("Only words.",)),))
+    reading = Reading(other, model)
+    between: list[NDArray[np.float32] | None] = []
+
+    def stop() -> None:
+        raise Stopped
+
+    def read_on() -> None:
+        if reading.state.length < len(other.ids):
+            between.extend(model.step([reading.row(3)], never))
+
+    shown = seen.shown[0]
     with pytest.raises(Stopped):
-        model.see(picture(64, 64), 2, 2, lambda: True)
-    model.see(picture(64, 64), 2, 2, never)  # and nothing of that stays behind
+        model.see(shown.picture, shown.rows, shown.columns, stop)
+    features = model.see(shown.picture, shown.rows, shown.columns, read_on)
+    assert between[-1] is not None
+    assert np.abs(between[-1] - reference(other)[reading.state.length - 1]).max() < 1e-4
+    row = Row(
+        model.new_state(),
+        np.array(seen.ids),
+        positions(seen),
+        [(shown.begin, features, 0, shown.rows * shown.columns)],
+        wants_logits=True,
+    )
+    (logits,) = model.step([row], never)
+    assert logits is not None
+    assert np.abs(logits - reference(seen)[-1]).max() < 1e-4
 
 
-def test_memory_is_counted(model: TorchModel, encoder: Encoder) -> None:
+def test_memory_is_counted(model: Model, encoder: Encoder) -> None:
     reading = Reading(conversation(encoder), model)
     model.step([reading.row(10_000)], never)
     least = len(reading.prompt.ids) * model.token_bytes
     assert least <= reading.state.nbytes <= least + 300 * model.token_bytes
-    assert reading.state.copy(10).nbytes == 10 * model.token_bytes
+    copied = reading.state.copy(10)
+    held = reading.state.nbytes + copied.nbytes
+    assert held <= least + 300 * model.token_bytes
+    copied.free()
+    reading.state.free()
+    assert reading.state.nbytes == 0
