@@ -22,7 +22,6 @@ from tests.seeing.world import Shape, draw_shapes
 
 @pytest.fixture(scope="module")
 def seeing(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
     log = tmp_path_factory.mktemp("seeing") / "log"
     with running(log, model_dir=str(MODEL), model_manifest=str(MANIFEST), device="cpu") as base:
         eventually(lambda: ready(base), timeout_s=120)

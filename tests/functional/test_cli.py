@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.seeing import MANIFEST, MODEL
+
 WEIGHTS = os.urandom(3 * 2**20)
 
 
@@ -191,3 +193,30 @@ def test_a_wrong_command_is_told_how() -> None:
     assert done.returncode == 2
     assert "usage: vlpro" in done.stderr
     assert "模型文件" in vlpro("--help", language="zh_CN.UTF-8").stdout
+
+
+def test_weights_are_packed_and_the_result_verifies(tmp_path: Path) -> None:
+    made = tmp_path / "packed"
+    done = vlpro("model", "convert", MODEL, "--manifest", MANIFEST, "--output", made)
+    assert done.returncode == 0, done.stderr
+    listing = tmp_path / "packed.manifest.json"
+    assert f"VLPRO_MODEL_DIR={made} VLPRO_MODEL_MANIFEST={listing}" in done.stdout
+    assert vlpro("model", "verify", made, "--manifest", listing).returncode == 0
+    before = (MODEL / "model.safetensors").stat().st_size
+    assert (made / "model.safetensors").stat().st_size < 0.6 * before
+
+
+def test_an_altered_folder_is_not_packed(folder: Path, manifest: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").write_bytes(WEIGHTS[:-1] + b"x")
+    done = vlpro("model", "convert", folder, "--manifest", manifest, "--output", tmp_path / "packed")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "model.safetensors" in done.stderr
+    assert not (tmp_path / "packed").exists()
+
+
+@pytest.mark.parametrize("language", ["en_US.UTF-8", "zh_CN.UTF-8"])
+def test_a_folder_that_is_there_is_kept(language: str, tmp_path: Path) -> None:
+    done = vlpro("model", "convert", MODEL, "--manifest", MANIFEST, "--output", tmp_path, language=language)
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

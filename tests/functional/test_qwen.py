@@ -1,25 +1,28 @@
-"""The engine ``transformers`` behind the service, in its worker: loading, answers, what is kept, and refusals."""
+"""The engines of Qwen3-VL behind the service, in their worker: loading, answers, what is kept, and refusals."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tests.functional.server import Json, Server, chat, eventually, picture_file, run
 from vlpro.config import Settings
+from vlpro.engines.hardware import Card, probe
 from vlpro.engines.model_files import make_manifest
 from vlpro.errors import ConfigError
+from vlpro.gateway.app import engine_of
 
 
 @pytest.fixture(scope="module")
 def manifest(random_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
     made = tmp_path_factory.mktemp("manifest") / "small.json"
     made.write_text(make_manifest(random_model, "vlpro/small").to_json())
     return made
@@ -29,11 +32,16 @@ def settings(folder: Path, manifest: Path, **more: Any) -> Settings:
     return Settings(model_dir=str(folder), model_manifest=str(manifest), device="cpu", **more)
 
 
-@pytest.fixture(scope="module")
-def server(random_model: Path, manifest: Path) -> Iterator[Server]:
-    with run(settings(random_model, manifest)) as running:
+@pytest.fixture(scope="module", params=["openvino", "transformers"])
+def server(random_model: Path, manifest: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    with run(settings(random_model, manifest, engine=request.param)) as running:
         eventually(lambda: status(running)["ready"], timeout_s=120)
         yield running
+
+
+@pytest.fixture
+def model(random_model: Path, manifest: Path) -> tuple[Path, Path]:
+    return random_model, manifest
 
 
 def status(server: Server) -> Json:
@@ -48,10 +56,35 @@ def answer(server: Server, body: Json) -> Json:
     return reply
 
 
-def test_a_model_folder_is_enough_to_choose_the_engine(server: Server) -> None:
+def test_it_says_what_it_is(server: Server) -> None:
     told = status(server)
-    assert (told["engine"], told["model"], told["sees"]) == ("transformers", "vlpro/small", True)
+    assert told["engine"] in ("openvino", "transformers")
+    assert (told["model"], told["sees"]) == ("vlpro/small", True)
     assert told["device"]["engine_memory"] > 0
+
+
+@pytest.mark.parametrize(
+    ("capability", "device", "engine"),
+    [
+        (None, "auto", "openvino"),
+        ((8, 0), "auto", "transformers"),
+        ((8, 0), "cpu", "openvino"),
+        ((6, 1), "auto", "openvino"),  # no card that torch knows any more
+    ],
+)
+def test_a_model_folder_is_enough_to_choose_the_engine(
+    capability: tuple[int, int] | None,
+    device: Literal["auto", "cpu"],
+    engine: str,
+    model: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
+    cards = (Card("card", capability, 24 << 30, 24 << 30),) if capability else ()
+    found = replace(probe(), cards=cards)
+    for module in ("vlpro.gateway.app", "vlpro.engines.transformers.engine"):
+        monkeypatch.setattr(f"{module}.probe", lambda: found)
+    assert engine_of(settings(*model).model_copy(update={"device": device})).name == engine
 
 
 def test_a_picture_counts_and_a_follow_up_is_not_read_again(server: Server) -> None:
@@ -172,8 +205,9 @@ def test_an_altered_configuration_stops_the_start(random_model: Path, manifest: 
         pass
 
 
-def test_an_idle_model_leaves_memory_and_comes_back(random_model: Path, manifest: Path) -> None:
-    with run(settings(random_model, manifest, idle_unload_s=1.0)) as running:
+@pytest.mark.parametrize("engine", ["openvino", "transformers"])
+def test_an_idle_model_leaves_memory_and_comes_back(engine: str, random_model: Path, manifest: Path) -> None:
+    with run(settings(random_model, manifest, engine=engine, idle_unload_s=1.0)) as running:
         assert answer(running, chat("Hello?") | {"max_tokens": 3})["usage"]["completion_tokens"] > 0
         eventually(lambda: status(running)["device"]["engine_memory"] is None)
         assert status(running)["ready"]
@@ -185,7 +219,6 @@ def test_without_its_packages_it_says_what_to_install(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("vlpro.engines.transformers.engine")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "llguidance", None)
-    monkeypatch.delitem(sys.modules, "vlpro.engines.qwen.form", raising=False)
-    with pytest.raises(ConfigError, match=r"llguidance.*requirements-qwen\.txt"):
-        run(settings(random_model, manifest)).__enter__()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"torch.*requirements-qwen\.txt"):
+        run(settings(random_model, manifest, engine="transformers")).__enter__()

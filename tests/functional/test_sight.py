@@ -23,10 +23,11 @@ def settings(**more: Any) -> Settings:
     return Settings(model_dir=str(MODEL), model_manifest=str(MANIFEST), device="cpu", **more)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
-    with run(settings()) as running:
+@pytest.fixture(scope="module", params=["openvino", "transformers"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    if request.param == "transformers":
+        pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
+    with run(settings(engine=request.param)) as running:
         eventually(lambda: ready(running), timeout_s=120)
         yield running
 
@@ -124,7 +125,6 @@ def test_a_conversation_about_two_pictures(server: Server) -> None:
 
 
 def test_an_answer_in_chinese_to_a_question_in_english() -> None:
-    pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
     image, (shape,) = drawn(31, 1)
     body = chat(f"What colour is the {shape.kind}?", file(image), model="vlpro", temperature=0)
     told = {}

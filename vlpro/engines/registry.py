@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,17 +28,16 @@ def _ocr(options: Options) -> Engine:  # noqa: ARG001 - it has no options yet
 
 def _transformers(options: Options) -> Engine:
     from vlpro.engines.model_files import find_manifest  # noqa: PLC0415 - see the module's docstring
+    from vlpro.engines.transformers.engine import TransformersEngine  # noqa: PLC0415 - likewise
 
-    try:
-        from vlpro.engines.transformers.engine import TransformersEngine  # noqa: PLC0415 - likewise
-    except ModuleNotFoundError as error:
+    if missing := [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]:
         raise ConfigError(
-            f"Engine transformers needs the package {error.name}. Install torch and then: "
+            f"Engine transformers needs the package {missing[0]}. Install torch and then: "
             "pip install -r requirements-qwen.txt.",
-            zh=f"transformers 引擎需要软件包 {error.name}。请先安装 torch，再运行："
+            zh=f"transformers 引擎需要软件包 {missing[0]}。请先安装 torch，再运行："
             "pip install -r requirements-qwen.txt。",
             param="engine",
-        ) from error
+        )
     folder = Path(str(options["folder"]))
     return TransformersEngine(
         folder,

@@ -16,7 +16,6 @@ from vlpro.engines.interface import Message
 
 pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("transformers", reason="the packages of the extra qwen are not installed")
-pytest.importorskip("tokenizers", reason="the packages of the extra qwen are not installed")
 pytest.importorskip("safetensors", reason="the packages of the extra qwen are not installed")
 import torch
 import transformers

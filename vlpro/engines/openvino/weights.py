@@ -71,7 +71,9 @@ class Weights:
                     memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
                 self._files.append(memory)
                 length = int.from_bytes(memory[:8], "little")
-                header = json.loads(memory[8 : 8 + min(length, _MOST_HEADER)])
+                if length > min(len(memory) - 8, _MOST_HEADER):
+                    raise ValueError("the header is longer than the file")  # noqa: TRY301 - told below, as any other
+                header = json.loads(memory[8 : 8 + length])
                 for name, told in header.items():
                     if name != "__metadata__":
                         shape, kind = tuple(told["shape"]), str(told["dtype"])

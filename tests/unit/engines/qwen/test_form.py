@@ -7,15 +7,12 @@ import json
 import jsonschema
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from tests.seeing import MODEL
 from vlpro.engines.interface import ResponseFormat
-from vlpro.errors import BadRequestError
-
-pytest.importorskip("llguidance", reason="the packages of the extra qwen are not installed")
-from tokenizers import Tokenizer
-
 from vlpro.engines.qwen.form import Forms
+from vlpro.errors import BadRequestError
 
 TEXT = (MODEL / "tokenizer.json").read_text()
 TOKENIZER = Tokenizer.from_str(TEXT)

@@ -10,8 +10,6 @@ import pytest
 from tests.seeing import MODEL
 from tests.support import picture
 from vlpro.engines.interface import Message
-
-pytest.importorskip("tokenizers", reason="the packages of the extra qwen are not installed")
 from vlpro.engines.qwen.positions import positions
 from vlpro.engines.qwen.prompt import Encoder
 
