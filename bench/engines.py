@@ -1,14 +1,24 @@
-"""The transformers engine against transformers alone: first tokens, follow-ups, decoding, memory, 4 bits.
+"""Our engines of Qwen3-VL against the libraries that they stand on: first tokens, follow-ups, decoding, memory.
 
-`python bench/engines.py --model FOLDER [--rounds N] [--only ROW ...]` prints one table. FOLDER is made by
-bench/random_model.py: the true shape, random weights; speed and memory do not depend on the values. Each row is a
-process of its own, one after the other, so that its memory is its own. What is compared:
+`python bench/engines.py --model FOLDER [--packed FOLDER] [--genai FOLDER --genai-python FILE] [--rounds N]
+[--only ROW ...]` prints one table. FOLDER is made by bench/random_model.py: the true shape, random weights; speed and
+memory do not depend on the values. Each row is a process of its own, one after the other, so that its memory is its
+own. What is compared, with a picture of 768 x 768:
 
 - bare: `generate` of transformers, greedy, on the same ids and patches. It knows nothing of an earlier turn.
 - vlpro: the engine as the worker runs it; the second turn asks about the same picture.
 - bare 4 bits, vlpro 4 bits: the same, weights as NF4 of bitsandbytes.
 - vlpro 16: sixteen pictures and 2,000 characters in one question.
 - vlpro 4 people: four answers at once about pictures that are known; tokens a second of all together.
+
+And with one of 1024 x 1024, weights of 4 bits:
+
+- genai: OpenVINO GenAI (bench/genai.py), in its own environment on its own form of the same weights.
+- openvino: our engine on ``--packed`` (`vlpro model convert`); a second turn, and another conversation about the same
+  picture.
+- openvino exact, openvino fast: the same, with the other settings of VLPRO_ACTIVATIONS.
+- openvino 16: sixteen pictures and 2,000 characters in one question.
+- openvino 8 people: eight questions at once about one picture that is known.
 """
 
 from __future__ import annotations
@@ -36,8 +46,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from vlpro.engines.interface import Message, Request, Sampling
 from vlpro.imaging.picture import Picture
 
-ROWS = ("bare", "vlpro", "bare 4 bits", "vlpro 4 bits", "vlpro 16", "vlpro 4 people")
-SIDE = 768  # the largest that the engine takes on processors of itself
+ROWS = (
+    *("bare", "vlpro", "bare 4 bits", "vlpro 4 bits", "vlpro 16", "vlpro 4 people"),
+    *("genai", "openvino", "openvino exact", "openvino fast", "openvino 16", "openvino 8 people"),
+)
+SIDE = 768  # the largest that transformers takes on processors of itself
+PACKED_SIDE = 1024
 ANSWER = 32
 QUESTION = "What is written in the upper right corner, and what does it mean for us?"
 AGAIN = "And in the lower left corner?"
@@ -69,6 +83,15 @@ def summary(first: list[Measured], again: list[Measured]) -> Figures:
     }
 
 
+def packed(folder: Path, activations: str = "usual") -> Any:
+    from vlpro.engines.model_files import make_manifest
+    from vlpro.engines.openvino.engine import OpenVinoEngine
+
+    made = OpenVinoEngine(folder, make_manifest(folder, "random"), activations=activations)
+    made._ends = frozenset()
+    return made
+
+
 def engine(folder: Path, dtype: str, *, four_bits: bool) -> Any:
     from vlpro.engines.model_files import make_manifest
     from vlpro.engines.transformers.engine import TransformersEngine
@@ -90,24 +113,24 @@ async def timed(made: Any, turns: Turns, owner: str = "") -> Measured:
     return first, (count - 1) / (time.perf_counter() - began - first), text
 
 
-async def ours(folder: Path, dtype: str, rounds: int, *, four_bits: bool) -> Figures:
-    made = engine(folder, dtype, four_bits=four_bits)
+async def ours(made: Any, rounds: int, side: int = SIDE) -> Figures:
     began = time.perf_counter()
     await made.start()
     out: Figures = {"check and load s": time.perf_counter() - began, "loaded GB": memory()["now GB"]}
-    first, again = [], []
+    first, again, anew = [], [], []
     for number in range(rounds):
-        asked = Message("user", (picture(number), QUESTION))
+        asked = Message("user", (picture(number, side), QUESTION))
         first.append(await timed(made, (asked,)))
         turns = (asked, Message("assistant", (first[-1][2],)), Message("user", (AGAIN,)))
         again.append(await timed(made, turns))
+        anew.append(await timed(made, (Message("user", (picture(number, side), AGAIN)),)))
+    out |= {"new chat TTFT s": statistics.median(m[0] for m in anew)}
     out |= {**summary(first, again), "prompt tokens": made.count_prompt(Request((asked,)))}
     await made.stop()
     return out | memory()
 
 
-async def sixteen(folder: Path, dtype: str) -> Figures:
-    made = engine(folder, dtype, four_bits=False)
+async def sixteen(made: Any) -> Figures:
     await made.start()
     asked = Message("user", (*(picture(n, 512) for n in range(16)), "字" * 2000))
     first, rate, _ = await timed(made, (asked,))
@@ -120,8 +143,37 @@ async def sixteen(folder: Path, dtype: str) -> Figures:
     return out | memory()
 
 
-async def people(folder: Path, dtype: str) -> Figures:
-    made = engine(folder, dtype, four_bits=False)
+async def eight(made: Any) -> Figures:
+    await made.start()
+    known = picture(0, PACKED_SIDE)
+    await timed(made, (Message("user", (known, QUESTION)),))
+    asked = [Message("user", (known, f"{number}. {AGAIN}")) for number in range(8)]
+    began = time.perf_counter()
+    got = await asyncio.gather(*(timed(made, (one,)) for one in asked))
+    seconds = time.perf_counter() - began
+    await made.stop()
+    first = statistics.median(measured[0] for measured in got)
+    decoding = seconds - max(measured[0] for measured in got)
+    return {"new chat TTFT s": first, "tokens/s": 8 * (ANSWER - 1) / decoding} | memory()
+
+
+def genai(folder: Path, python: Path, rounds: int) -> Figures:
+    command = [
+        python,
+        Path(__file__).with_name("genai.py"),
+        folder,
+        rounds,
+        PACKED_SIDE,
+        ANSWER,
+        QUESTION,
+        AGAIN,
+    ]
+    told = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True)
+    figures: Figures = json.loads(told.stdout.splitlines()[-1])
+    return figures
+
+
+async def people(made: Any) -> Figures:
     await made.start()
     asked = [Message("user", (picture(n, 512), QUESTION)) for n in range(4)]
     texts = [(await timed(made, (one,), owner=str(n)))[2] for n, one in enumerate(asked)]
@@ -203,14 +255,21 @@ def bare(folder: Path, dtype: str, rounds: int, *, four_bits: bool) -> Figures:
     return out | summary(first, again) | memory()
 
 
-def one(row: str, folder: Path, dtype: str, rounds: int) -> Figures:
+def one(row: str, options: argparse.Namespace) -> Figures:
+    folder, dtype, rounds = options.model, options.dtype, options.rounds
     table: dict[str, Callable[[], Figures]] = {
         "bare": lambda: bare(folder, dtype, rounds, four_bits=False),
-        "vlpro": lambda: asyncio.run(ours(folder, dtype, rounds, four_bits=False)),
+        "vlpro": lambda: asyncio.run(ours(engine(folder, dtype, four_bits=False), rounds)),
         "bare 4 bits": lambda: bare(folder, dtype, rounds, four_bits=True),
-        "vlpro 4 bits": lambda: asyncio.run(ours(folder, dtype, rounds, four_bits=True)),
-        "vlpro 16": lambda: asyncio.run(sixteen(folder, dtype)),
-        "vlpro 4 people": lambda: asyncio.run(people(folder, dtype)),
+        "vlpro 4 bits": lambda: asyncio.run(ours(engine(folder, dtype, four_bits=True), rounds)),
+        "vlpro 16": lambda: asyncio.run(sixteen(engine(folder, dtype, four_bits=False))),
+        "vlpro 4 people": lambda: asyncio.run(people(engine(folder, dtype, four_bits=False))),
+        "genai": lambda: genai(options.genai, options.genai_python, rounds),
+        "openvino": lambda: asyncio.run(ours(packed(options.packed), rounds, PACKED_SIDE)),
+        "openvino exact": lambda: asyncio.run(ours(packed(options.packed, "exact"), rounds, PACKED_SIDE)),
+        "openvino fast": lambda: asyncio.run(ours(packed(options.packed, "fast"), rounds, PACKED_SIDE)),
+        "openvino 16": lambda: asyncio.run(sixteen(packed(options.packed))),
+        "openvino 8 people": lambda: asyncio.run(eight(packed(options.packed))),
     }
     return table[row]()
 
@@ -219,30 +278,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model", type=Path, help="for rows of transformers")
+    parser.add_argument("--packed", type=Path, help="for rows of openvino: made by vlpro model convert")
+    parser.add_argument("--genai", type=Path, help="for the row genai: made by optimum-cli")
+    parser.add_argument("--genai-python", type=Path, help="the python of its environment")
     parser.add_argument("--rounds", type=int, default=4, help="the first one warms up")
     parser.add_argument("--dtype", default="bfloat16")
-    parser.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--only", nargs="*", choices=ROWS)
     parser.add_argument("--one", choices=ROWS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(one(options.one, options.model, options.dtype, options.rounds)))
+        print(json.dumps(one(options.one, options)))
         return
+    given = {"g": options.genai, "o": options.packed}  # the others' first letters: those of transformers
+    rows = options.only or [row for row in ROWS if given.get(row[0], options.model)]
     figures: dict[str, Figures] = {}
-    for row in options.only:
-        command = [sys.executable, __file__, "--model", str(options.model), "--dtype", options.dtype]
-        told = subprocess.run(
-            [*command, "--rounds", str(options.rounds), "--one", row],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    for row in rows:
+        command = [sys.executable, *sys.argv, "--one", row]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         figures[row] = json.loads(told.stdout.splitlines()[-1])
         print(f"{row}: {figures[row]}", file=sys.stderr, flush=True)
     columns = list(dict.fromkeys(name for row in figures.values() for name in row))
     print(
         f"{os.cpu_count()} processors ({platform.machine()}), torch {version('torch')}, transformers "
-        f"{version('transformers')}, {options.dtype}, {SIDE} x {SIDE} picture, {ANSWER} tokens, "
+        f"{version('transformers')}, {options.dtype}, openvino {version('openvino')}, {ANSWER} tokens, "
         f"medians of {max(1, options.rounds - 1)}\n"
     )
     print("| | " + " | ".join(columns) + " |")

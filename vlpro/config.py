@@ -113,6 +113,13 @@ class Settings(BaseSettings):
             description="Seconds without a question after which the model leaves memory; 0: never",
         ),
     ] = 0
+    read_ahead: Annotated[
+        bool,
+        Field(
+            description="Whether the engine reads a picture of the page, or of POST /v1/images, before it is asked "
+            "about; it gives way to every question"
+        ),
+    ] = True
     answer_timeout_s: Annotated[Seconds, Field(description="Most seconds that one answer may take")] = 600
     slow_client_timeout_s: Annotated[
         Seconds,

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,29 @@ def test_a_prompt_beyond_the_context_is_refused_with_the_exact_count(server: Ser
     reply = server.post("/v1/chat/completions", chat("圆 " * 9000) | {"model": "vlpro"})
     assert reply.status_code == 400
     assert reply.json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_a_picture_is_read_while_the_person_types(server: Server) -> None:
+    with server.http() as http:
+        image = http.post("/v1/images", content=picture_file(160, 128, seed=77)).json()
+        held = http.post("/v1/conversations", json={}).json()["id"]
+        ask = {"text": "What colour is it?", "images": [image["id"]], "max_tokens": 4}
+        time.sleep(2)  # the person types
+        http.post(f"/v1/conversations/{held}/messages", json=ask).raise_for_status()
+        eventually(lambda: http.get(f"/v1/conversations/{held}").json()["messages"][-1]["status"] == "done")
+        usage = http.get(f"/v1/conversations/{held}").json()["messages"][-1]["usage"]
+        assert usage["prompt_tokens_details"]["cached_tokens"] > image["tokens"]
+        http.delete(f"/v1/conversations/{held}").raise_for_status()
+
+
+def test_reading_ahead_can_be_turned_off(random_model: Path, manifest: Path) -> None:
+    with run(settings(random_model, manifest, engine="openvino", read_ahead=False)) as running:
+        eventually(lambda: status(running)["ready"], timeout_s=120)
+        with running.http() as http:
+            http.post("/v1/images", content=picture_file(160, 128, seed=78)).raise_for_status()
+        time.sleep(1)
+        body = chat("What colour is it?", picture_file(160, 128, seed=78)) | {"max_tokens": 4}
+        assert answer(running, body)["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
 
 
 def test_clearing_a_conversation_empties_what_the_engine_kept_of_it(server: Server) -> None:

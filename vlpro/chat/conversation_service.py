@@ -24,6 +24,9 @@ __all__ = ["Asked", "ConversationService"]
 
 log = logging.getLogger(__name__)
 
+_MOST_AHEAD = 64
+"""Pictures that are being read ahead at once; each is held in memory meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -58,6 +61,7 @@ class ConversationService:
         max_images: Most pictures in one conversation.
         max_conversations: How many are kept.
         ttl_s: Seconds after which an unused conversation goes.
+        reads_ahead: Whether the engine reads pictures before they are asked about.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class ConversationService:
         max_images: int,
         max_conversations: int,
         ttl_s: float,
+        reads_ahead: bool = True,
     ) -> None:
         self._chat = chat
         self._pictures = pictures
@@ -78,6 +83,8 @@ class ConversationService:
             max_conversations=max_conversations, ttl_s=ttl_s, dropped=self._let_go
         )
         self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._reads_ahead = reads_ahead
+        self._reading_ahead: set[asyncio.Task[None]] = set()
         self._drawing = asyncio.Semaphore(2)  # each holds a whole picture at its original size
         self._gone: set[str] = set()
         self._copies: dict[str, set[str]] = {}  # pixels_sha256 of a picture: of its smaller copies
@@ -90,14 +97,19 @@ class ConversationService:
     # --- pictures
 
     async def add_picture(self, owner: str, data: bytes) -> KeptPicture:
-        """Read a picture in and keep it.
+        """Read a picture in and keep it; the engine reads it too, while the person types.
 
         Raises:
             ImageError: It is no usable picture.
             BusyError: The memory for pictures is full.
         """
         picture = await self._chat.read_picture(Upload(data, "body"))
-        return self._pictures.add(owner, data, picture)
+        kept = self._pictures.add(owner, data, picture)
+        if self._reads_ahead and len(self._reading_ahead) < _MOST_AHEAD:
+            task = asyncio.create_task(self._chat.read_ahead(owner, picture))
+            self._reading_ahead.add(task)
+            task.add_done_callback(self._reading_ahead.discard)
+        return kept
 
     def picture(self, owner: str, picture_id: str) -> KeptPicture:
         """One's own picture. Raises: NotFoundError."""
@@ -299,7 +311,8 @@ class ConversationService:
 
     async def close(self) -> None:
         """End all answers, at the end of the service."""
-        tasks = [*self._jobs.values(), *(t for t in (self._forgetting, self._tidying) if t is not None)]
+        idle = (task for task in (self._forgetting, self._tidying) if task is not None)
+        tasks = [*self._jobs.values(), *self._reading_ahead, *idle]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -26,11 +27,20 @@ from vlpro.engines.interface import (
     Sampling,
     Usage,
 )
-from vlpro.errors import BadRequestError, ContextLengthError, EngineError, NotFoundError, UnsupportedError
+from vlpro.errors import (
+    BadRequestError,
+    ContextLengthError,
+    EngineError,
+    NotFoundError,
+    UnsupportedError,
+    VlproError,
+)
 from vlpro.imaging.ingest import Limits, ingest
 from vlpro.imaging.picture import Picture
 
 __all__ = ["ALIAS", "ChatService", "Finished", "Piece", "Question", "Started", "Timing", "Turn", "Upload"]
+
+log = logging.getLogger(__name__)
 
 ALIAS = "vlpro"
 """A model name that always means the engine in use, for scripts that outlive an engine."""
@@ -250,6 +260,21 @@ class ChatService:
         sizes = [(p.original_width, p.original_height) for p in shown]
         boxes = tuple(grounding.places(text, sizes) for text in texts)
         yield Finished(used, timing, boxes)
+
+    async def read_ahead(self, owner: str, picture: Picture) -> None:
+        """Let the engine read a picture whose question is still being typed; it gives way to all that is asked.
+
+        Whatever goes wrong is for the question to tell.
+        """
+        if not (self.engine.capabilities.reads_ahead and self.engine.ready):
+            return
+        request = Request((Message("user", (picture,)),), owner=owner, ahead=True)
+        try:
+            async with aclosing(self.engine.generate(request, timeout_s=self._answer_timeout_s)) as deltas:
+                async for _ in deltas:
+                    pass
+        except VlproError as error:
+            log.info("a picture was not read ahead: %s", error.message)
 
     async def _one(self, request: Request, question: Question, choice: int) -> AsyncGenerator[Delta, None]:
         """One answer, ended before a stop string; the last delta always has usage."""

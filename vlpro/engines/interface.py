@@ -101,6 +101,8 @@ class Request:
         owner: Whose question it is: what an engine keeps of it is found again by questions of this owner only.
         conversation: The conversation that it belongs to, by which all that is kept of it can be dropped; empty
             where the caller keeps the conversation itself.
+        ahead: No question yet, but pictures that one will begin with: they are only read, when nobody waits for
+            anything else, so that the question finds them known. Nothing is written.
     """
 
     messages: tuple[Message, ...]
@@ -109,6 +111,7 @@ class Request:
     language: Language | None = None
     owner: str = ""
     conversation: str = ""
+    ahead: bool = False
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -179,6 +182,7 @@ class Capabilities:
             and the context alone decides.
         picture_readable_pixels: The least that a picture is then brought down to.
         concurrency: How many questions it answers at once; more wait in the gateway's queue.
+        reads_ahead: Whether a request may be ``ahead``.
         honours: Optional request fields, by their API name, that it acts on.
         default_max_tokens: How long an answer may be where the request does not say.
     """
@@ -191,6 +195,7 @@ class Capabilities:
     picture_tokens_budget: int = 0
     picture_readable_pixels: int = 262_144
     concurrency: int = 1
+    reads_ahead: bool = False
     honours: frozenset[str] = frozenset()
     default_max_tokens: int = 4096
 

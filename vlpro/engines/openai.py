@@ -27,6 +27,7 @@ from vlpro.engines.interface import (
     Loading,
     Message,
     Request,
+    Sampling,
     Usage,
 )
 from vlpro.engines.upstream import Upstream
@@ -76,6 +77,7 @@ class OpenAiEngine(Engine):
             picture_pixels=picture_pixels,
             picture_tokens_budget=min(MANY_PICTURES_TOKENS, context_tokens // 2),
             concurrency=concurrency,
+            reads_ahead=True,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
         self._upstream = upstream
@@ -84,6 +86,7 @@ class OpenAiEngine(Engine):
         self._problem: VlproError | None = _not_asked()
         self._http: httpx.AsyncClient | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._answering = 0
 
     @property
     def ready(self) -> bool:
@@ -117,6 +120,21 @@ class OpenAiEngine(Engine):
         return 2 * wide + math.ceil((len(text.encode()) - 3 * wide) / 3)
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        if request.ahead and self._answering:  # that server knows no one who waits less than another
+            yield Delta(finish_reason="stop", usage=Usage(self.count_prompt(request), 0))
+            return
+        if request.ahead:  # one token, that nobody sees: what it kept of the pictures is what is wanted
+            request = replace(request, sampling=Sampling(max_tokens=1))
+        self._answering += 1
+        try:
+            async with contextlib.aclosing(self._ask(request)) as deltas:
+                async for delta in deltas:
+                    if not request.ahead or delta.finish_reason is not None:
+                        yield delta
+        finally:
+            self._answering -= 1
+
+    async def _ask(self, request: Request) -> AsyncGenerator[Delta, None]:
         await self.start()
         if self._http is None:
             raise _not_asked()

@@ -140,6 +140,7 @@ def services(settings: Settings, engine: Engine) -> Services:
             max_images=settings.max_images,
             max_conversations=settings.max_conversations,
             ttl_s=settings.idle_ttl_s,
+            reads_ahead=settings.read_ahead,
         ),
         device=DeviceMonitor(),
         started=int(time.time()),

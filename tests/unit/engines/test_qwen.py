@@ -112,6 +112,16 @@ async def test_a_follow_up_reads_nothing_again(engine: QwenEngine) -> None:
     assert known == engine.count_prompt(Request((first,), owner="a")) + TOKENS - 1
 
 
+async def test_a_picture_that_was_read_ahead_is_known_to_its_question(engine: QwenEngine) -> None:
+    seen = picture(160, 96, seed=1)
+    assert await told(engine, user(seen), ahead=True) == ("", 0)
+    beginning = engine.count_prompt(Request((user(seen),), ahead=True))
+    assert beginning > 15
+    _, known = await told(engine, user(seen, "What is it?"))
+    assert known == beginning
+    assert (await told(engine, user(seen, "What is it?"), owner="b"))[1] == 0
+
+
 async def test_an_answer_that_is_forgotten_is_read_as_any_text(engine: QwenEngine) -> None:
     first = QUESTIONS[0]
     answer, _ = await told(engine, first, conversation="c")

@@ -57,6 +57,7 @@ class OcrEngine(Engine):
             context_tokens=262_144,
             picture_pixels=4_000_000,
             concurrency=2,
+            reads_ahead=True,
             honours=frozenset({"response_format", "seed", "temperature", "top_p"}),
         )
         self._load = load
@@ -64,6 +65,8 @@ class OcrEngine(Engine):
         self._reading: ThreadPoolExecutor | None = None
         self._thinking: ThreadPoolExecutor | None = None
         self._pages: PageStore | None = None
+        self._ahead: dict[str, asyncio.Future[Document]] = {}
+        self._answering = 0
 
     async def start(self, tell: Callable[[Loading], None] = lambda _: None) -> None:  # noqa: ARG002 - it is soon ready
         """Load the models in a thread and read a first small picture.
@@ -129,6 +132,39 @@ class OcrEngine(Engine):
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         pages, thinking = self._started()
+        if request.ahead:
+            await self._read_ahead(request, pages)
+            yield Delta(finish_reason="stop", usage=Usage(self.count_prompt(request), 0))
+            return
+        asked = {picture.pixels_sha256 for picture in request.pictures}
+        for digest, reading in self._ahead.items():
+            if digest not in asked:
+                reading.cancel()
+        self._answering += 1
+        try:
+            async for delta in self._answer(request, pages, thinking):
+                yield delta
+        finally:
+            self._answering -= 1
+
+    async def _read_ahead(self, request: Request, pages: PageStore) -> None:
+        """Read pictures that nobody has asked about; whoever asks about others ends it."""
+        for picture in request.pictures:
+            if self._answering:
+                return
+            reading = asyncio.ensure_future(pages.get(picture))
+            self._ahead[picture.pixels_sha256] = reading
+            try:
+                await asyncio.wait((reading,))
+                if not reading.cancelled():
+                    reading.exception()  # for its question to tell
+            finally:
+                reading.cancel()
+                self._ahead.pop(picture.pixels_sha256, None)
+
+    async def _answer(
+        self, request: Request, pages: PageStore, thinking: ThreadPoolExecutor
+    ) -> AsyncGenerator[Delta, None]:
         loop = asyncio.get_running_loop()
         question = _question(request)
         ask = await loop.run_in_executor(thinking, _understand, request, question)

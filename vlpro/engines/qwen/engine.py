@@ -89,6 +89,7 @@ class QwenEngine(Engine):
             picture_min_pixels=smallest,
             picture_tokens_budget=min(MANY_PICTURES_TOKENS, room.context_tokens // 2),
             concurrency=room.concurrency,
+            reads_ahead=True,
             honours=frozenset({"frequency_penalty", "presence_penalty", "top_k"}),
         )
         self._encoder = Encoder(tokenizer, max_pixels=largest, min_pixels=smallest)
@@ -183,6 +184,8 @@ class QwenEngine(Engine):
         return len(self._prompt(request).ids)
 
     def _prompt(self, request: Request) -> Prompt:
+        if request.ahead:
+            return self._encoder.beginning(request.messages)
         written = self._store.answers.find
         return self._encoder.prompt(request.messages, lambda text: written(request.owner, text))
 
@@ -204,12 +207,13 @@ class QwenEngine(Engine):
             prompt,
             Sampler(request, self._defaults),
             form,
-            request.sampling.max_tokens,
+            0 if request.ahead else request.sampling.max_tokens,
             self._ends,
             request.owner,
             request.conversation,
             tell,
             words.whole,
+            ahead=request.ahead,
         )
         scheduler.submit(job)
         try:

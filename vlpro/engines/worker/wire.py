@@ -106,6 +106,7 @@ def encode_request(request: Request) -> Json:
         "language": request.language,
         "owner": request.owner,
         "conversation": request.conversation,
+        "ahead": request.ahead,
     }
 
 
@@ -150,6 +151,7 @@ def decode_request(frame: Json, memory: int | None) -> Request:
         language=frame["language"],
         owner=frame["owner"],
         conversation=frame["conversation"],
+        ahead=frame["ahead"],
     )
 
 

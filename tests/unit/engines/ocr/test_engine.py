@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,52 @@ def test_no_picture_is_read_twice_and_forgetting_drops_it() -> None:
         assert reader.releases == 1
         await collect(engine, asked)
         assert reader.reads == 3
+        await engine.stop()
+
+    asyncio.run(run())
+
+
+def test_a_page_that_was_read_ahead_is_not_read_again() -> None:
+    reader = Reader({1: RECEIPT})
+
+    async def run() -> None:
+        engine = OcrEngine(load=lambda: reader)
+        await engine.start()
+        asked = request("total?", RECEIPT)
+        assert (await collect(engine, replace(asked, ahead=True)))[0] == ""
+        assert reader.reads == 1
+        assert (await collect(engine, asked))[0]
+        assert reader.reads == 1
+        await engine.stop()
+
+    asyncio.run(run())
+
+
+def test_reading_ahead_ends_for_a_question_about_something_else() -> None:
+    begun, cancelled = threading.Event(), threading.Event()
+
+    class Slow(Reader):
+        def read(self, pixels: NDArray[np.uint8], stopped: Callable[[], bool] = lambda: False) -> Page:
+            if begun.is_set():
+                return super().read(pixels, stopped)
+            begun.set()
+            while not stopped():
+                pass
+            cancelled.set()
+            return RECEIPT
+
+    async def run() -> None:
+        engine = OcrEngine(load=lambda: Slow({1: RECEIPT, 2: TILL}))
+        await engine.start()
+        both = request("total?", RECEIPT, TILL)
+        first, second = (
+            replace(both, messages=(Message("user", (seen, "total?")),)) for seen in both.pictures
+        )
+        ahead = asyncio.create_task(collect(engine, replace(first, ahead=True)))
+        await asyncio.to_thread(begun.wait, 10)
+        assert (await collect(engine, second))[0]
+        assert cancelled.is_set()
+        assert (await ahead)[0] == ""
         await engine.stop()
 
     asyncio.run(run())
