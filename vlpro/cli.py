@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from vlpro import config
@@ -21,6 +21,10 @@ __all__ = ["main"]
 Progress = Callable[[int, int], None]
 
 _BAR = 30
+_WITHOUT_CARD = (
+    "没有可用的显卡时，引擎为 openvino；以下为设置 VLPRO_ENGINE=transformers 时的方案。",
+    "Without a card the engine is openvino; this is the plan for VLPRO_ENGINE=transformers.",
+)
 _FOUR_BITS = {"auto": None, "on": True, "off": False}
 
 
@@ -216,6 +220,8 @@ def _plan(options: argparse.Namespace) -> None:
     folder = options.folder or settings.model_dir
     size = _size_of(Path(folder)) if folder else OFFICIAL_4B
     plan = load_plan(probe(), size, load_in_4bit=_FOUR_BITS[settings.load_in_4bit], device=settings.device)
+    if plan.device == "cpu":
+        plan = replace(plan, reasons=(_WITHOUT_CARD, *plan.reasons))
     sys.stdout.write(_plan_json(plan) if options.json else _plan_text(plan))
 
 

@@ -166,6 +166,7 @@ def test_the_plan_of_this_machine() -> None:
     plan = json.loads(done.stdout)
     assert plan["device"] == "cpu"
     assert all(reason["zh"] and reason["en"] for reason in plan["reasons"])
+    assert "openvino" in plan["reasons"][0]["en"]
     for language, key in (("en_US.UTF-8", "en"), ("zh_CN.UTF-8", "zh")):
         text = vlpro("plan", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="", language=language).stdout
         assert f"- {plan['reasons'][0][key]}" in text

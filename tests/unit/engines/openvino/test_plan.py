@@ -22,12 +22,12 @@ def test_sixteen_gigabytes_are_enough_for_long_conversations() -> None:
 
 
 def test_with_less_memory_the_context_is_shorter() -> None:
-    room = limits(CONFIG, PACKED, 7_000_000_000)
+    room = limits(CONFIG, PACKED, 6_500_000_000)
     assert LEAST_CONTEXT <= room.context_tokens < 32_768
     assert room.context_tokens * kept_token_bytes(CONFIG["text_config"]) <= room.kept_bytes
 
 
 def test_too_little_memory_is_refused_with_both_figures() -> None:
-    with pytest.raises(ConfigError, match=r"needs 6\.3 GB of memory, and 5\.0 GB") as refused:
+    with pytest.raises(ConfigError, match=r"needs 5\.4 GB of memory, and 5\.0 GB") as refused:
         limits(CONFIG, PACKED, 5_000_000_000)
     assert "convert" in refused.value.zh
