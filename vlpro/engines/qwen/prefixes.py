@@ -174,13 +174,19 @@ class PrefixStore:
             Whether there is room now.
         """
         while self.nbytes + nbytes > self.max_bytes:
-            if self._prefixes:
-                self._prefixes.popitem(last=False)[1].state.free()
-            elif self._features:
-                name, _ = self._features.popitem(last=False)
-                del self._seen[name]
-            else:
+            if not self.evict():
                 return False
+        return True
+
+    def evict(self) -> bool:
+        """Let go of what was not used for longest; False where nothing is kept."""
+        if self._prefixes:
+            self._prefixes.popitem(last=False)[1].state.free()
+        elif self._features:
+            name, _ = self._features.popitem(last=False)
+            del self._seen[name]
+        else:
+            return False
         return True
 
     def forget(self, pictures: frozenset[str], conversations: frozenset[str]) -> None:

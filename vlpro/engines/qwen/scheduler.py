@@ -185,6 +185,7 @@ class Scheduler:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._ended = False
+        self._crowded = False  # one was set aside, and none has ended since
         self._speed = 0.0  # tokens read a second
         self._stepped = 0.0
         self._thread = threading.Thread(target=self._run, name="qwen", daemon=True)
@@ -268,7 +269,7 @@ class Scheduler:
                 job.tell(None)
         for job in sorted(self._waiting, key=lambda job: job.ahead):
             answering = [other for other in self._running if not other.ahead]
-            if len(answering) >= self._max_jobs and not job.ahead:
+            if answering and (self._crowded or (len(answering) >= self._max_jobs and not job.ahead)):
                 return
             held = sum(other.need for other in answering) + job.need
             if not self._store.make_room(held * self._model.token_bytes) and answering:
@@ -314,8 +315,13 @@ class Scheduler:
             if left > 0 and self._unseen(job) is None:
                 rows.append((job, self._row(job, left)))
                 left -= len(rows[-1][1].ids)
-        if rows and self._has_room(rows, seeing):
-            self._step(rows, may_stop=seeing is None)
+        # Where only one is left there is room: it was found to fit before it was taken.
+        if rows and (self._has_room(rows) or not self._set_aside(rows[0][0], seeing)):
+            try:
+                self._step(rows, may_stop=seeing is None)
+            except MemoryError:  # the limit on bytes leaves out what blocks that are not full hold
+                if not (self._store.evict() or self._set_aside(rows[0][0], seeing)):
+                    raise
 
     def _readers(self, writing: list[Job], seeing: Job | None) -> list[Job]:
         """Those that can read now, the first to come first, with what is known of their beginnings."""
@@ -408,16 +414,25 @@ class Scheduler:
             wants_logits=last_known,
         )
 
-    def _has_room(self, rows: list[tuple[Job, Row]], seeing: Job | None) -> bool:
-        """Make room for a step. Where there is none, the youngest is set aside, and the step is planned anew."""
-        held = sum(job.state.nbytes for job in self._running if job.state is not None)
+    def _has_room(self, rows: list[tuple[Job, Row]]) -> bool:
+        """Make room for a step."""
         grows = sum(len(row.ids) for _, row in rows) * self._model.token_bytes
-        if self._store.make_room(held + grows):
-            return True
-        kept = (rows[0][0], seeing)
+        while True:
+            held = self._held()
+            if not self._store.make_room(held + grows):
+                return False
+            if self._held() == held:  # what a job shared with a prefix that went is the job's alone now
+                return True
+
+    def _held(self) -> int:
+        return sum(job.state.nbytes for job in self._running if job.state is not None)
+
+    def _set_aside(self, first: Job, seeing: Job | None) -> bool:
+        """Let the youngest go on later, from what it had written; False where there is only the first."""
+        kept = (first, seeing)
         others = [job for job in self._running if job not in kept and job.state is not None]
         if not others:
-            return True  # alone, it was found to fit before it was taken
+            return False
         job = next((job for job in others if job.ahead), others[-1])
         self._running.remove(job)
         _drop(job)
@@ -425,7 +440,8 @@ class Scheduler:
             job.tell(None)
         else:
             self._waiting.appendleft(job)
-        return False
+            self._crowded = True
+        return True
 
     def _step(self, rows: list[tuple[Job, Row]], *, may_stop: bool) -> None:
         alone = rows[0][0] if len(rows) == 1 and may_stop else None
@@ -464,6 +480,7 @@ class Scheduler:
     def _leave(self, job: Job, error: Exception | None, *, keep: bool = True) -> None:
         """A job has ended: what it read is kept for the next turn."""
         self._running.remove(job)
+        self._crowded = False
         if keep and job.keep and job.read:
             assert job.state is not None  # noqa: S101 - it has read something
             state, job.state = job.state, None

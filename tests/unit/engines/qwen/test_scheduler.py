@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from tests.support import picture
 from vlpro.engines.interface import Message, Request, Sampling
+from vlpro.engines.qwen.blocks import BlockPool, PagedState
 from vlpro.engines.qwen.positions import positions
-from vlpro.engines.qwen.prefixes import PrefixStore
+from vlpro.engines.qwen.prefixes import PrefixStore, State
 from vlpro.engines.qwen.prompt import Prompt, Shown
 from vlpro.engines.qwen.sampling import Defaults, Sampler
 from vlpro.engines.qwen.scheduler import Job, Row, Scheduler, Stopped
@@ -78,8 +79,14 @@ class Sum:
         self.token_s = 0.0
         self.fails = False
 
-    def new_state(self) -> Read:
+    def new_state(self) -> State:
         return Read()
+
+    def grown(self, state: State, values: list[int]) -> list[int]:
+        """All that a sequence has read, these at the end."""
+        assert isinstance(state, Read)
+        state.values += values
+        return state.values
 
     def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Cells:
         self.seen.append(picture.pixels_sha256)
@@ -99,7 +106,6 @@ class Sum:
         time.sleep(self.token_s * sum(self.steps[-1]))
         out: list[NDArray[np.float32] | None] = []
         for row in rows:
-            assert isinstance(row.state, Read)
             values = [
                 int(token) * 7 + int(places.sum()) * 3
                 for token, places in zip(row.ids, row.positions.T, strict=True)
@@ -107,11 +113,43 @@ class Sum:
             for at, features, first, last in row.pictures:
                 assert isinstance(features, Cells)
                 values[at : at + last - first] = features.values[first:last]
-            row.state.values += values
             logits = np.zeros(WORDS, np.float32)
-            logits[checksum(row.state.values)] = 1
+            logits[checksum(self.grown(row.state, values))] = 1
             out.append(logits if row.wants_logits else None)
         return out
+
+
+class PagedSum(Sum):
+    """The same, with what it reads in blocks that sequences share."""
+
+    BLOCK = 4
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.content = np.zeros((count, self.BLOCK), np.int64)
+        self.pool = BlockPool(self, count, block_tokens=self.BLOCK, block_bytes=8 * self.BLOCK)
+
+    def copy(self, source: int, target: int) -> None:
+        self.content[target] = self.content[source]
+
+    def wipe(self, blocks: Sequence[int]) -> None:
+        self.content[list(blocks)] = -1
+
+    def new_state(self) -> State:
+        return PagedState(self.pool)
+
+    def step(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[NDArray[np.float32] | None]:
+        for row in rows:
+            assert isinstance(row.state, PagedState)
+            row.state.room(len(row.ids))
+        return super().step(rows, stopped)
+
+    def grown(self, state: State, values: list[int]) -> list[int]:
+        assert isinstance(state, PagedState)
+        for value in values:
+            self.content[state.blocks[state.length // self.BLOCK], state.length % self.BLOCK] = value
+            state.length += 1
+        return [int(self.content[state.blocks[n // self.BLOCK], n % self.BLOCK]) for n in range(state.length)]
 
 
 def checksum(values: Sequence[int]) -> int:
@@ -174,8 +212,10 @@ def prompt(*ids: int, shows: Sequence[tuple[int, int]] = ()) -> Prompt:
 
 
 @contextmanager
-def running(*, room: int = 10**9, max_jobs: int = 8) -> Iterator[tuple[Sum, Scheduler]]:
-    model = Sum()
+def running(
+    *, room: int = 10**9, max_jobs: int = 8, model: Sum | None = None
+) -> Iterator[tuple[Sum, Scheduler]]:
+    model = model or Sum()
     scheduler = Scheduler(model, PrefixStore(room), max_jobs=max_jobs)
     scheduler.start()
     try:
@@ -515,6 +555,19 @@ def test_a_long_answer_that_finds_no_room_is_set_aside_and_goes_on_later() -> No
         )  # one of them was read again with what it had written
 
 
+def test_blocks_that_run_out_within_a_step_cost_nobody_his_answer() -> None:
+    asked = [prompt(*range(n, n + 30)) for n in (1, 2, 3)]
+    model = PagedSum(40)  # 160 tokens; the three may come to 270
+    with running(max_jobs=3, model=model) as (_, scheduler):
+        model.gate.clear()
+        jobs = [Asked(one, owner=str(n), tokens=60) for n, one in enumerate(asked)]
+        for one in jobs:
+            scheduler.submit(one.job)
+        model.gate.set()
+        assert [one.answer() for one in jobs] == [alone(one, 60) for one in asked]
+        assert max(len(step) for step in model.steps) == 3
+
+
 def computed(asked: Prompt, tokens: int) -> list[int]:
     """The answer, from the network alone."""
     model, state = Sum(), Read()
@@ -547,11 +600,17 @@ QUESTIONS = st.tuples(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(QUESTIONS, min_size=1, max_size=10), st.integers(1, 4), st.sampled_from([160, 400, 10**6]))
+@given(
+    st.lists(QUESTIONS, min_size=1, max_size=10),
+    st.integers(1, 4),
+    st.sampled_from([160, 400, 10**6]),
+    st.sampled_from(["whole", "paged"]),
+)
 def test_whatever_comes_together_each_gets_his_answer(
-    questions: list[tuple[Prompt, str, int, str]], max_jobs: int, room: int
+    questions: list[tuple[Prompt, str, int, str]], max_jobs: int, room: int, states: str
 ) -> None:
-    with running(room=8 * room, max_jobs=max_jobs) as (_, scheduler):
+    model = PagedSum(min(room, 2000) // PagedSum.BLOCK) if states == "paged" else Sum()
+    with running(room=8 * room, max_jobs=max_jobs, model=model) as (_, scheduler):
         asked = [
             (Asked(one, owner=owner, tokens=tokens, ahead=kind == "ahead"), kind)
             for one, owner, tokens, kind in questions
@@ -566,3 +625,7 @@ def test_whatever_comes_together_each_gets_his_answer(
             assert told == (expected[: len(told)] if kind == "cancelled" else expected)
         assert not scheduler._running
         assert not scheduler._waiting
+        done = threading.Event()
+        scheduler.forget(frozenset(), frozenset({""}), done.set)
+        assert done.wait(10)
+        assert not isinstance(model, PagedSum) or model.pool.held == 0
