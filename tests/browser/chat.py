@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-__all__ = ["Chat", "png"]
+__all__ = ["Chat", "loaded", "png"]
 
 ANSWER_MS = 30_000
 
@@ -26,6 +26,11 @@ _FILES = """(files) => {
 def png(name: str, content: bytes) -> FilePayload:
     """A file for the file dialog."""
     return {"name": name, "mimeType": "image/png", "buffer": content}
+
+
+def loaded(picture: Locator) -> None:
+    """Wait until a picture is there: the answer beside it may be quicker, and until then it has no size."""
+    expect(picture).not_to_have_js_property("naturalWidth", 0)
 
 
 class Chat:

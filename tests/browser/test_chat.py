@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Route, expect
 
-from tests.browser.chat import Chat, png
+from tests.browser.chat import Chat, loaded, png
 from tests.browser.conftest import OpenChat
 from tests.browser.receipt import photo
 
@@ -380,6 +380,7 @@ def test_several_pictures_show_their_own_boxes(chat: Chat) -> None:
     chat.ask("box")
     answer = chat.answer("Picture 2")
     expect(answer.locator(".caption")).to_have_text("图 2 · 200 × 300")
+    loaded(answer.locator(".picture img"))
     picture = answer.locator(".picture img").bounding_box()
     box = answer.locator(".box").bounding_box()
     assert picture
@@ -402,6 +403,7 @@ def test_points_stand_on_the_picture_beside_boxes(chat: Chat) -> None:
     expect(answer.get_by_role("list", name="依据").get_by_role("button")).to_have_count(2)
 
     def middle_of_the_point(place: Locator) -> None:
+        loaded(place.locator(".picture img"))
         picture, point = (
             place.locator(".picture img").bounding_box(),
             place.locator(".box.point").bounding_box(),

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chat import ANSWER_MS, png
+from tests.browser.chat import ANSWER_MS, loaded, png
 from tests.browser.conftest import OpenChat
 from tests.browser.receipt import receipt
 
@@ -32,6 +32,7 @@ def test_total_of_a_receipt_is_answered_with_its_place_on_the_picture(
 
     box, picture = answer.locator(".box").first, answer.locator(".picture img")
     expect(box).to_be_visible()
+    loaded(picture)
     frame, place = picture.bounding_box(), box.bounding_box()
     assert frame
     assert place

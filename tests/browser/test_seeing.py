@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.chat import Chat, png
+from tests.browser.chat import Chat, loaded, png
 from tests.browser.conftest import OpenChat
 from tests.browser.server import running
 from tests.functional.server import eventually
@@ -58,6 +58,7 @@ def test_a_box_is_drawn_where_the_thing_is_and_a_second_turn_sees_it_still(
     answer = chat.answers.last
     box, picture = answer.locator(".box").first, answer.locator(".picture img")
     expect(box.locator("small")).to_have_text(shape.name(1))
+    loaded(picture)
     frame, place = picture.bounding_box(), box.bounding_box()
     assert frame
     assert place
