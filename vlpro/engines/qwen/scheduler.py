@@ -238,8 +238,7 @@ class Scheduler:
                 for job in tuple(self._running):
                     self._leave(job, error, keep=False)
         for job in (*self._running, *self._waiting):
-            _drop(job)
-            job.tell(EngineError("The engine was stopped.", zh="推理引擎已停止。"))
+            _end(job, EngineError("The engine was stopped.", zh="推理引擎已停止。"))
         self._running.clear()
         self._waiting.clear()
         self._store.clear()
@@ -266,7 +265,7 @@ class Scheduler:
         for job in tuple(self._waiting):
             if job.cancelled.is_set():
                 self._waiting.remove(job)
-                job.tell(None)
+                _end(job)
         for job in sorted(self._waiting, key=lambda job: job.ahead):
             answering = [other for other in self._running if not other.ahead]
             if answering and (self._crowded or (len(answering) >= self._max_jobs and not job.ahead)):
@@ -350,7 +349,7 @@ class Scheduler:
         if best.ahead and best.read == length:  # this is the question that it was read for
             state, best.state = best.state, None
             self._running.remove(best)
-            best.tell(None)
+            _end(best)
             return state, length
         return best.state.copy(length), length
 
@@ -437,7 +436,7 @@ class Scheduler:
         self._running.remove(job)
         _drop(job)
         if job.ahead:
-            job.tell(None)
+            _end(job)
         else:
             self._waiting.appendleft(job)
             self._crowded = True
@@ -491,15 +490,19 @@ class Scheduler:
                 self._store.answers.keep(
                     job.owner, text, job.written, conversation=job.conversation, pictures=job.pictures
                 )
-        _drop(job)
-        with contextlib.suppress(RuntimeError):  # whoever asked has gone, with its event loop
-            job.tell(error)
+        _end(job, error)
 
 
 def _drop(job: Job) -> None:
     if job.state is not None:
         job.state.free()
     job.state, job.features = None, {}
+
+
+def _end(job: Job, error: Exception | None = None) -> None:
+    _drop(job)
+    with contextlib.suppress(RuntimeError):  # whoever asked has gone, with its event loop
+        job.tell(error)
 
 
 def _reads_for(other: Job, job: Job) -> bool:
