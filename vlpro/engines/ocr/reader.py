@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from vlpro.engines.memory import trim
 from vlpro.engines.ocr.codes import read_codes
 from vlpro.engines.ocr.detect import Detector
 from vlpro.engines.ocr.order import reading_order
@@ -66,8 +65,7 @@ class Reader:
         """
         self._detect.release()
         self._recognise.release()
-        with suppress(AttributeError, OSError):  # another C library than glibc
-            ctypes.CDLL(None).malloc_trim(0)
+        trim()
 
     def read(self, pixels: NDArray[np.uint8], cancelled: Callable[[], bool] = _never) -> Page:
         """Read all text and codes, whichever way up the page is.

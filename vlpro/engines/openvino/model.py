@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino as ov
 
+from vlpro.engines.memory import trim
 from vlpro.engines.openvino import graph
 from vlpro.engines.openvino.cache import BLOCK_TOKENS, BlockMemory
 from vlpro.engines.openvino.rotary import TextRotary
@@ -52,7 +53,10 @@ class OpenVinoModel:
         text, vision = config["text_config"], config["vision_config"]
 
         def compiled(model: ov.Model) -> ov.CompiledModel:
-            return core.compile_model(model, "CPU", dict(properties))
+            self._compiled.append(core.compile_model(model, "CPU", dict(properties)))
+            return self._compiled[-1]
+
+        self._compiled: list[ov.CompiledModel] = []
 
         self._weights = weights  # the graphs may read from its memory for as long as they run
         self._levels = len(vision["deepstack_visual_indexes"])
@@ -108,6 +112,12 @@ class OpenVinoModel:
     def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Seen:
         """Features of a picture; see :meth:`Tower.see`."""
         return self._tower.see(picture, rows, columns, between)
+
+    def release(self) -> None:
+        """Give back the memory in which pictures and prompts were computed; nothing of them is left in it."""
+        for one in self._compiled:
+            one.release_memory()
+        trim()
 
     def step(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[NDArray[np.float32] | None]:
         """Read each row; logits ``(vocabulary,)`` of those that want them.

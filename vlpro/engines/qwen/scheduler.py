@@ -94,6 +94,9 @@ class Model(Protocol):
         ``stopped`` is asked now and then; where it says yes, the step raises :class:`Stopped`.
         """
 
+    def release(self) -> None:
+        """Give back memory that nothing is kept in, such as work space in which a picture was computed."""
+
 
 @dataclass(slots=True, eq=False)
 class Job:
@@ -185,6 +188,7 @@ class Scheduler:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._ended = False
+        self._forgotten: list[Callable[[], None]] = []  # to be told when memory is given back
         self._crowded = False  # one was set aside, and none has ended since
         self._speed = 0.0  # tokens read a second
         self._stepped = 0.0
@@ -218,7 +222,7 @@ class Scheduler:
                     job.keep = False
                     if job.ahead:
                         job.cancelled.set()
-            done()
+            self._forgotten.append(done)
 
         self._inbox.put(drop)
 
@@ -227,6 +231,7 @@ class Scheduler:
     def _run(self) -> None:
         while not self._ended:
             self._take_in(wait=not (self._running or self._waiting))
+            self._give_back()
             self._store.expire()
             try:
                 self._advance()
@@ -242,6 +247,16 @@ class Scheduler:
         self._running.clear()
         self._waiting.clear()
         self._store.clear()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """After something was forgotten; between pictures, since a layer's work space may be in use within one."""
+        if not self._forgotten:
+            return
+        self._model.release()
+        while self._forgotten:
+            with contextlib.suppress(RuntimeError):  # likewise
+                self._forgotten.pop()()
 
     def _take_in(self, *, wait: bool) -> None:
         while True:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import AttentionInterface, AutoModelForImageTextToText
 
+from vlpro.engines.memory import trim
 from vlpro.engines.qwen.pixels import patches
 from vlpro.engines.qwen.scheduler import Stopped
 from vlpro.engines.transformers.attention import NAME, Piece, attend
@@ -90,6 +91,12 @@ class TorchModel:
         # transformers 4 gives a pair, 5 an object.
         merged, deep = made if isinstance(made, tuple) else (made.pooler_output, made.deepstack_features)
         return _Seen(merged.to(self._dtype), tuple(one.to(self._dtype) for one in deep))
+
+    def release(self) -> None:
+        """Give back memory that nothing is kept in."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        trim()
 
     @torch.inference_mode()
     def step(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[NDArray[np.float32] | None]:

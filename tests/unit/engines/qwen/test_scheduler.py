@@ -76,11 +76,15 @@ class Sum:
         self.sight.set()
         self.in_sight = threading.Event()
         self.layers = 3
+        self.released = 0
         self.token_s = 0.0
         self.fails = False
 
     def new_state(self) -> State:
         return Read()
+
+    def release(self) -> None:
+        self.released += 1
 
     def grown(self, state: State, values: list[int]) -> list[int]:
         """All that a sequence has read, these at the end."""
@@ -294,6 +298,7 @@ def test_what_is_forgotten_is_read_again() -> None:
             done = threading.Event()
             scheduler.forget(forget, frozenset(), done.set)
             assert done.wait(10)
+        assert model.released == 2
         again = Asked(asked)
         scheduler.submit(again.job)
         again.answer()
