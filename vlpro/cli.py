@@ -25,6 +25,10 @@ _WITHOUT_CARD = (
     "没有可用的显卡时，引擎为 openvino；以下为设置 VLPRO_ENGINE=transformers 时的方案。",
     "Without a card the engine is openvino; this is the plan for VLPRO_ENGINE=transformers.",
 )
+_UNVERIFIED = (
+    "未经实测：本方案按规则得出，没有在显卡上运行过。",
+    "Not verified: this plan follows from rules, and was not run on a card.",
+)
 _FOUR_BITS = {"auto": None, "on": True, "off": False}
 
 
@@ -208,8 +212,10 @@ def _convert(options: argparse.Namespace) -> None:
     sys.stdout.write(
         _in_language(
             f"{target}：{size:.1f} GB。清单：{listing}。\n"
+            "未经实测：压缩对官方权重回答质量的影响没有测过。\n"
             f"使用：VLPRO_MODEL_DIR={target} VLPRO_MODEL_MANIFEST={listing}\n",
             f"{target}: {size:.1f} GB. Its manifest: {listing}.\n"
+            "Not verified: what packing does to the answers of the published weights was not measured.\n"
             f"To use it: VLPRO_MODEL_DIR={target} VLPRO_MODEL_MANIFEST={listing}\n",
         )
     )
@@ -220,8 +226,8 @@ def _plan(options: argparse.Namespace) -> None:
     folder = options.folder or settings.model_dir
     size = _size_of(Path(folder)) if folder else OFFICIAL_4B
     plan = load_plan(probe(), size, load_in_4bit=_FOUR_BITS[settings.load_in_4bit], device=settings.device)
-    if plan.device == "cpu":
-        plan = replace(plan, reasons=(_WITHOUT_CARD, *plan.reasons))
+    first = _WITHOUT_CARD if plan.device == "cpu" else _UNVERIFIED
+    plan = replace(plan, reasons=(first, *plan.reasons))
     sys.stdout.write(_plan_json(plan) if options.json else _plan_text(plan))
 
 

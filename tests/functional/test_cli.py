@@ -8,11 +8,14 @@ import pty
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.seeing import MANIFEST, MODEL
+from vlpro import cli
+from vlpro.engines.hardware import Card, probe
 
 WEIGHTS = os.urandom(3 * 2**20)
 
@@ -171,6 +174,15 @@ def test_the_plan_of_this_machine() -> None:
         text = vlpro("plan", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="", language=language).stdout
         assert f"- {plan['reasons'][0][key]}" in text
         assert plan["dtype"] in text
+
+
+def test_a_plan_for_a_card_says_that_it_was_not_run_on_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = Card("card", (8, 0), 80 << 30, 79 << 30)
+    monkeypatch.setattr(cli, "probe", lambda: replace(probe(), cards=(card,)))
+    assert cli.main(["plan"]) == 0
+    assert "Not verified" in capsys.readouterr().out
 
 
 def test_the_plan_of_another_model_reads_its_config(tmp_path: Path) -> None:

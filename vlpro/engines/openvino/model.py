@@ -114,7 +114,7 @@ class OpenVinoModel:
         return self._tower.see(picture, rows, columns, between)
 
     def release(self) -> None:
-        """Give back the memory in which pictures and prompts were computed; nothing of them is left in it."""
+        """Give back the memory in which pictures and prompts were computed."""
         for one in self._compiled:
             one.release_memory()
         trim()
