@@ -100,16 +100,25 @@ def hand_over(engine: QwenEngine, answer: str, owner: str) -> None:
         engine._store.answers.keep(owner, answer, ids, conversation="", pictures=frozenset())
 
 
+async def oddly_answered(engine: QwenEngine, *, conversation: str = "") -> tuple[Message, str]:
+    """A question, and its answer in other tokens than a tokenizer would make of it, none of them a control token."""
+    for seed in range(1, 30):
+        question = user(picture(160, 96, seed=seed), "Which picture shows the red circle?")
+        answer, _ = await told(engine, question, conversation=conversation)
+        as_read = engine._encoder.tokenizer.encode(answer).ids
+        if engine._store.answers.find("a", answer) not in (None, as_read):
+            return question, answer
+    raise AssertionError("a model of random weights should write so sooner")
+
+
 async def test_a_follow_up_reads_nothing_again(engine: QwenEngine) -> None:
-    first = QUESTIONS[0]
-    answer, _ = await told(engine, first)
-    assert (
-        len(engine._encoder.tokenizer.encode(answer).ids) != TOKENS
-    )  # it is not written as it would be read
+    first, answer = await oddly_answered(engine)
     turns = (first, Message("assistant", (answer,)), user("And the blue one?"))
     _, known = await told(engine, *turns)
-    # The last token was written and not yet read.
-    assert known == engine.count_prompt(Request((first,), owner="a")) + TOKENS - 1
+    ids = engine._store.answers.find("a", answer)
+    assert ids is not None
+    # Where the answer was cut, its last token was written and not yet read.
+    assert known >= engine.count_prompt(Request((first,), owner="a")) + len(ids) - 1
 
 
 async def test_a_picture_that_was_read_ahead_is_known_to_its_question(engine: QwenEngine) -> None:
@@ -123,9 +132,7 @@ async def test_a_picture_that_was_read_ahead_is_known_to_its_question(engine: Qw
 
 
 async def test_an_answer_that_is_forgotten_is_read_as_any_text(engine: QwenEngine) -> None:
-    first = QUESTIONS[0]
-    answer, _ = await told(engine, first, conversation="c")
-    assert engine._store.answers.find("a", answer) is not None
+    _, answer = await oddly_answered(engine, conversation="c")
     assert engine._store.answers.find("b", answer) is None
     await engine.forget(frozenset(), frozenset({"c"}))
     assert engine._store.answers.find("a", answer) is None
