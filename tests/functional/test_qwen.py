@@ -15,9 +15,11 @@ from typing import Any, Literal
 import pytest
 
 from tests.functional.server import Json, Server, chat, eventually, picture_file, run
+from tests.seeing import MODEL
 from vlpro.config import Settings
 from vlpro.engines.hardware import Card, probe
 from vlpro.engines.model_files import make_manifest
+from vlpro.engines.openvino.convert import convert
 from vlpro.errors import ConfigError
 from vlpro.gateway.app import engine_of
 
@@ -236,6 +238,15 @@ def test_an_idle_model_leaves_memory_and_comes_back(engine: str, random_model: P
         eventually(lambda: status(running)["device"]["engine_memory"] is None)
         assert status(running)["ready"]
         assert answer(running, chat("Hello?") | {"max_tokens": 3})["usage"]["completion_tokens"] > 0
+
+
+def test_a_packed_folder_is_not_for_transformers(tmp_path: Path) -> None:
+    convert(MODEL, tmp_path / "packed")
+    listing = tmp_path / "listing.json"
+    listing.write_text(make_manifest(tmp_path / "packed", "packed").to_json())
+    with pytest.raises(ConfigError, match="packed for the engine openvino"):
+        engine_of(settings(tmp_path / "packed", listing, engine="transformers"))
+    assert engine_of(settings(tmp_path / "packed", listing)).name == "openvino"
 
 
 def test_without_its_packages_it_says_what_to_install(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from vlpro.engines.openvino.plan import PACKED
 from vlpro.engines.openvino.weights import SCALE, Weights, int4, int8
 from vlpro.errors import ConfigError
 
@@ -26,7 +27,7 @@ Bits = Literal[4, 8]
 _GROUPS = (128, 64, 32)
 _TEXT = re.compile(r"model\.language_model\.layers\..*_proj\.weight")
 _EMBEDDING, _HEAD = "model.language_model.embed_tokens.weight", "lm_head.weight"
-_OTHERS = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json")
+_OTHERS = ("generation_config.json", "preprocessor_config.json", "tokenizer.json")
 _WIDTH = {"F32": 4, "F16": 2, "BF16": 2, "I8": 1, "U8": 1}
 FILE = "model.safetensors"
 
@@ -63,6 +64,8 @@ def convert(
         target.mkdir(parents=True)
         for other in _OTHERS:
             shutil.copyfile(source / other, target / other)
+        config = json.loads((source / "config.json").read_text(encoding="utf-8")) | {PACKED: bits}
+        (target / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
         with (target / FILE).open("wb") as file:
             file.write(len(text).to_bytes(8, "little") + text)
             for name in weights:

@@ -26,9 +26,14 @@ CONCURRENCY = 8
 KEPT_BYTES = 4_000_000_000
 """The most that is kept: main memory is shared with all that runs beside."""
 LEAST_CONTEXT = 4096
+PACKED = "vlpro_bits"
+"""In a packed folder's ``config.json``: bits of its text layers."""
+OPENED = 2.8
+"""Memory of weights of 16 bits, times their files: the runtime holds them with 32, and in its own form. Measured: over
+24.4 GB for files of 8.9 GB."""
 WORK_BYTES = 1_200_000_000
-"""For reading a picture and a piece of a prompt. With the weights at the size of their files, this is more than was
-measured: 4.3 GB for files of 3.9 GB and one megapixel (docs/model.md)."""
+"""For reading a picture and a piece of a prompt. With packed weights at the size of their files, this is more than was
+measured: 4.3 GB for files of 3.9 GB and one megapixel."""
 
 
 def limits(config: Mapping[str, Any], weights: int, usable: int) -> Limits:
@@ -44,14 +49,15 @@ def limits(config: Mapping[str, Any], weights: int, usable: int) -> Limits:
     """
     text = config["text_config"]
     token = kept_token_bytes(text)
+    weights = weights if PACKED in config else int(weights * OPENED)
     room = usable - weights - WORK_BYTES
     if room < LEAST_CONTEXT * token:
         needed = weights + WORK_BYTES + LEAST_CONTEXT * token
         raise ConfigError(
-            f"The model needs {needed / 1e9:.1f} GB of memory, and {usable / 1e9:.1f} GB can be used. Free some, "
-            "or use weights of 4 bits: vlpro model convert.",
-            zh=f"模型需要 {needed / 1e9:.1f} GB 内存，可用 {usable / 1e9:.1f} GB。请释放内存，"
-            "或用 vlpro model convert 转换为 4 位权重。",
+            f"The model needs {needed / 1e9:.1f} GB of memory, and {usable / 1e9:.1f} GB can be used. "
+            "Pack its weights into 4 bits (vlpro model convert), or free memory.",
+            zh=f"模型需要 {needed / 1e9:.1f} GB 内存，可用 {usable / 1e9:.1f} GB。"
+            "请用 vlpro model convert 压缩为 4 位权重，或释放内存。",
             param="model_dir",
         )
     kept = min(room, KEPT_BYTES)

@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from vlpro.engines.hardware import probe
+from vlpro.engines.openvino.plan import PACKED
 from vlpro.engines.qwen.engine import Limits, QwenEngine
 from vlpro.engines.transformers.plan import load_plan, model_size
+from vlpro.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +58,12 @@ class TransformersEngine(QwenEngine):
         keep_s: float = 28_800,
     ) -> None:
         def limits(config: Mapping[str, Any]) -> Limits:
+            if PACKED in config:
+                raise ConfigError(
+                    "This folder was packed for the engine openvino. Name the original one in VLPRO_MODEL_DIR.",
+                    zh="该文件夹是为 openvino 引擎压缩的，请在 VLPRO_MODEL_DIR 中指定原模型文件夹。",
+                    param="model_dir",
+                )
             self.plan = plan = load_plan(
                 probe(), model_size(config), load_in_4bit=load_in_4bit, device=device
             )
