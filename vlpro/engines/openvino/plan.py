@@ -29,11 +29,11 @@ LEAST_CONTEXT = 4096
 PACKED = "vlpro_bits"
 """In a packed folder's ``config.json``: bits of its text layers."""
 OPENED = 2.8
-"""Memory of weights of 16 bits, times their files: the runtime holds them with 32, and in its own form. Measured: over
-24.4 GB for files of 8.9 GB."""
+"""Memory of weights of 16 bits, times their files: the runtime holds them with 32, and in its own form.
+Measured: over 24.4 GB for files of 8.9 GB."""
 WORK_BYTES = 1_200_000_000
-"""For reading a picture and a piece of a prompt. With packed weights at the size of their files, this is more than was
-measured: 4.3 GB for files of 3.9 GB and one megapixel."""
+"""For reading a picture and a piece of a prompt. With packed weights at the size of their files, this is more than
+was measured: 4.3 GB for files of 3.9 GB and one megapixel."""
 
 
 def limits(config: Mapping[str, Any], weights: int, usable: int) -> Limits:
