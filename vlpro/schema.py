@@ -778,6 +778,7 @@ class Status(_Reply):
     problem: ErrorBody | None = Field(None, description="Why it is not ready, where that is known")
     running: int
     queued: int
+    reading_ahead: int = Field(description="Pictures that the engine reads before they are asked about")
     device: Device
     budget: Budget
     last: Timing | None = Field(None, description="Of the last answer that was completed")

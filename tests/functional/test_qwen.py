@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +160,7 @@ def test_a_picture_is_read_while_the_person_types(server: Server) -> None:
         image = http.post("/v1/images", content=picture_file(160, 128, seed=77)).json()
         held = http.post("/v1/conversations", json={}).json()["id"]
         ask = {"text": "What colour is it?", "images": [image["id"]], "max_tokens": 4}
-        time.sleep(2)  # the person types
+        eventually(lambda: status(server)["reading_ahead"] == 0)  # the person types
         http.post(f"/v1/conversations/{held}/messages", json=ask).raise_for_status()
         eventually(lambda: http.get(f"/v1/conversations/{held}").json()["messages"][-1]["status"] == "done")
         usage = http.get(f"/v1/conversations/{held}").json()["messages"][-1]["usage"]
@@ -174,7 +173,7 @@ def test_reading_ahead_can_be_turned_off(random_model: Path, manifest: Path) -> 
         eventually(lambda: status(running)["ready"], timeout_s=120)
         with running.http() as http:
             http.post("/v1/images", content=picture_file(160, 128, seed=78)).raise_for_status()
-        time.sleep(1)
+        eventually(lambda: status(running)["reading_ahead"] == 0)
         body = chat("What colour is it?", picture_file(160, 128, seed=78)) | {"max_tokens": 4}
         assert answer(running, body)["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
 

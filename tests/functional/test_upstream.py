@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -20,6 +23,8 @@ from starlette.routing import Route
 from tests.functional.server import MODEL, Server, chat, eventually, picture_file, run
 from vlpro.config import Settings
 from vlpro.errors import ConfigError
+
+Answers = Callable[[Request], Awaitable[StreamingResponse]]
 
 
 def get(server: Server, path: str) -> httpx.Response:
@@ -133,26 +138,63 @@ async def _one_answer(request: Request) -> StreamingResponse:
     )
 
 
-def test_a_server_on_a_unix_socket(tmp_path: Path) -> None:
-    path = str(tmp_path / "model.sock")
-    routes = [Route("/v1/models", _one_model), Route("/v1/chat/completions", _one_answer, methods=["POST"])]
+@contextmanager
+def listening(path: str, answer: Answers) -> Iterator[Settings]:
+    """A server with one model on a Unix socket, and the settings of a service that uses it."""
+    routes = [Route("/v1/models", _one_model), Route("/v1/chat/completions", answer, methods=["POST"])]
     upstream = uvicorn.Server(
         uvicorn.Config(Starlette(routes=routes), uds=path, log_level="critical", ws="none")
     )
     thread = threading.Thread(target=upstream.run, daemon=True)
     thread.start()
     eventually(lambda: upstream.started)
-    settings = Settings(
-        engine="auto", upstream_url="http://localhost/v1", upstream_socket=path, upstream_model=""
-    )
-    with run(settings) as running:
+    yield Settings(engine="auto", upstream_url="http://localhost/v1", upstream_socket=path, upstream_model="")
+    upstream.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_server_on_a_unix_socket(tmp_path: Path) -> None:
+    with listening(str(tmp_path / "model.sock"), _one_answer) as settings, run(settings) as running:
         eventually(lambda: get(running, "/readyz").status_code == 200)
         assert get(running, "/v1/status").json()["model"] == "only"
         answer = running.post("/v1/chat/completions", {**chat("hello"), "model": "only"}).json()
         assert answer["choices"][0]["message"]["content"] == "only over a socket"
-    upstream.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+
+
+def test_a_picture_is_read_ahead_by_a_request_for_one_token_while_nobody_is_answered(tmp_path: Path) -> None:
+    asked: list[dict[str, Any]] = []
+    answering, go_on = threading.Event(), threading.Event()
+
+    async def answer(request: Request) -> StreamingResponse:
+        body = await request.json()
+        asked.append(body)
+        if body["max_tokens"] > 1:
+            answering.set()
+            await asyncio.to_thread(go_on.wait, 10)
+        return await _one_answer(request)
+
+    with listening(str(tmp_path / "model.sock"), answer) as settings, run(settings) as running:
+        eventually(lambda: get(running, "/readyz").status_code == 200)
+
+        def drop() -> None:
+            with running.http() as http:
+                http.post("/v1/images", content=picture_file()).raise_for_status()
+            eventually(lambda: get(running, "/v1/status").json()["reading_ahead"] == 0)
+
+        drop()
+        assert [(body["max_tokens"], len(body["messages"])) for body in asked] == [(1, 1)]
+        assert [part["type"] for part in asked[0]["messages"][0]["content"]] == ["image_url"]
+        question = threading.Thread(
+            target=running.post,
+            args=("/v1/chat/completions", {**chat("hello", max_tokens=9), "model": "only"}),
+        )
+        question.start()
+        assert answering.wait(10)
+        drop()
+        assert len(asked) == 2  # the first picture and the question: the second picture was left
+        go_on.set()
+        question.join(10)
 
 
 def test_a_wrong_file_of_authorities_stops_the_start(tmp_path: Path) -> None:

@@ -111,6 +111,11 @@ class ConversationService:
             task.add_done_callback(self._reading_ahead.discard)
         return kept
 
+    @property
+    def reading_ahead(self) -> int:
+        """Pictures that the engine reads, or will when it has nothing else to do, before they are asked about."""
+        return len(self._reading_ahead)
+
     def picture(self, owner: str, picture_id: str) -> KeptPicture:
         """One's own picture. Raises: NotFoundError."""
         return self._pictures.get(owner, picture_id)

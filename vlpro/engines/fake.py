@@ -44,7 +44,7 @@ class FakeEngine(Engine):
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         prompt = self.count_prompt(request)
-        pieces = [] if request.ahead else self._pieces(request)
+        pieces = self._pieces(request)
         limit = request.sampling.max_tokens
         finish: FinishReason = "length" if len(pieces) > limit else "stop"
         for piece in pieces[:limit]:

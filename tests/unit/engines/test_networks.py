@@ -21,11 +21,11 @@ import torch
 import transformers
 
 from vlpro.engines.openvino.model import OpenVinoModel
+from vlpro.engines.qwen.network import Model, Row, Stopped
 from vlpro.engines.qwen.pixels import patches
 from vlpro.engines.qwen.positions import positions
 from vlpro.engines.qwen.prefixes import State
 from vlpro.engines.qwen.prompt import Encoder, Prompt
-from vlpro.engines.qwen.scheduler import Model, Row, Stopped
 from vlpro.engines.transformers.fit import LoadPlan
 from vlpro.engines.transformers.model import load
 

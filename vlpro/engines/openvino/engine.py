@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vlpro.engines.model_files import Manifest
     from vlpro.engines.openvino.plan import Activations
-    from vlpro.engines.qwen.scheduler import Model
+    from vlpro.engines.qwen.network import Model
 
 __all__ = ["OpenVinoEngine"]
 

@@ -13,10 +13,10 @@ from vlpro.engines.memory import trim
 from vlpro.engines.openvino import graph
 from vlpro.engines.openvino.cache import BLOCK_TOKENS, BlockMemory
 from vlpro.engines.openvino.rotary import TextRotary
-from vlpro.engines.openvino.vision import Seen, Tower
+from vlpro.engines.openvino.vision import Tower
 from vlpro.engines.openvino.weights import Weights
 from vlpro.engines.qwen.blocks import BlockPool, PagedState
-from vlpro.engines.qwen.scheduler import Row, Stopped
+from vlpro.engines.qwen.network import Row, Seen, Stopped
 from vlpro.imaging.picture import Picture
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ class OpenVinoModel:
             return self._compiled[-1]
 
         self._compiled: list[ov.CompiledModel] = []
-
         self._weights = weights  # the graphs may read from its memory for as long as they run
         self._levels = len(vision["deepstack_visual_indexes"])
         self._hidden = int(text["hidden_size"])
@@ -109,7 +108,9 @@ class OpenVinoModel:
         """Of an empty sequence."""
         return PagedState(self.pool)
 
-    def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Seen:
+    def see(
+        self, picture: Picture, rows: int, columns: int, between: Callable[[], None]
+    ) -> Seen[NDArray[np.float32]]:
         """Features of a picture; see :meth:`Tower.see`."""
         return self._tower.see(picture, rows, columns, between)
 
@@ -137,7 +138,8 @@ class OpenVinoModel:
                 assert isinstance(features, Seen)  # noqa: S101 - see() made them
                 place = slice(begin + at, begin + at + last - first)
                 hidden[place] = features.merged[first:last]
-                deep[:, place] = features.deep[:, first:last]
+                for level, one in enumerate(features.deep):
+                    deep[level, place] = one[first:last]
         cos, sin = self._rotary(np.concatenate([row.positions for row in rows], axis=1))
         blocks = [_state(row).blocks for row in rows]
         past = [row.state.length for row in rows]

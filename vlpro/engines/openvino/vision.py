@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vlpro.engines.openvino import graph
 from vlpro.engines.openvino.rotary import in_cells, seen
+from vlpro.engines.qwen.network import Seen
 from vlpro.engines.qwen.pixels import patches
 
 if TYPE_CHECKING:
@@ -20,25 +20,7 @@ if TYPE_CHECKING:
     from vlpro.engines.openvino.weights import Weights
     from vlpro.imaging.picture import Picture
 
-__all__ = ["Seen", "Tower"]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Features of one picture.
-
-    Args:
-        merged: ``(cells, hidden)``: what stands in the prompt for the picture.
-        deep: ``(levels, cells, hidden)``: what is added after the first text layers (DeepStack).
-    """
-
-    merged: NDArray[np.float32]
-    deep: NDArray[np.float32]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it holds."""
-        return self.merged.nbytes + self.deep.nbytes
+__all__ = ["Tower"]
 
 
 class Tower:
@@ -76,7 +58,9 @@ class Tower:
         self._of_deep = dict(zip(config["deepstack_visual_indexes"], map(given, deep), strict=True))
         self._of_merger = given(last)
 
-    def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Seen:
+    def see(
+        self, picture: Picture, rows: int, columns: int, between: Callable[[], None]
+    ) -> Seen[NDArray[np.float32]]:
         """Features of a picture.
 
         Args:
@@ -98,7 +82,7 @@ class Tower:
             hidden = _out(self._layer, {"hidden": hidden.copy(), "cos": cos, "sin": sin, **weights})
             if number in self._of_deep:
                 deep.append(_out(self._deep, {"hidden": hidden, **self._of_deep[number]}).copy())
-        return Seen(_out(self._merger, {"hidden": hidden, **self._of_merger}).copy(), np.stack(deep))
+        return Seen(_out(self._merger, {"hidden": hidden, **self._of_merger}).copy(), tuple(deep))
 
     def _learnt(self, rows: int, columns: int) -> NDArray[np.float32]:
         """Learnt positions ``(patches, hidden)``, read between the points of a square grid (bilinear)."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from vlpro.engines import model_files
 from vlpro.engines.interface import Capabilities, Delta, Engine, Loading, Usage
 from vlpro.engines.qwen.form import Forms
+from vlpro.engines.qwen.job import Job
 from vlpro.engines.qwen.prefixes import PrefixStore
 from vlpro.engines.qwen.prompt import Encoder
 from vlpro.engines.qwen.sampling import Defaults, Sampler
-from vlpro.engines.qwen.scheduler import Job, Scheduler
+from vlpro.engines.qwen.scheduler import Scheduler
 from vlpro.errors import EngineError, EngineUnavailableError, VlproError
 from vlpro.imaging.tokens import MANY_PICTURES_TOKENS
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from vlpro.engines.interface import Request
     from vlpro.engines.model_files import Manifest
+    from vlpro.engines.qwen.network import Model
     from vlpro.engines.qwen.prompt import Prompt
-    from vlpro.engines.qwen.scheduler import Model
 
 __all__ = ["Limits", "QwenEngine"]
 

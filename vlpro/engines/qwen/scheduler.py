@@ -14,161 +14,36 @@ import queue
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vlpro.engines.qwen.job import Job
+from vlpro.engines.qwen.network import Row, Stopped
 from vlpro.engines.qwen.positions import positions
 from vlpro.engines.qwen.prefixes import Prefix, common
 from vlpro.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from vlpro.engines.qwen.form import Form
-    from vlpro.engines.qwen.prefixes import Features, PrefixStore, State
-    from vlpro.engines.qwen.prompt import Prompt, Shown
-    from vlpro.engines.qwen.sampling import Sampler
-    from vlpro.imaging.picture import Picture
+    from vlpro.engines.qwen.network import Model
+    from vlpro.engines.qwen.prefixes import PrefixStore, State
+    from vlpro.engines.qwen.prompt import Shown
 
-__all__ = ["Job", "Model", "Row", "Scheduler", "Stopped"]
+__all__ = ["Scheduler"]
 
 log = logging.getLogger(__name__)
 
 _TIDY_S = 60.0
-_BESIDE = (
-    0.25,
-    32,
-)  # seconds of reading in a step, and the fewest tokens: beside answers, so that these go on
+# Seconds of reading in a step, and the fewest tokens:
+_BESIDE = (0.25, 32)  # beside answers, so that these go on
 _AHEAD = (1.0, 64)  # of what nobody waits for yet
 _ALONE = (3.0, 256)  # with nothing beside: who comes meanwhile waits so long
 _MOST = 1024
 _SHARED = 32  # tokens in common from which a question waits for another to read them for both
-_FORESEEN = 256  # tokens that an answer is given room for before it begins; few are longer
-
-
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """Nobody waits any more for what was being computed."""
-
-
-@dataclass(slots=True)
-class Row:
-    """A piece of one sequence in a step.
-
-    Args:
-        state: Of what came before; the step adds to it.
-        ids: ``(tokens,)``.
-        positions: ``(3, tokens)``.
-        pictures: Features whose cells lie in this piece: where they begin in it, from which and to which cell.
-        wants_logits: Whether the last token's logits are wanted.
-    """
-
-    state: State
-    ids: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    pictures: list[tuple[int, Features, int, int]]
-    wants_logits: bool
-
-
-class Model(Protocol):
-    """The network. All calls come from the scheduler's thread."""
-
-    token_bytes: int
-    """Memory of one token's keys and values."""
-
-    def new_state(self) -> State:
-        """Of an empty sequence."""
-
-    def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> Features:
-        """Features of a picture of so many cells.
-
-        ``between`` is called between layers: it may take steps of other sequences, and what it raises ends the work.
-        """
-
-    def step(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[NDArray[np.float32] | None]:
-        """Read each row; logits ``(vocabulary,)`` of those that want them. Either all states grow, or none.
-
-        ``stopped`` is asked now and then; where it says yes, the step raises :class:`Stopped`.
-        """
-
-    def release(self) -> None:
-        """Give back memory that nothing is kept in, such as work space in which a picture was computed."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One question on its way.
-
-    Args:
-        prompt: As numbers.
-        sampler: Chooses tokens.
-        form: What the answer must keep to, if anything.
-        max_tokens: Length of the answer, tokens.
-        ends: Tokens that end it.
-        owner: Whose it is.
-        conversation: Of which conversation.
-        tell: Called from the scheduler's thread with each token, then with None, or with what went wrong.
-        words: The text that was made of the answer's tokens; None where these may not stand in a prompt.
-    """
-
-    prompt: Prompt
-    sampler: Sampler
-    form: Form | None
-    max_tokens: int
-    ends: frozenset[int]
-    owner: str
-    conversation: str
-    tell: Callable[[int | Exception | None], None]
-    words: Callable[[], str | None]
-    ahead: bool = False
-    """Whether it is only read, for a question that is likely to come: when nobody waits for anything else."""
-    keep: bool = True
-    """Whether what it read may be wanted again."""
-    cut: bool = False
-    """Whether the answer ended at ``max_tokens``; known when it has ended."""
-    reused: int = 0
-    """Tokens of the prompt that were not read again."""
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    keys: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    positions: NDArray[np.int64] = field(default_factory=lambda: np.empty((3, 0), np.int64))
-    state: State | None = None
-    features: dict[int, Features] = field(default_factory=dict)
-    written: list[int] = field(default_factory=list)
-
-    @property
-    def pictures(self) -> frozenset[str]:
-        """Digests of its pictures."""
-        return frozenset(shown.picture.pixels_sha256 for shown in self.prompt.shown)
-
-    @property
-    def need(self) -> int:
-        """Tokens that there must be room for before it begins."""
-        return self.to_read + min(self.max_tokens, len(self.written) + _FORESEEN)
-
-    @property
-    def to_read(self) -> int:
-        """Tokens that come before the next one is written; more than the prompt where it was interrupted."""
-        return len(self.prompt.ids) + max(len(self.written) - 1, 0)
-
-    @property
-    def read(self) -> int:
-        """Tokens that it has read."""
-        return 0 if self.state is None else self.state.length
-
-    @property
-    def reading(self) -> bool:
-        """Whether there is something left to read."""
-        return self.state is None or self.state.length < self.to_read
-
-    def unseen(self) -> Shown | None:
-        """The first picture whose cells are to be read and whose features are not there."""
-        for shown in self.prompt.shown:
-            if shown.begin + shown.rows * shown.columns > self.read and shown.begin not in self.features:
-                return shown
-        return None
 
 
 class Scheduler:
@@ -449,10 +324,10 @@ class Scheduler:
             return False
         job = next((job for job in others if job.ahead), others[-1])
         self._running.remove(job)
-        _drop(job)
         if job.ahead:
             _end(job)
         else:
+            _drop(job)
             self._waiting.appendleft(job)
             self._crowded = True
         return True

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from vlpro.engines.model_files import Manifest
-    from vlpro.engines.qwen.scheduler import Model
+    from vlpro.engines.qwen.network import Model
 
 __all__ = ["TransformersEngine"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +10,8 @@ import torch
 from transformers import AttentionInterface, AutoModelForImageTextToText
 
 from vlpro.engines.memory import trim
+from vlpro.engines.qwen.network import Seen, Stopped
 from vlpro.engines.qwen.pixels import patches
-from vlpro.engines.qwen.scheduler import Stopped
 from vlpro.engines.transformers.attention import NAME, Piece, attend
 from vlpro.engines.transformers.states import TensorState
 
@@ -22,28 +21,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vlpro.engines.qwen.scheduler import Row
+    from vlpro.engines.qwen.network import Row
     from vlpro.engines.transformers.plan import LoadPlan
     from vlpro.imaging.picture import Picture
 
 __all__ = ["TorchModel", "load"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Features of one picture.
-
-    Args:
-        merged: ``(cells, hidden)``: what stands in the prompt for the picture.
-        deep: Likewise for each of the first text layers, to which they are added (DeepStack).
-    """
-
-    merged: torch.Tensor
-    deep: tuple[torch.Tensor, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.merged.nbytes + sum(one.nbytes for one in self.deep))
 
 
 class TorchModel:
@@ -74,7 +56,9 @@ class TorchModel:
         return TensorState(self._layers)
 
     @torch.inference_mode()
-    def see(self, picture: Picture, rows: int, columns: int, between: Callable[[], None]) -> _Seen:
+    def see(
+        self, picture: Picture, rows: int, columns: int, between: Callable[[], None]
+    ) -> Seen[torch.Tensor]:
         """Features of a picture.
 
         Args:
@@ -90,7 +74,7 @@ class TorchModel:
             made = self._visual(pixels, grid_thw=grid)
         # transformers 4 gives a pair, 5 an object.
         merged, deep = made if isinstance(made, tuple) else (made.pooler_output, made.deepstack_features)
-        return _Seen(merged.to(self._dtype), tuple(one.to(self._dtype) for one in deep))
+        return Seen(merged.to(self._dtype), tuple(one.to(self._dtype) for one in deep))
 
     def release(self) -> None:
         """Give back memory that nothing is kept in."""
@@ -182,8 +166,8 @@ def _calling(layers: Sequence[torch.nn.Module], between: Callable[[], None]) -> 
             hook.remove()
 
 
-def _of(features: object) -> _Seen:
-    assert isinstance(features, _Seen)  # noqa: S101 - see() made them
+def _of(features: object) -> Seen[torch.Tensor]:
+    assert isinstance(features, Seen)  # noqa: S101 - see() made them
     return features
 
 

@@ -35,6 +35,7 @@ async def status(services: ServicesOf) -> schema.Status:
         problem=errors.body(engine.problem) if engine.problem else None,
         running=chat.queue.running,
         queued=chat.queue.waiting,
+        reading_ahead=services.conversations.reading_ahead,
         device=await device(services),
         budget=schema.Budget(
             context_tokens=engine.capabilities.context_tokens,

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from vlpro.engines.openvino.plan import KEPT_BYTES, LEAST_CONTEXT, PACKED, kept_token_bytes, limits
+from vlpro.engines.hardware import probe
+from vlpro.engines.openvino.plan import (
+    KEPT_BYTES,
+    LEAST_CONTEXT,
+    PACKED,
+    Activations,
+    kept_token_bytes,
+    limits,
+    properties,
+)
 from vlpro.errors import ConfigError
 
 CONFIG: dict[str, Any] = json.loads(
@@ -31,6 +40,11 @@ def test_too_little_memory_is_refused_with_both_figures() -> None:
     with pytest.raises(ConfigError, match=r"needs 5\.4 GB of memory, and 5\.0 GB") as refused:
         limits(CONFIG | {PACKED: 4}, FOUR_BITS, 5_000_000_000)
     assert "convert" in refused.value.zh
+
+
+@pytest.mark.parametrize(("activations", "group"), [("exact", "0"), ("usual", "32"), ("fast", "128")])
+def test_inputs_are_held_as_the_setting_says(activations: Activations, group: str) -> None:
+    assert properties(probe(), activations)["DYNAMIC_QUANTIZATION_GROUP_SIZE"] == group
 
 
 def test_weights_that_are_not_packed_take_much_more() -> None:

@@ -17,6 +17,7 @@ def _status(*cards: schema.Gpu, running: int = 0, queued: int = 0, ready: bool =
         ready=ready,
         running=running,
         queued=queued,
+        reading_ahead=0,
         device=schema.Device(
             gpus=list(cards),
             cpu_percent=12.4,
