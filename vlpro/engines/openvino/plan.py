@@ -23,7 +23,7 @@ PICTURE_PIXELS = 1_048_576
 CONTEXT_TOKENS = 32_768
 """A processor reads a longer prompt for more minutes than an answer may take."""
 CONCURRENCY = 8
-KEPT_BYTES = 4_000_000_000
+KEPT_BYTES = 6_000_000_000
 """The most that is kept: main memory is shared with all that runs beside."""
 LEAST_CONTEXT = 4096
 PACKED = "vlpro_bits"
@@ -66,7 +66,9 @@ def limits(config: Mapping[str, Any], weights: int, usable: int) -> Limits:
 
 
 def kept_token_bytes(text: Mapping[str, Any]) -> int:
-    """Memory of a token's keys and values: eight bits each, and what makes numbers of them again.
+    """Memory of a token's keys and values, 16 bits each.
+
+    With eight, eight answers at once went on at four fifths of the speed: they are unpacked for each of them.
 
     Args:
         text: The model's ``text_config``.
@@ -74,7 +76,7 @@ def kept_token_bytes(text: Mapping[str, Any]) -> int:
     layers, heads, size = (
         int(text[name]) for name in ("num_hidden_layers", "num_key_value_heads", "head_dim")
     )
-    return layers * heads * (size * 5 // 4 + size + 8)
+    return layers * heads * 2 * size * 2
 
 
 def properties(hardware: Hardware, activations: Activations) -> dict[str, Any]:
@@ -87,6 +89,6 @@ def properties(hardware: Hardware, activations: Activations) -> dict[str, Any]:
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": hardware.cores,
-        "KV_CACHE_PRECISION": "u8",
+        "KV_CACHE_PRECISION": "f16",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": {"exact": "0", "usual": "32", "fast": "128"}[activations],
     }

@@ -37,7 +37,7 @@ def test_with_less_memory_the_context_is_shorter() -> None:
 
 
 def test_too_little_memory_is_refused_with_both_figures() -> None:
-    with pytest.raises(ConfigError, match=r"needs 5\.4 GB of memory, and 5\.0 GB") as refused:
+    with pytest.raises(ConfigError, match=r"needs 5\.7 GB of memory, and 5\.0 GB") as refused:
         limits(CONFIG | {PACKED: 4}, FOUR_BITS, 5_000_000_000)
     assert "convert" in refused.value.zh
 
