@@ -1,6 +1,6 @@
 """A model of Qwen3-VL-4B's true shape with random weights: as fast and as large (8.9 GB) as the real one.
 
-`python bench/random_model.py FOLDER` takes about a minute. Needs torch and transformers.
+`python bench/random_model.py FOLDER [--layers 36]` takes about a minute. Needs torch and transformers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SHAPE = {
 SHARD = 4_000_000_000
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, layers: int) -> None:
     """Write the model's folder; tokenizer and template are those of the small seeing model of the tests."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -52,6 +52,7 @@ def make(folder: Path) -> None:
     config = json.loads((SEEING / "config.json").read_text()) | {"dtype": "bfloat16"}
     for part, numbers in SHAPE.items():
         config[part] |= numbers
+    config["text_config"]["num_hidden_layers"] = layers
     pictures = json.loads((SEEING / "preprocessor_config.json").read_text())
     pictures["size"] = {"shortest_edge": 65_536, "longest_edge": 16_777_216}
     usual = {
@@ -118,4 +119,6 @@ def filled(name: str, shape: torch.Size, noise: torch.Tensor, number: int) -> to
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    make(parser.parse_args().folder)
+    parser.add_argument("--layers", type=int, default=36, help="of the language model; fewer: a smaller one")
+    options = parser.parse_args()
+    make(options.folder, options.layers)

@@ -7,13 +7,16 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from vlpro import config
-from vlpro.engines.hardware import probe
+from vlpro.engines.choice import for_weights
+from vlpro.engines.hardware import Hardware, probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
-from vlpro.engines.transformers.plan import OFFICIAL_4B, LoadPlan, ModelSize, load_plan, model_size
+from vlpro.engines.openvino.plan import PACKED, PACKED_4B, limits
+from vlpro.engines.transformers.plan import OFFICIAL_4B, load_plan, model_size
 from vlpro.errors import ConfigError, VlproError
 
 __all__ = ["main"]
@@ -21,13 +24,17 @@ __all__ = ["main"]
 Progress = Callable[[int, int], None]
 
 _BAR = 30
-_WITHOUT_CARD = (
-    "没有可用的显卡时，引擎为 openvino；以下为设置 VLPRO_ENGINE=transformers 时的方案。",
-    "Without a card the engine is openvino; this is the plan for VLPRO_ENGINE=transformers.",
-)
 _UNVERIFIED = (
     "未经实测：本方案按规则得出，没有在显卡上运行过。",
     "Not verified: this plan follows from rules, and was not run on a card.",
+)
+_PROCESSOR = (
+    "没有使用显卡，由处理器计算（VLPRO_DEVICE、VLPRO_ENGINE 可改变）。",
+    "The processor computes, not a card (VLPRO_DEVICE and VLPRO_ENGINE choose otherwise).",
+)
+_TO_PACK = (
+    "假定官方 4B 模型已压缩为 4 位权重：vlpro model convert。",
+    "As if the official 4B were packed into 4 bits: vlpro model convert.",
 )
 _FOUR_BITS = {"auto": None, "on": True, "off": False}
 
@@ -143,8 +150,8 @@ def _verify(options: argparse.Namespace) -> None:
     sys.stdout.write(_files(*_verified(options)))
 
 
-def _verified(options: argparse.Namespace) -> tuple[Path, Manifest]:
-    """The model's folder, which is what its manifest says."""
+def _verified(options: argparse.Namespace, work: str = "") -> tuple[Path, Manifest]:
+    """The model's folder, which is what its manifest says; ``work`` stands before the bar."""
     settings = config.load()
     folder = options.folder or settings.model_dir
     if not folder:
@@ -154,7 +161,7 @@ def _verified(options: argparse.Namespace) -> tuple[Path, Manifest]:
             param="model_dir",
         )
     manifest = find_manifest(options.manifest or settings.model_manifest, Path(folder))
-    verify(Path(folder), manifest, progress=_progress())
+    verify(Path(folder), manifest, progress=_progress(work))
     return Path(folder), manifest
 
 
@@ -202,11 +209,11 @@ def _manifest(options: argparse.Namespace) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from vlpro.engines.openvino.convert import convert  # noqa: PLC0415 - the other commands need none of it
 
-    folder, manifest = _verified(options)
+    folder, manifest = _verified(options, _in_language("校验", "verify"))
     target = Path(options.output)
     listing = target.with_name(target.name + ".manifest.json")
-    convert(folder, target, options.bits, progress=_progress())
-    made = make_manifest(target, manifest.name, progress=_progress())
+    convert(folder, target, options.bits, progress=_progress(_in_language("压缩", "pack")))
+    made = make_manifest(target, manifest.name, progress=_progress(_in_language("清单", "manifest")))
     listing.write_text(made.to_json(), encoding="utf-8")
     size = sum(entry.size for entry in made.files.values()) / 1e9
     sys.stdout.write(
@@ -222,16 +229,45 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    settings = config.load()
+    settings, hardware = config.load(), probe()
     folder = options.folder or settings.model_dir
-    size = _size_of(Path(folder)) if folder else OFFICIAL_4B
-    plan = load_plan(probe(), size, load_in_4bit=_FOUR_BITS[settings.load_in_4bit], device=settings.device)
-    first = _WITHOUT_CARD if plan.device == "cpu" else _UNVERIFIED
-    plan = replace(plan, reasons=(first, *plan.reasons))
+    model = _config_of(Path(folder)) if folder else None
+    engine = settings.engine
+    if engine not in ("openvino", "transformers"):
+        engine = for_weights(settings.device, hardware)
+    plan: dict[str, Any] = {"engine": engine}
+    if engine == "openvino":
+        plan |= _on_processor(hardware, Path(folder), model) | {"activations": settings.activations}
+    else:
+        size = OFFICIAL_4B if model is None else model_size(model)
+        four_bits = _FOUR_BITS[settings.load_in_4bit]
+        plan |= asdict(load_plan(hardware, size, load_in_4bit=four_bits, device=settings.device))
+        if plan["device"] == "cuda":
+            plan["reasons"] = (_UNVERIFIED, *plan["reasons"])
+    plan["reasons"] = plan.pop("reasons")  # they come last
     sys.stdout.write(_plan_json(plan) if options.json else _plan_text(plan))
 
 
-def _size_of(folder: Path) -> ModelSize:
+def _on_processor(hardware: Hardware, folder: Path, model: dict[str, Any] | None) -> dict[str, Any]:
+    """What engine openvino has memory for.
+
+    Args:
+        hardware: The machine.
+        folder: The model's.
+        model: Its ``config.json``; None: the official 4B, packed.
+    """
+    reasons: tuple[tuple[str, str], ...] = (_PROCESSOR,)
+    if model is None:
+        (model, weights), reasons = PACKED_4B, (_PROCESSOR, _TO_PACK)
+    else:
+        model_size(model)  # refuses what is no Qwen3-VL
+        weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    room = limits(model, weights, hardware.usable_memory)
+    bits = {"weights_bytes": weights, "weights_bits": model.get(PACKED, 16)}
+    return bits | asdict(room) | {"reasons": reasons}
+
+
+def _config_of(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -241,26 +277,31 @@ def _size_of(folder: Path) -> ModelSize:
             zh=f"无法读取 {path}。请指定模型文件夹：vlpro plan FOLDER。",
             param="model_dir",
         ) from error
-    return model_size(found if isinstance(found, dict) else {})
+    return found if isinstance(found, dict) else {}
 
 
-def _plan_json(plan: LoadPlan) -> str:
-    data = asdict(plan) | {"reasons": [{"zh": zh, "en": en} for zh, en in plan.reasons]}
+def _plan_json(plan: dict[str, Any]) -> str:
+    data = plan | {"reasons": [{"zh": zh, "en": en} for zh, en in plan["reasons"]]}
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _plan_text(plan: LoadPlan) -> str:
+def _plan_text(plan: dict[str, Any]) -> str:
     """The plan's values, one a line, then its reasons."""
-    values = {name: value for name, value in asdict(plan).items() if name != "reasons"}
+    values = {name: value for name, value in plan.items() if name != "reasons"}
     width = max(map(len, values))
     lines = [
         f"{name:<{width}}  {f'{value:,}' if type(value) is int else value}" for name, value in values.items()
     ]
-    return "\n".join([*lines, "", *(f"- {_in_language(zh, en)}" for zh, en in plan.reasons)]) + "\n"
+    return "\n".join([*lines, "", *(f"- {_in_language(zh, en)}" for zh, en in plan["reasons"])]) + "\n"
 
 
-def _progress() -> Progress:
-    """Shows how far a reading is: a bar on a terminal, else a line for each tenth."""
+def _progress(what: str = "") -> Progress:
+    """Shows how far a work is: a bar on a terminal, else a line for each tenth.
+
+    Args:
+        what: Which, where there are several.
+    """
+    what += " " * bool(what)
     terminal, shown = sys.stderr.isatty(), -1
 
     def show(done: int, total: int) -> None:
@@ -271,7 +312,9 @@ def _progress() -> Progress:
         shown = percent
         bar = "#" * (percent * _BAR // 100)
         end = "\n" if percent == 100 else ""
-        sys.stderr.write(f"\r[{bar:<{_BAR}}] {percent:3} %{end}" if terminal else f"{percent} %\n")
+        sys.stderr.write(
+            f"\r{what}[{bar:<{_BAR}}] {percent:3} %{end}" if terminal else f"{what}{percent} %\n"
+        )
         sys.stderr.flush()
 
     return show

@@ -120,6 +120,13 @@ class Settings(BaseSettings):
             "about; it gives way to every question"
         ),
     ] = True
+    share_prefixes: Annotated[
+        bool,
+        Field(
+            description="Whether what the engine has read for one person serves the others. Faster where many ask "
+            "about the same pictures; but the time of an answer then tells whether somebody asked before"
+        ),
+    ] = False
     answer_timeout_s: Annotated[Seconds, Field(description="Most seconds that one answer may take")] = 600
     slow_client_timeout_s: Annotated[
         Seconds,

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Route, expect
+from playwright.sync_api import Locator, Request, Route, expect
 
 from tests.browser.chat import Chat, loaded, png
 from tests.browser.conftest import OpenChat
@@ -295,6 +296,35 @@ def test_a_question_waits_for_its_picture(chat: Chat) -> None:
     expect(chat.page.get_by_role("status").filter(has_text="图片正在上传，完成后自动发送")).to_be_visible()
     chat.answer("Picture 1")
     chat.page.unroute("**/v1/images")
+
+
+def test_each_picture_says_what_it_will_come_after(chat: Chat) -> None:
+    sent: list[dict[str, list[str]]] = []
+
+    def noted(request: Request) -> None:
+        if "/v1/images" in request.url and request.method == "POST":
+            sent.append(parse_qs(urlsplit(request.url).query))
+
+    chat.page.on("request", noted)
+    chat.attach(*(png(f"{number}.png", photo(number)) for number in range(3)))
+    chat.expect_tray(3)
+    first, second = sent[2]["after"]
+    assert sent == [{}, {"after": [first]}, {"after": [first, second]}]
+    chat.ask("look")
+    chat.answer("Picture 3")
+    chat.attach(png("more.png", photo(9)))
+    chat.expect_tray(1)
+    assert [*sent[3]] == ["conversation"]
+
+
+def test_a_picture_is_taken_although_those_before_it_are_gone(chat: Chat) -> None:
+    chat.attach(png("gone.png", photo(1)))
+    chat.expect_tray(1)
+    for kept in chat.page.evaluate("JSON.parse(sessionStorage.getItem('vlpro-draft')).images"):
+        httpx.delete(f"{chat.base}/v1/images/{kept['id']}", trust_env=False).raise_for_status()
+    chat.attach(png("more.png", photo(2)))
+    chat.expect_tray(2)
+    expect(chat.notices).to_have_count(0)
 
 
 def test_viewer_turns_pages_by_keyboard(chat: Chat) -> None:

@@ -167,13 +167,34 @@ def test_the_plan_of_this_machine() -> None:
         assert "GB" in done.stderr
         return
     plan = json.loads(done.stdout)
-    assert plan["device"] == "cpu"
+    assert plan["engine"] == "openvino"
+    assert (plan["weights_bits"], plan["activations"]) == (4, "usual")
     assert all(reason["zh"] and reason["en"] for reason in plan["reasons"])
-    assert "openvino" in plan["reasons"][0]["en"]
+    assert "convert" in plan["reasons"][-1]["en"]
     for language, key in (("en_US.UTF-8", "en"), ("zh_CN.UTF-8", "zh")):
         text = vlpro("plan", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="", language=language).stdout
         assert f"- {plan['reasons'][0][key]}" in text
-        assert plan["dtype"] in text
+        assert f"{plan['context_tokens']:,}" in text
+
+
+def test_the_plan_of_engine_transformers() -> None:
+    done = vlpro("plan", "--json", VLPRO_ENGINE="transformers", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="")
+    if done.returncode:  # too small a machine is told so
+        assert "GB" in done.stderr
+        return
+    plan = json.loads(done.stdout)
+    assert (plan["engine"], plan["device"]) == ("transformers", "cpu")
+    assert plan["dtype"] in {"bfloat16", "float32"}
+
+
+def test_a_folder_that_is_not_packed_is_told_to_be_packed(tmp_path: Path) -> None:
+    official = Path(__file__).parents[1] / "unit/engines/transformers/config_4b.json"
+    (tmp_path / "config.json").write_text(official.read_text())
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(200_000_000_000)  # takes no room
+    done = vlpro("plan", tmp_path, VLPRO_DEVICE="cpu")
+    assert done.returncode == 1
+    assert "vlpro model convert" in done.stderr
 
 
 def test_a_plan_for_a_card_says_that_it_was_not_run_on_one(
@@ -192,7 +213,7 @@ def test_the_plan_of_another_model_reads_its_config(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     done = vlpro("plan", tmp_path, VLPRO_DEVICE="cpu")
     assert done.returncode == 1
-    assert "The model does not fit" in done.stderr
+    assert "The model needs" in done.stderr
     for text in ("[]", "{", '{"model_type": "llama"}'):
         (tmp_path / "config.json").write_text(text)
         done = vlpro("plan", tmp_path)

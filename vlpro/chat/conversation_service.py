@@ -96,17 +96,31 @@ class ConversationService:
 
     # --- pictures
 
-    async def add_picture(self, owner: str, data: bytes) -> KeptPicture:
+    async def add_picture(
+        self, owner: str, data: bytes, *, conversation_id: str = "", after: Sequence[str] = ()
+    ) -> KeptPicture:
         """Read a picture in and keep it; the engine reads it too, while the person types.
 
+        Args:
+            owner: Whose it is.
+            data: The file.
+            conversation_id: In which it will be asked about; empty: in a new one.
+            after: Ids of the pictures that come before it in the same question.
+
         Raises:
+            NotFoundError: No such conversation or picture.
             ImageError: It is no usable picture.
             BusyError: The memory for pictures is full.
         """
+        conversation = self._store.get(owner, conversation_id) if conversation_id else None
+        before = [self._pictures.get(owner, image, param="after") for image in after]
         picture = await self._chat.read_picture(Upload(data, "body"))
         kept = self._pictures.add(owner, data, picture)
         if self._reads_ahead and len(self._reading_ahead) < _MOST_AHEAD:
-            task = asyncio.create_task(self._chat.read_ahead(owner, picture))
+            stored = [*conversation.messages] if conversation is not None and not conversation.busy else []
+            expected, messages = _question_of((*stored, StoredMessage("user", pictures=(*before, kept))))
+            expected = replace(expected, owner=owner, conversation=conversation_id)
+            task = asyncio.create_task(self._chat.read_ahead(expected, messages))
             self._reading_ahead.add(task)
             task.add_done_callback(self._reading_ahead.discard)
         return kept
@@ -428,7 +442,8 @@ def _question_of(stored: Sequence[StoredMessage]) -> tuple[Question, tuple[Messa
     """Messages of a conversation, without empty ones, as what is asked and as the engine is to see it."""
     told = [message for message in stored if message.raw or message.pictures]
     messages = tuple(
-        Message(message.role, (*(kept.picture for kept in message.pictures), message.raw)) for message in told
+        Message(message.role, (*(kept.picture for kept in message.pictures), *filter(None, (message.raw,))))
+        for message in told
     )
     turns = (Turn(m.role, m.parts, before.language) for m, before in zip(messages, told, strict=True))
     return Question(tuple(turns)), messages

@@ -150,6 +150,7 @@ class ChatService:
         queue_size: Questions that may wait.
         answer_timeout_s: Seconds that one answer may take, waiting excluded.
         answer_language: Language to ask an engine that sees for, where the question does not choose one.
+        share_prefixes: Whether what the engine has read for one person serves the others.
     """
 
     def __init__(
@@ -163,6 +164,7 @@ class ChatService:
         queue_size: int,
         answer_timeout_s: float,
         answer_language: AnswerLanguage = "off",
+        share_prefixes: bool = False,
     ) -> None:
         self.engine = engine
         self.queue = Queue(concurrency=engine.capabilities.concurrency, size=queue_size)
@@ -173,6 +175,7 @@ class ChatService:
         self._max_choices = max_choices
         self._answer_timeout_s = answer_timeout_s
         self._answer_language = answer_language
+        self._share_prefixes = share_prefixes
         self._reading = asyncio.Semaphore(2)  # each may hold a whole decoded picture beside the result
 
     def check_model(self, name: str) -> None:
@@ -261,14 +264,25 @@ class ChatService:
         boxes = tuple(grounding.places(text, sizes) for text in texts)
         yield Finished(used, timing, boxes)
 
-    async def read_ahead(self, owner: str, picture: Picture) -> None:
-        """Let the engine read a picture whose question is still being typed; it gives way to all that is asked.
+    async def read_ahead(self, expected: Question, messages: Sequence[Message]) -> None:
+        """Let the engine read what a question that is still being typed will begin with; it gives way to all others.
 
         Whatever goes wrong is for the question to tell.
+
+        Args:
+            expected: The conversation with the new pictures at its end.
+            messages: Its turns, with their pictures read in.
         """
         if not (self.engine.capabilities.reads_ahead and self.engine.ready):
             return
-        request = Request((Message("user", (picture,)),), owner=owner, ahead=True)
+        counted = self.count(expected, messages)
+        request = counted.request
+        if counted.too_large or counted.tokens > self.engine.capabilities.context_tokens:
+            # They will not be shown as they are; of a single one more is known.
+            request = replace(
+                request, messages=(Message("user", messages[-1].pictures[-1:]),), conversation=""
+            )
+        request = replace(request, ahead=True)
         try:
             async with aclosing(self.engine.generate(request, timeout_s=self._answer_timeout_s)) as deltas:
                 async for _ in deltas:
@@ -379,7 +393,7 @@ class ChatService:
             sampling=question.sampling,
             response_format=question.response_format,
             language=question.language,
-            owner=question.owner,
+            owner="" if self._share_prefixes else question.owner,
             conversation=question.conversation,
         )
         return count(self.engine, request, question.max_tokens)

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 from fastapi import FastAPI, Request, Response
@@ -29,9 +29,9 @@ from vlpro.chat.service import ChatService
 from vlpro.config import Settings
 from vlpro.device import DeviceMonitor
 from vlpro.engines import registry
+from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import probe
 from vlpro.engines.interface import Engine
-from vlpro.engines.transformers.plan import MIN_CAPABILITY
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Services
@@ -59,7 +59,9 @@ def engine_of(settings: Settings) -> Engine:
     """
     name = settings.engine
     if name == "auto":
-        name = "openai" if settings.upstream_url else _local(settings) if settings.model_dir else "ocr"
+        name = "openai" if settings.upstream_url else "ocr"
+        if settings.model_dir and not settings.upstream_url:
+            name = for_weights(settings.device, probe())
     if name in ("openvino", "transformers") and not settings.model_dir:
         raise errors.ConfigError(
             f"Engine {name} needs VLPRO_MODEL_DIR: the folder of Qwen3-VL-4B-Instruct.",
@@ -103,13 +105,6 @@ def engine_of(settings: Settings) -> Engine:
     return WorkerEngine(engine, options.get(name, {}), idle_unload_s=settings.idle_unload_s)
 
 
-def _local(settings: Settings) -> Literal["openvino", "transformers"]:
-    """The engine for a model folder: transformers where there is a card for it, or one is asked for."""
-    hardware = probe()
-    card = "torch" in hardware.packages and any(one.capability >= MIN_CAPABILITY for one in hardware.cards)
-    return "transformers" if settings.device == "cuda" or (settings.device == "auto" and card) else "openvino"
-
-
 def services(settings: Settings, engine: Engine) -> Services:
     """All services; the engine is not started yet."""
     limits = Limits(
@@ -128,6 +123,7 @@ def services(settings: Settings, engine: Engine) -> Services:
         queue_size=settings.queue_size,
         answer_timeout_s=settings.answer_timeout_s,
         answer_language=settings.answer_language,
+        share_prefixes=settings.share_prefixes,
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     return Services(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
@@ -10,8 +10,9 @@ from tests.unit.imaging.samples import file, quarters
 from vlpro.chat.conversation_service import Asked, ConversationService
 from vlpro.chat.conversations import StoredMessage
 from vlpro.chat.pictures import PictureStore
-from vlpro.chat.service import ChatService
+from vlpro.chat.service import ChatService, Question, Turn
 from vlpro.engines.fake import FakeEngine
+from vlpro.engines.interface import Delta, Request
 from vlpro.errors import BadRequestError, EngineError, NotFoundError
 from vlpro.imaging.ingest import Limits
 
@@ -39,9 +40,8 @@ def engine() -> _Engine:
     return _Engine()
 
 
-@pytest.fixture
-async def service(engine: _Engine) -> AsyncIterator[ConversationService]:
-    chat = ChatService(
+def _chat(engine: _Engine, *, share_prefixes: bool = False) -> ChatService:
+    return ChatService(
         engine,
         limits=Limits(),
         max_images=4,
@@ -49,7 +49,13 @@ async def service(engine: _Engine) -> AsyncIterator[ConversationService]:
         max_choices=1,
         queue_size=5,
         answer_timeout_s=10,
+        share_prefixes=share_prefixes,
     )
+
+
+@pytest.fixture
+async def service(engine: _Engine) -> AsyncIterator[ConversationService]:
+    chat = _chat(engine)
     pictures = PictureStore(max_bytes=10_000_000, ttl_s=60)
     service = ConversationService(
         chat, pictures, limits=Limits(), max_images=4, max_conversations=5, ttl_s=60
@@ -57,6 +63,34 @@ async def service(engine: _Engine) -> AsyncIterator[ConversationService]:
     await service.start()
     yield service
     await service.close()
+
+
+async def test_of_what_belongs_to_somebody_else_nothing_is_read_ahead(service: ConversationService) -> None:
+    kept = await service.add_picture("li", PNG)
+    with pytest.raises(NotFoundError) as refused:
+        await service.add_picture("wang", PNG, after=(kept.id,))
+    assert refused.value.param == "after"
+    with pytest.raises(NotFoundError):
+        await service.add_picture("wang", PNG, conversation_id=service.new("li").id)
+
+
+@pytest.mark.parametrize(("shares", "found"), [(False, {"li", "wang"}), (True, {""})])
+async def test_what_was_read_for_one_person_serves_others_only_where_that_is_set(
+    engine: _Engine, monkeypatch: pytest.MonkeyPatch, *, shares: bool, found: set[str]
+) -> None:
+    owners = set()
+    generate = engine.generate
+
+    def noted(request: Request, **more: float) -> AsyncGenerator[Delta, None]:
+        owners.add(request.owner)
+        return generate(request, **more)
+
+    monkeypatch.setattr(engine, "generate", noted)
+    chat = _chat(engine, share_prefixes=shares)
+    for owner in ("li", "wang"):
+        async for _ in chat.answer(Question((Turn("user", ("hi",)),), owner=owner)):
+            pass
+    assert owners == found
 
 
 async def _ask(service: ConversationService, conversation: str, text: str = "hi", **more: object) -> str:

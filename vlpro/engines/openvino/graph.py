@@ -3,7 +3,7 @@
 Written from the model's definition in transformers (``modeling_qwen3_vl.py``). It differs in what a server needs:
 rows of many sequences stand one after the other; keys and values lie in numbered blocks that the caller owns (paged
 attention, Kwon et al., 2023); only those rows go through the head whose next token is wanted; and the vision tower is
-cut between its layers, so that answers can go on between them.
+cut into halves of its layers, so that answers can go on between them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vlpro.engines.openvino.weights import Weights
 
-__all__ = ["seeing_layer", "seeing_merger", "seeing_patches", "text_model"]
+__all__ = ["seeing_attention", "seeing_merger", "seeing_mlp", "seeing_patches", "text_model"]
 
 _EPSILON = 1e-6
 
@@ -209,10 +209,10 @@ class _Given:
         return op.add(op.multiply(made, self._input(f"{name}.weight")), self._input(f"{name}.bias"))
 
 
-def seeing_layer(weights: Weights, config: Mapping[str, Any], prefix: str) -> ov.Model:
-    """A layer of the vision tower, of any number.
+def seeing_attention(weights: Weights, config: Mapping[str, Any], prefix: str) -> ov.Model:
+    """The first half of a layer of the vision tower, of any number.
 
-    Inputs: ``hidden`` ``(n, hidden)``; ``cos`` and ``sin`` ``(n, 1, head)``, of rows and columns; and the layer's
+    Inputs: ``hidden`` ``(n, hidden)``; ``cos`` and ``sin`` ``(n, 1, head)``, of rows and columns; and the half's
     weights by their names behind the prefix.
 
     Args:
@@ -233,10 +233,25 @@ def seeing_layer(weights: Weights, config: Mapping[str, Any], prefix: str) -> ov
     query, key, value = (op.unsqueeze(op.transpose(one, order), np.int64(0)) for one in (query, key, value))
     attended = op.squeeze(op.scaled_dot_product_attention(query, key, value), np.int64(0))
     attended = op.reshape(op.transpose(attended, order), np.array([0, hidden_size]), special_zero=True)
-    middle = op.add(hidden, make.linear(attended, "attn.proj"))
-    wide = op.gelu(make.linear(make.layer_norm(middle, "norm2"), "mlp.linear_fc1"), "TANH")
-    out = op.add(middle, make.linear(wide, "mlp.linear_fc2"))
-    return ov.Model([_result(out, "out")], [hidden, cos, sin, *make.inputs], "layer")
+    out = op.add(hidden, make.linear(attended, "attn.proj"))
+    return ov.Model([_result(out, "out")], [hidden, cos, sin, *make.inputs], "attention")
+
+
+def seeing_mlp(weights: Weights, config: Mapping[str, Any], prefix: str) -> ov.Model:
+    """The second half of a layer of the vision tower.
+
+    Inputs: ``hidden`` ``(n, hidden)``, and the half's weights by their names behind the prefix.
+
+    Args:
+        weights: The model's: they say the inputs' types.
+        config: Its ``vision_config``.
+        prefix: Of one layer's weights.
+    """
+    make = _Given(weights, prefix)
+    hidden = _input("hidden", [-1, int(config["hidden_size"])])
+    wide = op.gelu(make.linear(make.layer_norm(hidden, "norm2"), "mlp.linear_fc1"), "TANH")
+    out = op.add(hidden, make.linear(wide, "mlp.linear_fc2"))
+    return ov.Model([_result(out, "out")], [hidden, *make.inputs], "mlp")
 
 
 def seeing_merger(weights: Weights, config: Mapping[str, Any], prefix: str, *, last: bool) -> ov.Model:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from vlpro.engines.qwen.engine import Limits
+from vlpro.engines.qwen.limits import Limits
 from vlpro.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from vlpro.engines.hardware import Hardware
 
@@ -28,6 +27,20 @@ KEPT_BYTES = 6_000_000_000
 LEAST_CONTEXT = 4096
 PACKED = "vlpro_bits"
 """In a packed folder's ``config.json``: bits of its text layers."""
+PACKED_4B: tuple[dict[str, Any], int] = (
+    {
+        PACKED: 4,
+        "text_config": {
+            "num_hidden_layers": 36,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "max_position_embeddings": 262_144,
+        },
+    },
+    3_871_818_832,
+)
+"""Qwen/Qwen3-VL-4B-Instruct in 4 bits, for machines that do not have its folder yet: what is read here of its
+``config.json``, and bytes of its weights."""
 OPENED = 2.8
 """Memory of weights of 16 bits, times their files: the runtime holds them with 32, and in its own form.
 Measured: over 24.4 GB for files of 8.9 GB."""

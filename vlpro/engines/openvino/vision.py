@@ -1,4 +1,4 @@
-"""Pictures → features, layer by layer."""
+"""Pictures → features, half a layer at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Tower"]
 
 
 class Tower:
-    """The vision tower, run a layer at a time.
+    """The vision tower, run half a layer at a time.
 
     Args:
         weights: The model's.
@@ -38,9 +38,11 @@ class Tower:
         def ready(model: ov.Model) -> ov.InferRequest:
             return compiled(model).create_infer_request()
 
-        def given(prefix: str) -> dict[str, ov.Tensor]:
-            names = [name for name in weights if name.startswith(prefix + ".")]
-            return {name.removeprefix(prefix + "."): weights.tensor(name) for name in names}
+        def given(prefix: str, parts: tuple[str, ...] = ("",)) -> dict[str, ov.Tensor]:
+            names = {
+                name: name.removeprefix(prefix + ".") for name in weights if name.startswith(prefix + ".")
+            }
+            return {short: weights.tensor(name) for name, short in names.items() if short.startswith(parts)}
 
         blocks = [f"model.visual.blocks.{number}" for number in range(int(config["depth"]))]
         deep = [
@@ -51,10 +53,13 @@ class Tower:
         self._places = weights.read("model.visual.pos_embed.weight")
         self._head = int(config["hidden_size"]) // int(config["num_heads"])
         self._patches = ready(graph.seeing_patches(weights, config))
-        self._layer = ready(graph.seeing_layer(weights, config, blocks[0]))
+        self._attention = ready(graph.seeing_attention(weights, config, blocks[0]))
+        self._mlp = ready(graph.seeing_mlp(weights, config, blocks[0]))
         self._deep = ready(graph.seeing_merger(weights, config, deep[0], last=False))
         self._merger = ready(graph.seeing_merger(weights, config, last, last=True))
-        self._of_layer = [given(prefix) for prefix in blocks]
+        self._of_layer = [
+            (given(prefix, ("norm1.", "attn.")), given(prefix, ("norm2.", "mlp."))) for prefix in blocks
+        ]
         self._of_deep = dict(zip(config["deepstack_visual_indexes"], map(given, deep), strict=True))
         self._of_merger = given(last)
 
@@ -67,7 +72,7 @@ class Tower:
             picture: The picture.
             rows: Height in cells of 32 pixels.
             columns: Width in cells.
-            between: Called before each layer; what it raises ends the work.
+            between: Called before each half of a layer; what it raises ends the work.
         """
         given = {
             "patches": patches(picture.pixels, rows, columns, frames=1),
@@ -76,10 +81,11 @@ class Tower:
         hidden = _out(self._patches, given)
         cos, sin = seen(rows, columns, self._head)
         deep = []
-        for number, weights in enumerate(self._of_layer):
+        for number, (attention, mlp) in enumerate(self._of_layer):
             between()
-            # A copy: the next layer's result goes where this one's is.
-            hidden = _out(self._layer, {"hidden": hidden.copy(), "cos": cos, "sin": sin, **weights})
+            hidden = _out(self._attention, {"hidden": hidden, "cos": cos, "sin": sin, **attention})
+            between()
+            hidden = _out(self._mlp, {"hidden": hidden, **mlp})
             if number in self._of_deep:
                 deep.append(_out(self._deep, {"hidden": hidden, **self._of_deep[number]}).copy())
         return Seen(_out(self._merger, {"hidden": hidden, **self._of_merger}).copy(), tuple(deep))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vlpro.engines import model_files
@@ -27,29 +26,13 @@ if TYPE_CHECKING:
 
     from vlpro.engines.interface import Request
     from vlpro.engines.model_files import Manifest
+    from vlpro.engines.qwen.limits import Limits
     from vlpro.engines.qwen.network import Model
     from vlpro.engines.qwen.prompt import Prompt
 
-__all__ = ["Limits", "QwenEngine"]
+__all__ = ["QwenEngine"]
 
 _TELL_EVERY_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What there is memory for.
-
-    Args:
-        context_tokens: Prompt and answer together.
-        picture_pixels: The largest picture.
-        concurrency: Answers at once.
-        kept_bytes: Keys, values and features, of questions in flight and of what may be wanted again.
-    """
-
-    context_tokens: int
-    picture_pixels: int
-    concurrency: int
-    kept_bytes: int
 
 
 class QwenEngine(Engine):
@@ -185,10 +168,9 @@ class QwenEngine(Engine):
         return len(self._prompt(request).ids)
 
     def _prompt(self, request: Request) -> Prompt:
-        if request.ahead:
-            return self._encoder.beginning(request.messages)
+        make = self._encoder.beginning if request.ahead else self._encoder.prompt
         written = self._store.answers.find
-        return self._encoder.prompt(request.messages, lambda text: written(request.owner, text))
+        return make(request.messages, lambda text: written(request.owner, text))
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         scheduler = self._scheduler

@@ -101,9 +101,14 @@ class Encoder:
         """The text of one answer, to be made of its tokens."""
         return Words(self.tokenizer, self._control)
 
-    def beginning(self, messages: Sequence[Message]) -> Prompt:
-        """A conversation up to the end of its last picture: however the text goes on, it begins so."""
-        whole = self.prompt(messages)
+    def beginning(
+        self, messages: Sequence[Message], written: Callable[[str], Sequence[int] | None] = lambda _: None
+    ) -> Prompt:
+        """A conversation up to the end of its last picture: however the text goes on, it begins so.
+
+        The arguments are those of :meth:`prompt`.
+        """
+        whole = self.prompt(messages, written)
         last = whole.shown[-1]
         return Prompt(whole.ids[: last.begin + last.rows * last.columns + 1], whole.shown)
 

@@ -2,7 +2,7 @@
 
 One thread owns the model. It goes in steps; each reads pieces of prompts and writes a token of every answer that is
 under way, all in one pass through the network. So a new question waits for one step, not for another's answer. While
-answers are under way, as much is read in a step as keeps them flowing, and a picture is seen layer by layer, with
+answers are under way, as much is read in a step as keeps them flowing, and a picture is seen part by part, with
 steps between.
 """
 
@@ -39,10 +39,14 @@ log = logging.getLogger(__name__)
 
 _TIDY_S = 60.0
 # Seconds of reading in a step, and the fewest tokens:
-_BESIDE = (0.25, 32)  # beside answers, so that these go on
+_BESIDE = (0.25, 16)  # beside answers, so that these go on
+_AMONG = (0.5, 32)  # with nothing beside but others that are read: who came first need not wait for the last
 _AHEAD = (1.0, 64)  # of what nobody waits for yet
 _ALONE = (3.0, 256)  # with nothing beside: who comes meanwhile waits so long
 _MOST = 1024
+_PAUSE_S = (
+    0.1  # of answers, before they go on between two parts of the vision tower; one part may take longer
+)
 _SHARED = 32  # tokens in common from which a question waits for another to read them for both
 
 
@@ -184,10 +188,10 @@ class Scheduler:
         job.keys = np.concatenate([keys, np.asarray(job.written, np.int64)])
 
     def _advance(self, seeing: Job | None = None) -> None:
-        """One step, or one picture with steps between its layers.
+        """One step, or one picture with steps between the parts of its way.
 
         Args:
-            seeing: Whose picture is being seen meanwhile; the step is one between its layers.
+            seeing: Whose picture is being seen meanwhile; the step is one between two parts.
         """
         self._admit()
         for job in tuple(self._running):
@@ -257,7 +261,7 @@ class Scheduler:
             self._take_in(wait=False)
             if self._ended or job.cancelled.is_set() or (job.ahead and self._waits_for_else(shown)):
                 raise Stopped
-            if time.monotonic() - self._stepped >= _BESIDE[0]:
+            if time.monotonic() - self._stepped >= _PAUSE_S:
                 self._advance(seeing=job)
                 self._stepped = time.monotonic()
 
@@ -276,6 +280,8 @@ class Scheduler:
         """How many tokens may be read in this step."""
         if rows or seeing is not None:
             seconds, least = _BESIDE
+        elif len(readers) > 1:
+            seconds, least = _AMONG
         else:
             seconds, least = _AHEAD if readers and readers[0].ahead else _ALONE
         return min(max(int(seconds * self._speed), least), _MOST)

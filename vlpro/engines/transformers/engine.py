@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from vlpro.engines.hardware import probe
 from vlpro.engines.openvino.plan import PACKED
-from vlpro.engines.qwen.engine import Limits, QwenEngine
+from vlpro.engines.qwen.engine import QwenEngine
+from vlpro.engines.qwen.limits import Limits
 from vlpro.engines.transformers.plan import load_plan, model_size
 from vlpro.errors import ConfigError
 

@@ -23,9 +23,24 @@ _BODY = {
 
 
 @router.post("", status_code=201, openapi_extra=_BODY)
-async def add(request: Request, services: ServicesOf, owner: Owner) -> schema.ImageInfo:
-    """Put a picture into memory: the file itself is the body (JPEG, PNG, BMP or WebP)."""
-    kept = await services.conversations.add_picture(owner, await request.body())
+async def add(
+    request: Request,
+    services: ServicesOf,
+    owner: Owner,
+    conversation: Annotated[
+        str, Query(description="In which it will be asked about, where that has begun")
+    ] = "",
+    after: Annotated[
+        tuple[str, ...], Query(description="Pictures that come before it in the same question", max_length=64)
+    ] = (),
+) -> schema.ImageInfo:
+    """Put a picture into memory: the file itself is the body (JPEG, PNG, BMP or WebP).
+
+    The engine begins to read it at once, behind what the conversation holds and the pictures that come before it.
+    """
+    kept = await services.conversations.add_picture(
+        owner, await request.body(), conversation_id=conversation, after=after
+    )
     return translate.image(kept, services.chat.engine)
 
 

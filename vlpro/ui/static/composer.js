@@ -88,6 +88,7 @@ export default function (host, send) {
     const before = editing ? editing.question.imagesBefore : data.imagesBefore;
     tray.limits = { room: limits.images - before, most: limits.images, bytes: limits.bytes };
     tray.words = words;
+    tray.conversation = editing ? "" : data.conversation;
     for (const item of tray.items) {
       const state = `${data.language} ${item.image?.id ?? ""} ${Boolean(editing)}`;
       if (item.state !== state) [item.state, item.element] = [state, tile(item)];

@@ -1,5 +1,6 @@
 // Pictures that wait to be sent. Each goes to the service at once (as a raw body, so that nothing is written to disk
-// on its way), which checks it and tells its size in tokens before anything is asked.
+// on its way), which checks it, tells its size in tokens before anything is asked, and lets the engine read it. They go
+// one after another: each can then say what comes before it, and is read in its place.
 import { pictureUrl } from "./dom.js";
 
 const TYPES = /^image\/(jpeg|png|bmp|x-ms-bmp|webp)$/;
@@ -12,6 +13,8 @@ export class Tray {
   constructor({ changed, refused }) {
     this.items = []; // {key, name, image} – image is null while it travels
     this.limits = { room: 16, most: 16, bytes: Infinity };
+    this.conversation = ""; // in which they will be asked about
+    this.last = Promise.resolve(); // of those that travel
     this.words = {};
     this.changed = changed;
     this.refused = refused;
@@ -40,19 +43,26 @@ export class Tray {
       if (!TYPES.test(file.type) && !ENDINGS.test(name)) this.refused("wrong_type", { name });
       else if (file.size > bytes) this.refused("too_large", { name, limit: Math.round(bytes / 1e6) });
       else if (this.items.length >= room) surplus.push(name);
-      else this.#send(file, name);
+      else {
+        const item = { key: nextKey++, name, image: null };
+        this.items.push(item);
+        this.last = this.last.then(() => this.#send(item, file));
+      }
     }
     if (surplus.length) this.refused("too_many", { most, names: surplus.join(", "), count: surplus.length });
     this.changed();
   }
 
-  async #send(file, name) {
-    const item = { key: nextKey++, name, image: null };
-    this.items.push(item);
+  async #send(item, file) {
+    if (!this.items.includes(item)) return; // removed before its turn
+    const place = new URLSearchParams(this.conversation && { conversation: this.conversation });
+    for (const { image } of this.items.slice(0, this.items.indexOf(item))) if (image) place.append("after", image.id);
+    const post = (query) => fetch(`/v1/images${query}`, {
+      method: "POST", body: file, headers: { "content-type": "application/octet-stream" },
+    });
     try {
-      const reply = await fetch("/v1/images", {
-        method: "POST", body: file, headers: { "content-type": "application/octet-stream" },
-      });
+      let reply = await post(place.size ? `?${place}` : "");
+      if (place.size && reply.status === 404) reply = await post(""); // what came before it is gone
       const answer = await reply.json();
       if (!reply.ok) this.#drop(item, answer.error, reply.headers.get("x-request-id"));
       else if (this.items.includes(item)) item.image = answer;
