@@ -7,7 +7,7 @@ authentication, limits and checks, but without a socket, so that it also works w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
@@ -180,12 +180,21 @@ class Client:
         """Questions for an engine that sees."""
         return self._call(schema.PromptList, "GET", "/v1/prompts")
 
-    def add_image(self, data: bytes) -> schema.ImageInfo:
-        """Put a picture (JPEG, PNG, BMP or WebP file, as bytes) into the service's memory."""
+    def add_image(
+        self, data: bytes, *, conversation: str = "", after: Sequence[str] = ()
+    ) -> schema.ImageInfo:
+        """Put a picture into the service's memory; the engine begins to read it.
+
+        Args:
+            data: The file: JPEG, PNG, BMP or WebP.
+            conversation: Id of the conversation in which it will be asked about; empty: of a new one.
+            after: Ids of the pictures that come before it in the same question.
+        """
         return self._call(
             schema.ImageInfo,
             "POST",
             "/v1/images",
+            params={"conversation": conversation, "after": list(after)},
             content=data,
             headers={"content-type": "application/octet-stream"},
         )

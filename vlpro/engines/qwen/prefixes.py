@@ -135,8 +135,11 @@ class PrefixStore:
         return best.state, length
 
     def known(self, owner: str, keys: NDArray[np.int64]) -> int:
-        """How many tokens :meth:`take` would give."""
-        return self._best(owner, keys)[1]
+        """How many tokens :meth:`take` would give; they are the last that are let go of now."""
+        best, length = self._best(owner, keys)
+        if best is not None:
+            self._prefixes.move_to_end(id(best))
+        return length
 
     def _best(self, owner: str, keys: NDArray[np.int64]) -> tuple[Prefix | None, int]:
         best, length = None, 0

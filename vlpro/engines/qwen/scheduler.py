@@ -164,16 +164,18 @@ class Scheduler:
             answering = [other for other in self._running if not other.ahead]
             if answering and (self._crowded or (len(answering) >= self._max_jobs and not job.ahead)):
                 return
-            held = sum(other.need for other in answering) + job.need
-            if not self._store.make_room(held * self._model.token_bytes) and answering:
-                return  # when another ends; alone, it was found to fit before it was taken
-            self._waiting.remove(job)
-            self._running.append(job)
             try:
                 self._begin(job)
             except Exception as error:
                 log.exception("a question could not be begun")
-                self._leave(job, error, keep=False)
+                self._waiting.remove(job)
+                _end(job, error)
+                continue
+            grows = sum(other.need for other in answering) + job.need - self._store.known(job.owner, job.keys)
+            if not self._store.make_room(grows * self._model.token_bytes) and answering:
+                return  # when another ends; alone, it was found to fit before it was taken
+            self._waiting.remove(job)
+            self._running.append(job)
 
     def _begin(self, job: Job) -> None:
         where = positions(job.prompt)

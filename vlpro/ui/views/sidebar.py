@@ -103,7 +103,11 @@ def panel_html(status: Status) -> str:
     busy = status.running or status.queued
     problem = status.problem
     state = "down" if problem else "starting" if not status.ready else "busy" if busy else "ready"
-    load = t("status.queued", running=status.running, queued=status.queued) if status.queued else ""
+    load = ""
+    if status.queued:
+        load = t("status.queued", running=status.running, queued=status.queued)
+    elif status.reading_ahead:
+        load = t("status.reading_ahead", count=status.reading_ahead)
     rows = [
         f'<div class="head"><b>{escape(t(f"status.{state}"))}</b><span>{escape(load)}</span></div>',
         f'<div class="engine">{escape(status.engine)} · {escape(status.model)}</div>',

@@ -128,6 +128,20 @@ def test_a_follow_up_reads_only_what_is_new() -> None:
         assert len(model.seen) == 1
 
 
+def test_what_a_question_goes_on_from_is_not_let_go_of_to_make_room_for_it() -> None:
+    old, newer = prompt(*range(1, 41)), prompt(*range(51, 91))
+    with running(room=8 * 100) as (_, scheduler):
+        answers = []
+        for one in (old, newer):
+            asked = Asked(one)
+            scheduler.submit(asked.job)
+            answers.append(asked.answer())
+        again = Asked(Prompt([*old.ids, *answers[0], 7, 8], ()))
+        scheduler.submit(again.job)
+        again.answer()
+        assert again.job.reused == len(old.ids) + len(answers[0]) - 1
+
+
 def test_a_picture_is_seen_once_for_one_owner_and_anew_for_another() -> None:
     with running() as (model, scheduler):
         for owner, begin in (("a", 1), ("a", 2), ("b", 1)):

@@ -9,7 +9,9 @@ from vlpro.ui import session
 from vlpro.ui.views import sidebar
 
 
-def _status(*cards: schema.Gpu, running: int = 0, queued: int = 0, ready: bool = True) -> schema.Status:
+def _status(
+    *cards: schema.Gpu, running: int = 0, queued: int = 0, ready: bool = True, reading_ahead: int = 0
+) -> schema.Status:
     return schema.Status(
         engine="transformers",
         model="<Qwen3-VL>",
@@ -17,7 +19,7 @@ def _status(*cards: schema.Gpu, running: int = 0, queued: int = 0, ready: bool =
         ready=ready,
         running=running,
         queued=queued,
-        reading_ahead=0,
+        reading_ahead=reading_ahead,
         device=schema.Device(
             gpus=list(cards),
             cpu_percent=12.4,
@@ -51,6 +53,11 @@ def test_panel_shows_every_card() -> None:
     assert "GPU 1 · L20 GPU memory 44.0 GiB / 45.0 GiB Temperature · Utilisation – · –" in _words(html)
     assert html.count('class="meter full"') == 1
     assert "First token 412 ms Total 5,100 ms Speed 39 tokens/s" in _words(html)
+
+
+def test_panel_tells_what_is_read_ahead_while_nobody_waits() -> None:
+    assert _words(sidebar.panel_html(_status(reading_ahead=2))).startswith("Ready Pictures read ahead: 2")
+    assert "ahead" not in _words(sidebar.panel_html(_status(running=1, queued=1, reading_ahead=2)))
 
 
 def test_panel_shows_the_machine_where_there_is_no_card() -> None:
