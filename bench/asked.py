@@ -16,20 +16,20 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import numpy as np
 import psutil
 from PIL import Image
 
-__all__ = ["AGAIN", "ANSWER", "QUESTION", "Figures", "Library", "Peer", "Product", "Server", "picture"]
+__all__ = ["AGAIN", "ANSWER", "QUESTION", "Figures", "Library", "Product", "Server", "picture"]
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWER = 32
 QUESTION = "What is written at the top?"
 AGAIN = "And on the left?"
-"""Short: the tokenizer of bench/random_model.py makes two or three tokens of a word."""
+"""Both are short: the tokenizer of bench/random_model.py makes two or three tokens of a word."""
 PEOPLE = 8
 GB = 1e9
 _START_S = 900
@@ -47,23 +47,10 @@ def picture(seed: int, side: int) -> bytes:
     return file.getvalue()
 
 
-class Peer(Protocol):
-    """One engine that is asked."""
-
-    name: str
-
-    def start(self) -> None:
-        """Load; returns when it answers."""
-
-    def ask(self, number: int) -> None:
-        """One round; what was measured is in :attr:`figures`."""
-
-    def end(self) -> None:
-        """Unload."""
-
-
 @dataclass
 class _Measured:
+    """One engine that is asked: ``start`` loads it, ``ask`` is a round, ``end`` unloads it."""
+
     name: str
     side: int
     figures: Figures = field(default_factory=lambda: defaultdict(list))
