@@ -30,6 +30,8 @@ ANSWER = 32
 QUESTION = "What is written at the top?"
 AGAIN = "And on the left?"
 """Both are short: the tokenizer of bench/random_model.py makes two or three tokens of a word."""
+LONG = "The seal on the left valve is red. " * 90
+"""A text of about 1,900 tokens, after which the speed of an answer is measured alone."""
 PEOPLE = 8
 GB = 1e9
 _START_S = 900
@@ -72,6 +74,7 @@ COLUMNS = {
     "again": "follow-up TTFT s",
     "anew": "new chat TTFT s",
     "rate": "tokens/s",
+    "long": "tokens/s after a long text",
     "eight": "8 at once: TTFT s",
     "eight_rate": "8 at once: tokens/s",
     "texts": "8 texts at once: TTFT s",
@@ -112,7 +115,7 @@ class Library(_Measured):
     def start(self) -> None:
         began = time.perf_counter()
         self._process = subprocess.Popen(
-            [*self.command, str(self.side), str(ANSWER), QUESTION, AGAIN],
+            [*self.command, str(self.side), str(ANSWER), QUESTION, AGAIN, LONG],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -179,6 +182,8 @@ class Server(_Measured):
             self.add(anew=(await self._timed(http, [_user(AGAIN, shown)]))[0])
             if not number:
                 self._after_the_first()
+            known = [await self._timed(http, [_user(f"{LONG}{number} {again}")]) for again in range(3)]
+            self.add(long=statistics.median(rate for _, rate, *_ in known))
             first, rate = await self._eight(http, f"{number}", shown)
             self.add(eight=first, eight_rate=rate)
             first, rate = await self._eight(http, f"{number} Text")

@@ -38,7 +38,7 @@ class Times(BaseStreamer):
 
 
 def main() -> None:
-    name, dtype, *numbers, question, again = sys.argv[1:]
+    name, dtype, *numbers, question, again, _ = sys.argv[1:]
     folder, (side, tokens) = Path(name), map(int, numbers)
     options: dict[str, Any] = {}
     if dtype == "nf4":

@@ -6,9 +6,9 @@ at once and take turns, so that a busy moment of the machine meets all of them: 
 are made by bench/random_model.py: the true shape, random weights; speed and memory do not depend on the values.
 
 A round asks about a picture that is new (cold), goes on about it (follow-up), asks about it in another conversation
-(new chat), eight times at once, and eight times at once without a picture; ours also some seconds after a picture was
-dropped (read ahead). Every answer has 32 tokens. The first round warms up where there are several; of the others the
-table tells the medians.
+(new chat), three times behind a long text, eight times at once, and eight times at once without a picture; ours also
+some seconds after a picture was dropped (read ahead). Every answer has 32 tokens. The first round warms up where
+there are several; of the others the table tells the medians.
 
 - genai: OpenVINO GenAI alone (bench/genai.py), in its own environment on its own form of the same weights. It is not
   asked eight times about a picture, which it would read again for each.
