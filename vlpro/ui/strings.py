@@ -97,7 +97,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "status.loading": ("正在加载模型", "Loading the model"),
     "status.busy": ("正在生成", "Generating"),
     "status.queued": ("{running} 个在答 · {queued} 个在等", "{running} running · {queued} waiting"),
-    "status.reading_ahead": ("正在预读图片：{count}", "Pictures read ahead: {count}"),
+    "status.reading_ahead": ("正在预读图片：{count}", "Reading ahead: {count}"),
     "status.processor": ("处理器", "Processor"),
     "status.memory": ("内存", "Memory"),
     "status.gpu_memory": ("显存", "GPU memory"),

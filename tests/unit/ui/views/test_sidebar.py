@@ -56,7 +56,7 @@ def test_panel_shows_every_card() -> None:
 
 
 def test_panel_tells_what_is_read_ahead_while_nobody_waits() -> None:
-    assert _words(sidebar.panel_html(_status(reading_ahead=2))).startswith("Ready Pictures read ahead: 2")
+    assert _words(sidebar.panel_html(_status(reading_ahead=2))).startswith("Ready Reading ahead: 2")
     assert "ahead" not in _words(sidebar.panel_html(_status(running=1, queued=1, reading_ahead=2)))
 
 
