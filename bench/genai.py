@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -45,9 +46,9 @@ def main() -> None:
         history.append({"role": "user", "content": again})
         out["anew"] = first(model.generate(history, images=[ov.Tensor(pixels)], generation_config=config))
         rates = []
-        for again_ in range(3):
+        for turn in range(3):
             history = openvino_genai.ChatHistory()
-            history.append({"role": "user", "content": f"{long}{number} {again_}"})
+            history.append({"role": "user", "content": f"{long}{number} {turn}"})
             told = model.generate(history, generation_config=config)
             rates.append(1000 / told.perf_metrics.get_tpot().mean)
         out["long"] = statistics.median(rates)
@@ -64,21 +65,18 @@ def main() -> None:
         print(">", json.dumps(out), flush=True)
 
 
-def first(told: object) -> float:
-    return float(told.perf_metrics.get_ttft().mean / 1000)  # type: ignore[attr-defined]
+def first(told: Any) -> float:
+    return float(told.perf_metrics.get_ttft().mean / 1000)
 
 
-def eight(model: object, config: object, question: str) -> dict[str, float]:
+def eight(model: Any, config: Any, question: str) -> dict[str, float]:
     """Eight questions without a picture at once."""
     began = time.perf_counter()
-    handles = [
-        model.add_request(person, f"{person} {began}. {question}", config)  # type: ignore[attr-defined]
-        for person in range(PEOPLE)
-    ]
+    handles = [model.add_request(person, f"{person} {began}. {question}", config) for person in range(PEOPLE)]
     came: dict[int, float] = {}
     written = 0
-    while model.has_non_finished_requests():  # type: ignore[attr-defined]
-        model.step()  # type: ignore[attr-defined]
+    while model.has_non_finished_requests():
+        model.step()
         for person, handle in enumerate(handles):
             while handle.can_read():
                 written += sum(len(one.generated_ids) for one in handle.read().values())

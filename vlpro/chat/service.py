@@ -275,15 +275,11 @@ class ChatService:
         """
         if not (self.engine.capabilities.reads_ahead and self.engine.ready):
             return
-        counted = self.count(expected, messages)
-        request = counted.request
-        if counted.too_large or counted.tokens > self.engine.capabilities.context_tokens:
-            # They will not be shown as they are; of a single one more is known.
-            request = replace(
-                request, messages=(Message("user", messages[-1].pictures[-1:]),), conversation=""
-            )
-        request = replace(request, ahead=True)
         try:
+            counted = self.count(expected, messages)
+            if counted.too_large or counted.tokens > self.engine.capabilities.context_tokens:
+                return  # they will not be shown as they are
+            request = replace(counted.request, ahead=True)
             async with aclosing(self.engine.generate(request, timeout_s=self._answer_timeout_s)) as deltas:
                 async for _ in deltas:
                     pass

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,23 @@ async def test_of_what_belongs_to_somebody_else_nothing_is_read_ahead(service: C
     assert refused.value.param == "after"
     with pytest.raises(NotFoundError):
         await service.add_picture("wang", PNG, conversation_id=service.new("li").id)
+
+
+@pytest.mark.parametrize(("context", "read"), [(32_768, 1), (4, 0)])
+async def test_what_will_not_be_shown_as_it_is_is_not_read_ahead(
+    engine: _Engine, service: ConversationService, monkeypatch: pytest.MonkeyPatch, context: int, read: int
+) -> None:
+    engine.capabilities = replace(engine.capabilities, reads_ahead=True, context_tokens=context)
+    asked = []
+
+    def noted(request: Request, **more: float) -> AsyncGenerator[Delta, None]:
+        asked.append(request)
+        return FakeEngine.generate(engine, request, **more)
+
+    monkeypatch.setattr(engine, "generate", noted)
+    await service.add_picture("li", PNG)
+    await eventually(lambda: not service.reading_ahead)
+    assert [request.ahead for request in asked] == [True] * read
 
 
 @pytest.mark.parametrize(("shares", "found"), [(False, {"li", "wang"}), (True, {""})])

@@ -46,7 +46,8 @@ export class Tray {
       else {
         const item = { key: nextKey++, name, image: null };
         this.items.push(item);
-        this.last = this.last.then(() => this.#send(item, file));
+        const send = () => this.#send(item, file);
+        this.last = this.last.then(send, send); // whatever became of the one before
       }
     }
     if (surplus.length) this.refused("too_many", { most, names: surplus.join(", "), count: surplus.length });

@@ -111,6 +111,21 @@ def test_many_at_once_get_the_answers_that_each_gets_alone() -> None:
         assert max(len(step) for step in model.steps) == 5  # they really were computed together
 
 
+def test_of_several_short_questions_the_first_need_not_wait_for_the_last() -> None:
+    prompts = [prompt(*range(100 * n + 1, 100 * n + 31)) for n in range(4)]
+    model = Sum()
+    scheduler = Scheduler(model, PrefixStore(10**9), max_jobs=8)
+    asked = [Asked(one) for one in prompts]
+    for one in asked:
+        scheduler.submit(one.job)
+    scheduler.start()
+    try:
+        assert [one.answer() for one in asked] == [alone(one) for one in prompts]
+    finally:
+        scheduler.stop()
+    assert model.steps[0] == [30, 2]
+
+
 def test_a_follow_up_reads_only_what_is_new() -> None:
     first = prompt(1, 2, 3, shows=[(1, 20)])
     with running() as (model, scheduler):
