@@ -14,6 +14,7 @@ VlproError                     code, param and two sentences (English and Chines
 ├── EngineError                the engine failed; nothing of the request was at fault
 │   ├── EngineUnavailableError it is not running or not yet ready
 │   └── EngineTimeoutError     it took longer than allowed
+├── DirectoryUnavailableError  the company's directory does not answer
 └── ConfigError                a setting is missing or contradicts another one
     └── ModelFilesError        a model's folder is not what its manifest says
 """
@@ -27,6 +28,7 @@ __all__ = [
     "BusyError",
     "ConfigError",
     "ContextLengthError",
+    "DirectoryUnavailableError",
     "EngineError",
     "EngineTimeoutError",
     "EngineUnavailableError",
@@ -151,6 +153,12 @@ class EngineTimeoutError(EngineError):
     """The engine took longer than the setting allows."""
 
     default_code = "engine_timeout"
+
+
+class DirectoryUnavailableError(VlproError):
+    """The company's directory does not answer, or answers nonsense."""
+
+    default_code = "directory_unavailable"
 
 
 class ConfigError(VlproError):

@@ -17,6 +17,7 @@ def test_public_names() -> None:
         "BusyError",
         "ConfigError",
         "ContextLengthError",
+        "DirectoryUnavailableError",
         "EngineError",
         "EngineTimeoutError",
         "EngineUnavailableError",

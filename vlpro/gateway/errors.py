@@ -29,6 +29,7 @@ STATUS: Mapping[type[errors.VlproError], tuple[int, str]] = {
     errors.EngineError: (502, "server_error"),
     errors.EngineUnavailableError: (503, "server_error"),
     errors.EngineTimeoutError: (504, "server_error"),
+    errors.DirectoryUnavailableError: (503, "server_error"),
     errors.ConfigError: (500, "server_error"),
     errors.ModelFilesError: (500, "server_error"),
     errors.VlproError: (500, "server_error"),
