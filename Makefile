@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OLD ?= .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help dev qwen oldest upstream lint format test bench pins
+.PHONY: help dev qwen ldap oldest upstream lint format test bench pins
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ dev: $(BIN)/pytest  ## Make the environment in .venv
 qwen: dev  ## Add what the engine transformers needs; torch may be there already, in a build for the machine's card
 	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --requirement requirements-qwen.txt
+
+ldap: dev  ## Add the LDAP client, which is compiled: Debian's libldap2-dev, libsasl2-dev, gcc and python3-dev
+	$(BIN)/pip install --quiet --requirement requirements-ldap.txt
 
 $(OLD)/bin/python: requirements-qwen.txt
 	$(PYTHON) -m venv $(OLD)
@@ -67,5 +70,8 @@ pins: dev  ## Bring all pinned versions up to date, within pyproject.toml's boun
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
 		--custom-compile-command "make pins" --extra qwen --constraint requirements-dev.txt \
 		--override requirements-torch-override.txt pyproject.toml --output-file requirements-qwen.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
+		--custom-compile-command "make pins" --extra ldap --constraint requirements-dev.txt \
+		pyproject.toml --output-file requirements-ldap.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate --generate-hashes \
 		--custom-compile-command "make pins" --group upstream --output-file requirements-upstream.txt
