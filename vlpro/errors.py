@@ -9,12 +9,15 @@ VlproError                     code, param and two sentences (English and Chines
 │   └── RequestTimeoutError    the client stopped sending the body
 ├── NotFoundError              no such route, model, conversation or picture
 ├── MethodNotAllowedError      the route exists, the method does not
-├── ForbiddenError             from an address, host or page that may not ask
+├── UnauthenticatedError       no session and no key that is valid here
+├── ForbiddenError             this person, address, host or page may not do this
+├── ConflictError              it contradicts what is there already
 ├── BusyError                  the queue is full; says when to try again
 ├── EngineError                the engine failed; nothing of the request was at fault
 │   ├── EngineUnavailableError it is not running or not yet ready
 │   └── EngineTimeoutError     it took longer than allowed
 ├── DirectoryUnavailableError  the company's directory does not answer
+├── DatabaseError              the database is gone, locked or full
 └── ConfigError                a setting is missing or contradicts another one
     └── ModelFilesError        a model's folder is not what its manifest says
 """
@@ -27,7 +30,9 @@ __all__ = [
     "BadRequestError",
     "BusyError",
     "ConfigError",
+    "ConflictError",
     "ContextLengthError",
+    "DatabaseError",
     "DirectoryUnavailableError",
     "EngineError",
     "EngineTimeoutError",
@@ -39,6 +44,7 @@ __all__ = [
     "NotFoundError",
     "RequestTimeoutError",
     "RequestTooLargeError",
+    "UnauthenticatedError",
     "UnsupportedError",
     "VlproError",
 ]
@@ -115,10 +121,28 @@ class MethodNotAllowedError(VlproError):
     default_code = "method_not_allowed"
 
 
+class UnauthenticatedError(VlproError):
+    """Nobody is signed in, or the key is not valid here. Which of the two, and why, stands in the log alone."""
+
+    default_code = "not_authenticated"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Sign in, or send a valid API key: Authorization: Bearer vlp_….",
+            zh="请先登录，或在请求中携带有效的 API 密钥：Authorization: Bearer vlp_…。",
+        )
+
+
 class ForbiddenError(VlproError):
-    """The request comes from an address, host or page that may not ask."""
+    """This person, address, host or page may not do this."""
 
     default_code = "forbidden"
+
+
+class ConflictError(VlproError):
+    """What is asked for contradicts what is there already."""
+
+    default_code = "conflict"
 
 
 class BusyError(VlproError):
@@ -153,6 +177,12 @@ class EngineTimeoutError(EngineError):
     """The engine took longer than the setting allows."""
 
     default_code = "engine_timeout"
+
+
+class DatabaseError(VlproError):
+    """The database is gone, locked or full."""
+
+    default_code = "database_error"
 
 
 class DirectoryUnavailableError(VlproError):

@@ -1,0 +1,163 @@
+"""The database: one door for all stores, on SQLite by itself or PostgreSQL by URL, and its migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from vlpro.errors import ConfigError, DatabaseError
+
+__all__ = ["Database", "sqlite_url"]
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_MS = 10_000
+_LOCK = 0x766C70726F  # "vlpro": the key of PostgreSQL's advisory locks, which are numbers
+
+
+def sqlite_url(folder: Path) -> str:
+    """The URL of the database that lies in a folder."""
+    return f"sqlite:///{folder / 'vlpro.db'}"
+
+
+class Database:
+    """A database with the schema of this version.
+
+    Args:
+        url: ``sqlite:///…`` or ``postgresql://…``; the driver is chosen here.
+
+    Raises:
+        ConfigError: The URL names another kind, is malformed, or its driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme = urlsplit(url).scheme
+        if scheme not in ("sqlite", "postgresql", "postgres"):
+            raise ConfigError(
+                "VLPRO_DATABASE_URL must begin with postgresql:// or sqlite:///.",
+                zh="VLPRO_DATABASE_URL 必须以 postgresql:// 或 sqlite:/// 开头。",
+                param="database_url",
+            )
+        self.sqlite = scheme == "sqlite"
+        try:
+            parsed = sa.make_url(url)
+            if self.sqlite:
+                self._engine = sa.create_engine(parsed, pool_size=8, max_overflow=24, hide_parameters=True)
+            else:
+                parsed = parsed.set(drivername="postgresql+psycopg")
+                self._engine = sa.create_engine(
+                    parsed,
+                    pool_size=8,
+                    max_overflow=24,
+                    pool_pre_ping=True,
+                    hide_parameters=True,
+                    connect_args={"connect_timeout": 5, "options": "-c statement_timeout=20000"},
+                )
+        except ArgumentError as error:
+            raise ConfigError(
+                "VLPRO_DATABASE_URL is not a database URL.",
+                zh="VLPRO_DATABASE_URL 不是数据库网址。",
+                param="database_url",
+            ) from error
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                "PostgreSQL needs its driver: pip install 'vlpro[postgresql]'.",
+                zh="使用 PostgreSQL 需要驱动：pip install 'vlpro[postgresql]'。",
+                param="database_url",
+            ) from error
+        if self.sqlite:
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection that only reads.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        with _told(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        """A transaction: committed at the end of the block, undone by an exception.
+
+        Args:
+            alone: No other such block runs at the same time, in any process. On SQLite every writer is alone.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        writer = self._engine.execution_options(vlpro_write=True)
+        with _told(), writer.begin() as connection:
+            if alone and not self.sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema up to this version; several processes may call it at once.
+
+        Raises:
+            ConfigError: The schema is of a newer version than this software.
+            DatabaseError: The database does not answer.
+        """
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        script = ScriptDirectory.from_config(config)
+        known = {revision.revision for revision in script.walk_revisions()}
+        with self.write(alone=True) as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current is not None and current not in known:
+                raise ConfigError(
+                    f"The database has schema {current}, which is newer than this software knows. Run the version "
+                    "that made it, or restore a backup from before the upgrade.",
+                    zh=f"数据库结构 {current} 比本软件新。请运行写入它的版本，或恢复升级前的备份。",
+                    param="database_url",
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Makes a database that is gone, locked or full a sentence."""
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseError(
+            "The database does not answer. Try again; if it goes on, tell your administrator.",
+            zh="数据库没有响应，请重试；若持续出现，请告知管理员。",
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver's guess
+    for pragma in (
+        f"busy_timeout={_BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A writer takes the lock at once: one that reads first and writes later could be refused (SQLITE_BUSY)."""
+    writes = connection.get_execution_options().get("vlpro_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

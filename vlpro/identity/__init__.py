@@ -1,0 +1,1 @@
+"""Who may do what: accounts, sign-in, second factors, sessions, keys, roles, labels, and the policy over them."""

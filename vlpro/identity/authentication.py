@@ -1,0 +1,269 @@
+"""Each request's question: whose session or key is this? One query, remembered for less than a second."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+
+import sqlalchemy as sa
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from vlpro.db import Database
+from vlpro.errors import BusyError, UnauthenticatedError
+from vlpro.identity.keys import DAY_S
+from vlpro.identity.labels import Level
+from vlpro.identity.permissions import ADMINISTRATORS, PERMISSIONS, Permission, Role
+from vlpro.identity.policy import Policy, PolicyStore
+from vlpro.identity.principal import Principal
+from vlpro.identity.tables import accounts, key_usage, keys, role_grants, sessions
+from vlpro.identity.tokens import KEY_PREFIX, digest
+
+__all__ = ["Authentication", "allowed"]
+
+log = logging.getLogger(__name__)
+
+_FRESH_S = 0.8  # what was revoked anywhere stops within this time
+_MOST = 20_000
+_TOUCH_S = 20.0  # a session's last use is written down this often
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the database said of a token, and when."""
+
+    principal: Principal
+    read_at: float
+    seen_at: float
+    expires_at: float
+    addresses: tuple[str, ...] = ()
+    requests_per_minute: int = 0
+    tokens_left: bool = True
+
+
+class Authentication:
+    """Finds out who asks.
+
+    Args:
+        database: Where sessions and keys are.
+        policies: The policy in force.
+        clock: Unix time.
+        fresh_s: Seconds for which an answer of the database is remembered; 0: not at all.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        policies: PolicyStore,
+        clock: Callable[[], float],
+        *,
+        fresh_s: float = _FRESH_S,
+    ) -> None:
+        self._database = database
+        self._policies = policies
+        self._clock = clock
+        self._fresh_s = fresh_s
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._lock = threading.Lock()
+        self._rates = MovingWindowRateLimiter(MemoryStorage())
+
+    def remembered(self, token: str) -> bool:
+        """Whether :meth:`who` answers without the database, so that it need not be sent to a thread."""
+        known = self._known.get(digest(token))
+        return (
+            known is not None
+            and time.monotonic() - known.read_at < self._fresh_s
+            and self._policies.is_fresh
+            and self._clock() - known.seen_at < _TOUCH_S
+        )
+
+    def who(self, token: str, address: str, *, background: bool = False) -> Principal:
+        """Who has this token.
+
+        Args:
+            token: Of a session, or an API key.
+            address: Where the request comes from.
+            background: The page asks by itself: a session that only does this is idle all the same.
+
+        Raises:
+            UnauthenticatedError: Nobody has it, or not any more, or not from this address.
+            BusyError: The key's requests or tokens are used up for now.
+        """
+        hashed = digest(token)
+        policy = self._policies.current().policy
+        known = self._known.get(hashed)
+        if known is None or time.monotonic() - known.read_at >= self._fresh_s:
+            known = self._read(hashed, is_key=token.startswith(KEY_PREFIX))
+        principal, now = known.principal, self._clock()
+        if now >= known.expires_at:
+            raise _refused(principal, "it has expired")
+        if principal.key is None and now - known.seen_at >= policy.idle_minutes * 60:
+            raise _refused(principal, "the session was idle for too long")
+        if not allowed(address, addresses_of(principal.role, policy)):
+            raise _refused(principal, f"the policy does not list the address {address}")
+        if principal.key is not None:
+            if known.addresses and not allowed(address, known.addresses):
+                raise _refused(principal, f"the key is not valid from {address}")
+            self._limit(known)
+        if not background and now - known.seen_at >= _TOUCH_S:
+            self._touch(principal, now)
+            known.seen_at = now
+        return principal
+
+    def forget(self, token: str) -> None:
+        """Ask the database anew next time."""
+        with self._lock:
+            self._known.pop(digest(token), None)
+
+    def _read(self, hashed: bytes, *, is_key: bool) -> _Known:
+        now = self._clock()
+        read_at = time.monotonic()  # before the query: what is revoked during it is not remembered for longer
+        query = _keys(int(now) // DAY_S) if is_key else _SESSION
+        with self._database.read() as connection:
+            row = connection.execute(query, {"hashed": hashed}).one_or_none()
+        reason = _why_not(row, now)
+        if row is None or reason:
+            with self._lock:
+                self._known.pop(hashed, None)
+            log.warning("refused %s: %s", "a key" if is_key else "a session", reason)
+            raise UnauthenticatedError
+        known = _known(row, read_at, is_key=is_key)
+        with self._lock:
+            self._known[hashed] = known
+            self._known.move_to_end(hashed)
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return known
+
+    def _limit(self, known: _Known) -> None:
+        key = known.principal.key or ""
+        item = RateLimitItemPerMinute(known.requests_per_minute)
+        if not self._rates.hit(item, key):
+            reset = self._rates.get_window_stats(item, key).reset_time
+            raise BusyError(
+                f"This key may ask {known.requests_per_minute} times a minute. Try again shortly.",
+                zh=f"该密钥每分钟最多请求 {known.requests_per_minute} 次，请稍后再试。",
+                retry_after=max(1, round(reset - time.time())),
+            )
+        if not known.tokens_left:
+            raise BusyError(
+                "This key's tokens of today are used up. It goes on at midnight (UTC).",
+                zh="该密钥今天的 token 额度已用完，UTC 零点后恢复。",
+                retry_after=DAY_S - int(self._clock()) % DAY_S,
+            )
+
+    def _touch(self, principal: Principal, now: float) -> None:
+        with self._database.write() as connection:
+            if principal.key is not None:
+                connection.execute(sa.update(keys).where(keys.c.id == principal.key).values(used_at=now))
+            else:
+                connection.execute(
+                    sa.update(sessions).where(sessions.c.id == principal.session).values(seen_at=now)
+                )
+
+
+def addresses_of(role: Role, policy: Policy) -> tuple[str, ...]:
+    """From where people of a role may come."""
+    return policy.administration_addresses if role in ADMINISTRATORS else policy.user_addresses
+
+
+def allowed(address: str, listed: tuple[str, ...]) -> bool:
+    """Whether an address is in one of the networks; what is no address is in none."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return _in(parsed, listed)
+
+
+@lru_cache(maxsize=4096)
+def _in(address: IPv4Address | IPv6Address, listed: tuple[str, ...]) -> bool:
+    return any(address in ip_network(network) for network in listed)
+
+
+_PERSON = (
+    accounts.c.id.label("account"),
+    accounts.c.login,
+    accounts.c.name,
+    accounts.c.department,
+    accounts.c.level,
+    accounts.c.disabled,
+    accounts.c.expires_at.label("account_expires_at"),
+    role_grants.c.role,
+)
+_SESSION = (
+    sa.select(sessions.c.id, sessions.c.seen_at, sessions.c.expires_at, *_PERSON)
+    .join(accounts, accounts.c.id == sessions.c.account)
+    .outerjoin(role_grants, role_grants.c.account == sessions.c.account)
+    .where(sessions.c.token == sa.bindparam("hashed"))
+)
+
+
+def _keys(day: int) -> sa.Select[Any]:
+    return (
+        sa.select(
+            keys.c.id,
+            keys.c.used_at,
+            keys.c.expires_at,
+            keys.c.revoked_at,
+            keys.c.scopes,
+            keys.c.addresses,
+            keys.c.requests_per_minute,
+            keys.c.tokens_per_day,
+            key_usage.c.tokens,
+            *_PERSON,
+        )
+        .join(accounts, accounts.c.id == keys.c.account)
+        .outerjoin(role_grants, role_grants.c.account == keys.c.account)
+        .outerjoin(key_usage, sa.and_(key_usage.c.key == keys.c.id, key_usage.c.day == day))
+        .where(keys.c.token == sa.bindparam("hashed"))
+    )
+
+
+def _why_not(row: sa.Row[Any] | None, now: float) -> str:
+    """Why a token is not valid; empty: it is."""
+    if row is None:
+        return "it is unknown"
+    who = f"of {row.login}"
+    if getattr(row, "revoked_at", None) is not None:
+        return f"{who}: it was revoked"
+    if row.disabled is not None:
+        return f"{who}: the account is disabled"
+    if row.account_expires_at is not None and now >= row.account_expires_at:
+        return f"{who}: the account has expired"
+    return f"{who}: the account has no role" if row.role is None else ""
+
+
+def _known(row: sa.Row[Any], read_at: float, *, is_key: bool) -> _Known:
+    role = Role(row.role)
+    granted = PERMISSIONS[role]
+    principal = Principal(
+        row.account, row.login, row.name, row.department, role, Level(row.level), granted, session=row.id
+    )
+    if not is_key:
+        return _Known(principal, read_at, row.seen_at, row.expires_at)
+    scopes = frozenset(Permission(scope) for scope in row.scopes)
+    return _Known(
+        replace(principal, permissions=granted & scopes, session=None, key=row.id),
+        read_at,
+        row.used_at or 0.0,
+        row.expires_at,
+        tuple(row.addresses),
+        row.requests_per_minute,
+        not row.tokens_per_day or (row.tokens or 0) < row.tokens_per_day,
+    )
+
+
+def _refused(principal: Principal, why: str) -> UnauthenticatedError:
+    log.warning("refused %s of %s: %s", "a key" if principal.key else "a session", principal.login, why)
+    return UnauthenticatedError()

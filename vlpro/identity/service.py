@@ -1,0 +1,65 @@
+"""All of identity, put together once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from vlpro.crypto import Sealer
+from vlpro.db import Database
+from vlpro.identity.accounts import Accounts
+from vlpro.identity.authentication import Authentication
+from vlpro.identity.directories.interface import PasswordDirectory
+from vlpro.identity.factors import Factors
+from vlpro.identity.failures import Failures
+from vlpro.identity.keys import Keys
+from vlpro.identity.passwords import Passwords
+from vlpro.identity.policy import PolicyStore
+from vlpro.identity.sessions import Sessions
+from vlpro.identity.setup import Setup
+from vlpro.identity.sign_in import SignIn
+
+__all__ = ["Identity"]
+
+
+class Identity:
+    """Who may do what, over one database.
+
+    Args:
+        database: Migrated.
+        sealer: For secrets that must be read again.
+        public_url: Where people find the service.
+        directory: Of the company, that checks passwords; None: there is none.
+        passwords: Of the usual cost where left out.
+        clock: Unix time; for tests.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        public_url: str,
+        *,
+        directory: PasswordDirectory | None = None,
+        passwords: Passwords | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        passwords = passwords or Passwords()
+        self.database = database
+        self.policies = PolicyStore(database)
+        self.failures = Failures(database, clock)
+        self.accounts = Accounts(database, passwords, self.policies, self.failures, clock)
+        self.factors = Factors(database, sealer, public_url, clock)
+        self.sessions = Sessions(database, clock)
+        self.keys = Keys(database, self.policies, clock)
+        self.setup = Setup(database, passwords, clock)
+        self.authentication = Authentication(database, self.policies, clock)
+        self.sign_in = SignIn(
+            database,
+            passwords=passwords,
+            policies=self.policies,
+            failures=self.failures,
+            factors=self.factors,
+            directory=directory,
+            clock=clock,
+        )
