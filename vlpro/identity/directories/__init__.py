@@ -1,0 +1,1 @@
+"""The company's directories: LDAP servers check a password, OpenID Connect providers sign people in themselves."""
