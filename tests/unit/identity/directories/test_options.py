@@ -33,7 +33,7 @@ OIDC = {"issuer": "https://id.example.com/realms/staff", "client_id": "vlpro", "
     ],
 )
 def test_ldap_settings_that_are_safe(settings: dict[str, Any]) -> None:
-    assert LdapOptions.model_validate(LDAP | settings)
+    assert LdapOptions.model_validate(LDAP | settings).id_attribute
 
 
 @pytest.mark.parametrize(
