@@ -186,7 +186,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "setup.system": ("系统管理员", "System administrator"),
     "setup.system.hint": (
-        "创建和维护账号。不能分配角色，也不能修改策略。",
+        "创建和维护账号。不能分配角色或修改策略。",
         "Creates and maintains accounts. Cannot give roles or change policy.",
     ),
     "setup.name": ("姓名", "Name"),
