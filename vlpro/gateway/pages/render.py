@@ -39,6 +39,7 @@ PAGES: Mapping[Page, Mapping[str, object]] = MappingProxyType(
             "problems": (),
             "min_length": _NEEDED,
             "login": "",
+            "action": "/login/password",
         },
         "enrol": {
             "qr": _NEEDED,
@@ -49,7 +50,7 @@ PAGES: Mapping[Page, Mapping[str, object]] = MappingProxyType(
             "replacing": False,
             "action": "/login/enrol",
         },
-        "recovery_codes": {"codes": _NEEDED, "account": ""},
+        "recovery_codes": {"codes": _NEEDED, "account": "", "action": "/login/recovery-codes"},
         "setup": {"values": MappingProxyType({}), "problems": MappingProxyType({})},
         "factors": {
             "totp": _NEEDED,
