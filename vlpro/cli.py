@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlpro import config
+from vlpro.crypto import make_key_file
 from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import Hardware, probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
@@ -20,6 +21,9 @@ from vlpro.engines.transformers.plan import OFFICIAL_4B, load_plan, model_size
 from vlpro.errors import ConfigError, VlproError
 
 __all__ = ["main"]
+
+if TYPE_CHECKING:
+    from vlpro.identity.service import Identity
 
 Progress = Callable[[int, int], None]
 
@@ -130,6 +134,37 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_convert)
 
     one = commands.add_parser(
+        "serve", help=t("启动服务：页面和接口", "start the service: the page and the API")
+    )
+    one.add_argument("--port", type=int, default=8501, help=t("默认 8501", "8501 where left out"))
+    one.add_argument(
+        "--socket",
+        metavar="PATH",
+        help=t("改为监听 Unix 套接字，供 nginx 连接", "a Unix socket instead of a port, for nginx"),
+    )
+    one.set_defaults(run=_serve)
+
+    one = commands.add_parser("key", help=t("生成密钥文件", "make a key file"))
+    one.add_argument("file", metavar="FILE", help=t("须在数据文件夹之外", "outside the data folder"))
+    one.set_defaults(run=_key)
+
+    user = commands.add_parser(
+        "user", help=t("账号（在服务器上，供应急使用）", "accounts, at the machine, for emergencies")
+    )
+    of_user = user.add_subparsers(required=True, metavar="COMMAND")
+    one = of_user.add_parser("list", help=t("列出账号", "list the accounts"))
+    one.set_defaults(run=_list_users)
+    one = of_user.add_parser(
+        "reset",
+        help=t(
+            "给账号一个一次性密码，并清除第二因素",
+            "give an account a one-time password and remove its second factors",
+        ),
+    )
+    one.add_argument("login", metavar="LOGIN")
+    one.set_defaults(run=_reset_user)
+
+    one = commands.add_parser(
         "plan", help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why")
     )
     one.add_argument(
@@ -224,6 +259,61 @@ def _convert(options: argparse.Namespace) -> None:
             f"{target}: {size:.1f} GB. Its manifest: {listing}.\n"
             "Not verified: what packing does to the answers of the published weights was not measured.\n"
             f"To use it: VLPRO_MODEL_DIR={target} VLPRO_MODEL_MANIFEST={listing}\n",
+        )
+    )
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from vlpro.serve import serve  # noqa: PLC0415 - the other commands need neither page nor API
+
+    serve(port=options.port, socket=options.socket)
+
+
+def _key(options: argparse.Namespace) -> None:
+    make_key_file(Path(options.file))
+    sys.stdout.write(
+        _in_language(
+            f"已生成 {options.file}。请备份到别处：丢失后，用它加密的内容无法恢复。\n"
+            f"使用：VLPRO_KEY_FILE={options.file}\n",
+            f"{options.file} was made. Keep a copy elsewhere: what it encrypts cannot be had without it.\n"
+            f"To use it: VLPRO_KEY_FILE={options.file}\n",
+        )
+    )
+
+
+def _identity() -> Identity:
+    from vlpro.gateway.profile import identity_of  # noqa: PLC0415 - heavy, and the other commands need none of it
+
+    identity = identity_of(config.load())
+    if identity is None:
+        raise ConfigError(
+            "Profile local has no accounts. Set VLPRO_PROFILE=mlps3.",
+            zh="local 模式没有账号。请设置 VLPRO_PROFILE=mlps3。",
+            param="profile",
+        )
+    return identity
+
+
+def _list_users(_: argparse.Namespace) -> None:
+    identity, last = _identity(), ""
+    while found := identity.accounts.find(after=last):
+        for account in found:
+            state = account.disabled or ("-" if account.signed_in_at is None else "active")
+            sys.stdout.write(
+                f"{account.login:<24}  {account.role or '-':<8}  {account.source:<5}  {state:<13}  {account.name}\n"
+            )
+        last = found[-1].login
+
+
+def _reset_user(options: argparse.Namespace) -> None:
+    accounts = _identity().accounts
+    accounts.reset_factors_at_machine(options.login)
+    password = accounts.reset_password_at_machine(options.login)
+    sys.stdout.write(
+        _in_language(
+            f"{options.login} 的一次性密码：{password}\n首次登录时更改密码并重新设置第二因素。\n",
+            f"One-time password of {options.login}: {password}\n"
+            "At the next sign-in the person changes it and sets up a second factor again.\n",
         )
     )
 

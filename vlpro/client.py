@@ -17,7 +17,23 @@ from pydantic import BaseModel, ValidationError
 from vlpro import schema
 from vlpro.errors import VlproError
 
-__all__ = ["ApiError", "AppTransport", "Client", "connect_in_process", "in_process"]
+__all__ = [
+    "ADDRESS_HEADER",
+    "BACKGROUND_HEADER",
+    "IN_PROCESS",
+    "ApiError",
+    "AppTransport",
+    "Client",
+    "connect_in_process",
+    "in_process",
+]
+
+ADDRESS_HEADER = "x-vlpro-address"
+"""Where the person before the page is, as the service saw it; from elsewhere it is overwritten."""
+BACKGROUND_HEADER = "x-vlpro-background"
+"""The page asks by itself: a session that does only this goes idle."""
+IN_PROCESS = "vlpro.in_process"
+"""The key of an ASGI scope that was made here, not by a server."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -92,6 +108,7 @@ class AppTransport(httpx.BaseTransport):
             "root_path": "",
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "client": ("127.0.0.1", 0),
+            IN_PROCESS: True,
             "server": (request.url.host, request.url.port or 80),
             "state": {},
         }

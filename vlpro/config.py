@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,11 +18,19 @@ from pydantic_settings import (
 )
 
 from vlpro.errors import ConfigError
+from vlpro.identity.directories.options import LdapOptions, OidcOptions
 
 __all__ = ["Settings", "load"]
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def _proxy(value: str) -> str:
+    return value if value == "unix" else str(ipaddress.ip_network(value))
+
+
+Proxy = Annotated[str, AfterValidator(_proxy)]
 
 
 class Settings(BaseSettings):
@@ -31,9 +41,49 @@ class Settings(BaseSettings):
     )
 
     profile: Annotated[
-        Literal["local"],
-        Field(description="local: one person at this machine, no login, this machine's addresses only"),
+        Literal["local", "mlps3"],
+        Field(
+            description="local: one person at this machine, no login, this machine's addresses only; mlps3: "
+            "accounts, second factors and three separate administrators, behind a proxy that brings TLS"
+        ),
     ] = "local"
+    data_dir: Annotated[
+        Path, Field(description="Folder under which everything lies that is stored; made where it is missing")
+    ] = Path("data")
+    database_url: Annotated[
+        SecretStr,
+        Field(
+            description="postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the data folder. Profile mlps3"
+        ),
+    ] = SecretStr("")
+    key_file: Annotated[
+        Path | None,
+        Field(
+            description="Key to what is stored encrypted, outside the data folder; made by vlpro key. Profile mlps3"
+        ),
+    ] = None
+    public_url: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://[^/\s?#@]+)?$",
+            description="Where people find the service, such as https://vl.example.cn; profile mlps3 needs it",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[Proxy, ...],
+        Field(
+            description="Networks of the proxies whose X-Forwarded-For is believed; unix: what comes by a Unix "
+            "socket. Profile mlps3 needs it"
+        ),
+    ] = ()
+    ldap: Annotated[
+        LdapOptions | None,
+        Field(description="The company's LDAP directory, as a table or JSON ([identity.md](identity.md))"),
+    ] = None
+    oidc: Annotated[
+        OidcOptions | None,
+        Field(description="The company's OpenID provider, as a table or JSON ([identity.md](identity.md))"),
+    ] = None
     engine: Annotated[
         Literal["auto", "ocr", "openvino", "transformers", "openai", "fake"],
         Field(

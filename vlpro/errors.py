@@ -126,11 +126,15 @@ class UnauthenticatedError(VlproError):
 
     default_code = "not_authenticated"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Sign in, or send a valid API key: Authorization: Bearer vlp_….",
-            zh="请先登录，或在请求中携带有效的 API 密钥：Authorization: Bearer vlp_…。",
-        )
+    def __init__(
+        self,
+        message: str = "Sign in, or send a valid API key: Authorization: Bearer vlp_….",
+        *,
+        zh: str = "请先登录，或在请求中携带有效的 API 密钥：Authorization: Bearer vlp_…。",
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, zh=zh, param=param, code=code)
 
 
 class ForbiddenError(VlproError):

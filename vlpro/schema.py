@@ -646,6 +646,13 @@ class NewConversation(_Request):
     """``POST /v1/conversations``."""
 
     title: Annotated[str, Field(max_length=200)] = ""
+    level: (
+        Annotated[
+            Literal["public", "internal", "secret"],
+            Field(description="How confidential it is; left out: as much as the person may read"),
+        ]
+        | None
+    ) = None
 
 
 class NewMessage(_Request):
@@ -702,6 +709,7 @@ class Conversation(_Reply):
     created: int
     updated: int
     title: str
+    level: Literal["public", "internal", "secret"] = Field("public", description="How confidential it is")
     busy: bool = Field(description="Whether an answer is being generated")
     tokens: int = Field(description="What the next question carries along, without its own text and pictures")
     image_count: int

@@ -16,7 +16,9 @@ def test_public_names() -> None:
         "BadRequestError",
         "BusyError",
         "ConfigError",
+        "ConflictError",
         "ContextLengthError",
+        "DatabaseError",
         "DirectoryUnavailableError",
         "EngineError",
         "EngineTimeoutError",
@@ -28,6 +30,7 @@ def test_public_names() -> None:
         "NotFoundError",
         "RequestTimeoutError",
         "RequestTooLargeError",
+        "UnauthenticatedError",
         "UnsupportedError",
         "VlproError",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -13,8 +13,10 @@ from vlpro.chat.fitting import Shown
 from vlpro.chat.pictures import KeptPicture, PictureStore
 from vlpro.chat.queue import Ticket
 from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
-from vlpro.engines.interface import Language, Message, Sampling
+from vlpro.engines.interface import Language, Message, Sampling, Usage
 from vlpro.errors import BadRequestError, EngineError, NotFoundError, VlproError
+from vlpro.identity.labels import Level, check_read
+from vlpro.identity.principal import Person
 from vlpro.imaging.encode import pixels_to_jpeg, thumbnail, to_jpeg
 from vlpro.imaging.ingest import Limits, ingest
 from vlpro.imaging.overlay import Drawn, draw
@@ -40,6 +42,7 @@ class Asked:
         language: Language to answer in; None: as the service is set.
         replaces: Id of an earlier question that goes first, with all after it.
         request_id: Of the request.
+        spent: Is told what the answer took.
     """
 
     text: str
@@ -49,6 +52,7 @@ class Asked:
     language: Language | None = None
     replaces: str | None = None
     request_id: str = ""
+    spent: Callable[[Usage], None] | None = None
 
 
 class ConversationService:
@@ -97,12 +101,12 @@ class ConversationService:
     # --- pictures
 
     async def add_picture(
-        self, owner: str, data: bytes, *, conversation_id: str = "", after: Sequence[str] = ()
+        self, person: Person, data: bytes, *, conversation_id: str = "", after: Sequence[str] = ()
     ) -> KeptPicture:
         """Read a picture in and keep it; the engine reads it too, while the person types.
 
         Args:
-            owner: Whose it is.
+            person: Whose it is.
             data: The file.
             conversation_id: In which it will be asked about; empty: in a new one.
             after: Ids of the pictures that come before it in the same question.
@@ -112,14 +116,14 @@ class ConversationService:
             ImageError: It is no usable picture.
             BusyError: The memory for pictures is full.
         """
-        conversation = self._store.get(owner, conversation_id) if conversation_id else None
-        before = [self._pictures.get(owner, image, param="after") for image in after]
+        conversation = self._store.get(person, conversation_id) if conversation_id else None
+        before = [self._pictures.get(person.id, image, param="after") for image in after]
         picture = await self._chat.read_picture(Upload(data, "body"))
-        kept = self._pictures.add(owner, data, picture)
+        kept = self._pictures.add(person.id, data, picture)
         if self._reads_ahead and len(self._reading_ahead) < _MOST_AHEAD:
             stored = [*conversation.messages] if conversation is not None and not conversation.busy else []
             expected, messages = _question_of((*stored, StoredMessage("user", pictures=(*before, kept))))
-            expected = replace(expected, owner=owner, conversation=conversation_id)
+            expected = replace(expected, owner=person.id, conversation=conversation_id)
             task = asyncio.create_task(self._chat.read_ahead(expected, messages))
             self._reading_ahead.add(task)
             task.add_done_callback(self._reading_ahead.discard)
@@ -130,15 +134,15 @@ class ConversationService:
         """Pictures that the engine reads, or will when it has nothing else to do, before they are asked about."""
         return len(self._reading_ahead)
 
-    def picture(self, owner: str, picture_id: str) -> KeptPicture:
+    def picture(self, person: Person, picture_id: str) -> KeptPicture:
         """One's own picture. Raises: NotFoundError."""
-        return self._pictures.get(owner, picture_id)
+        return self._pictures.get(person.id, picture_id)
 
-    async def picture_content(self, owner: str, picture_id: str, size: int | None) -> bytes:
+    async def picture_content(self, person: Person, picture_id: str, size: int | None) -> bytes:
         """A picture to look at, encoded anew from clean pixels.
 
         Args:
-            owner: Who asks.
+            person: Who asks.
             picture_id: Which.
             size: Longest side in pixels; None: the original size.
 
@@ -148,7 +152,7 @@ class ConversationService:
         Raises:
             NotFoundError: There is none of this id.
         """
-        kept = self._pictures.get(owner, picture_id)
+        kept = self._pictures.get(person.id, picture_id)
 
         def encode() -> bytes:
             return to_jpeg(self._original(kept)) if size is None else thumbnail(kept.picture, size)
@@ -162,14 +166,14 @@ class ConversationService:
             return kept.picture
         return ingest(kept.data, limits=self._limits, max_pixels_used=self._limits.max_pixels)
 
-    async def delete_picture(self, owner: str, picture_id: str) -> None:
+    async def delete_picture(self, person: Person, picture_id: str) -> None:
         """Drop a picture that no conversation holds.
 
         Raises:
             NotFoundError: There is none of this id.
             BadRequestError: A conversation holds it.
         """
-        kept = self._pictures.get(owner, picture_id)
+        kept = self._pictures.get(person.id, picture_id)
         if kept.held:
             raise BadRequestError(
                 "This picture belongs to a conversation. Clear the conversation to remove it.",
@@ -181,23 +185,36 @@ class ConversationService:
 
     # --- conversations
 
-    def new(self, owner: str, title: str = "") -> Conversation:
-        """Begin a conversation."""
-        return self._store.new(owner, title)
+    def new(self, person: Person, title: str = "", level: Level | None = None) -> Conversation:
+        """Begin a conversation.
 
-    def of(self, owner: str) -> Sequence[Conversation]:
+        Args:
+            person: Whose it is.
+            title: Its title; empty: it takes its first question's.
+            level: How confidential it is; None: as much as the person may read.
+
+        Raises:
+            ForbiddenError: The level is above the person's.
+        """
+        level = person.level if level is None else level
+        check_read(person.level, level)
+        return self._store.new(person.id, title, level)
+
+    def of(self, person: Person) -> Sequence[Conversation]:
         """All of one person, last used first."""
-        return self._store.of(owner)
+        return self._store.of(person)
 
-    def get(self, owner: str, conversation_id: str) -> Conversation:
-        """One's own conversation. Raises: NotFoundError."""
-        return self._store.get(owner, conversation_id)
+    def get(self, person: Person, conversation_id: str) -> Conversation:
+        """One's own conversation. Raises: NotFoundError, ForbiddenError."""
+        return self._store.get(person, conversation_id)
 
-    async def annotated(self, owner: str, conversation_id: str, message_id: str, image: int | None) -> bytes:
+    async def annotated(
+        self, person: Person, conversation_id: str, message_id: str, image: int | None
+    ) -> bytes:
         """A picture at its original size with the places that an answer names, numbered as in its grounding.
 
         Args:
-            owner: Who asks.
+            person: Who asks.
             conversation_id: Of the conversation.
             message_id: Of the answer.
             image: Which picture of the conversation, from 1; None: that of the answer's first place.
@@ -208,7 +225,7 @@ class ConversationService:
         Raises:
             NotFoundError: No such conversation or message, or the answer names no place in this picture.
         """
-        conversation = self._store.get(owner, conversation_id)
+        conversation = self._store.get(person, conversation_id)
         places = conversation.message(message_id).grounding
         if image is None and places:
             image = places[0].image
@@ -233,7 +250,7 @@ class ConversationService:
         question, messages = _question_of(conversation.messages)
         return self._chat.count(question, messages).tokens
 
-    async def ask(self, owner: str, conversation_id: str, asked: Asked) -> StoredMessage:
+    async def ask(self, person: Person, conversation_id: str, asked: Asked) -> StoredMessage:
         """Ask, and let the answer be generated in the background.
 
         Returns:
@@ -244,7 +261,7 @@ class ConversationService:
             BadRequestError: An answer is being generated already, there are too many pictures, or it is longer than
                 the engine's context.
         """
-        conversation = self._store.get(owner, conversation_id)
+        conversation = self._store.get(person, conversation_id)
         if conversation.busy:
             raise BadRequestError(
                 "The last answer is still being generated. Stop it or wait for it.",
@@ -252,7 +269,7 @@ class ConversationService:
                 code="conversation_busy",
             )
         kept = [
-            self._pictures.get(owner, image, param=f"images[{index}]")
+            self._pictures.get(person.id, image, param=f"images[{index}]")
             for index, image in enumerate(asked.images)
         ]
         before = conversation.messages
@@ -282,8 +299,9 @@ class ConversationService:
             max_tokens=asked.max_tokens,
             language=asked.language,
             param="text",
-            owner=owner,
+            owner=person.id,
             conversation=conversation.id,
+            spent=asked.spent,
         )
         self._chat.check(ask)
         self._chat.fit(ask, messages)  # now, while the person can still shorten it, not as a failed answer
@@ -304,19 +322,19 @@ class ConversationService:
         if self._jobs.get(conversation_id) is task:  # the next question may have come before this call
             del self._jobs[conversation_id]
 
-    async def stop(self, owner: str, conversation_id: str) -> Conversation:
+    async def stop(self, person: Person, conversation_id: str) -> Conversation:
         """End the answer that is being generated; what was written stays."""
-        conversation = self._store.get(owner, conversation_id)
+        conversation = self._store.get(person, conversation_id)
         await self._end(conversation)
         return conversation
 
-    async def clear(self, owner: str, conversation_id: str) -> int:
+    async def clear(self, person: Person, conversation_id: str) -> int:
         """Delete a conversation, its pictures, and what the engine kept of them.
 
         Returns:
             How many pictures were freed.
         """
-        conversation = self._store.get(owner, conversation_id)
+        conversation = self._store.get(person, conversation_id)
         self._store.remove(conversation)  # first: nothing may be asked in it while its answer ends
         await self._end(conversation)
         freed = self._release(conversation)

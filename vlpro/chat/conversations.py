@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +16,8 @@ from vlpro.chat.queue import Ticket
 from vlpro.chat.service import Timing
 from vlpro.engines.interface import FinishReason, Language, Usage
 from vlpro.errors import BusyError, NotFoundError, VlproError
+from vlpro.identity.labels import Level, check_read
+from vlpro.identity.principal import Person
 
 __all__ = ["Conversation", "ConversationStore", "State", "StoredMessage"]
 
@@ -65,10 +68,11 @@ class StoredMessage:
 
 @dataclass(slots=True)
 class Conversation:
-    """Turns of one person, oldest first: questions and answers in turn."""
+    """Turns of one person, oldest first: questions and answers in turn; ``level`` is how confidential they are."""
 
     id: str
     owner: str
+    level: Level
     title: str
     created: float
     updated: float
@@ -128,7 +132,8 @@ class ConversationStore:
     """Conversations by id.
 
     Args:
-        max_conversations: How many there may be; of the empty ones, then of all, the longest unused goes first.
+        max_conversations: How many there may be. Who has the most loses one first: of the empty ones, then of all,
+            the longest unused.
         ttl_s: Seconds after which an unused one goes.
         dropped: Called with a conversation that goes by itself.
     """
@@ -141,7 +146,7 @@ class ConversationStore:
         self._dropped = dropped
         self._by_id: dict[str, Conversation] = {}
 
-    def new(self, owner: str, title: str) -> Conversation:
+    def new(self, owner: str, title: str, level: Level) -> Conversation:
         """Begin a conversation.
 
         Raises:
@@ -156,32 +161,36 @@ class ConversationStore:
                     zh="所有对话都在生成回答，请稍后再试。",
                     retry_after=5,
                 )
-            self._dropped(self._by_id.pop(min(idle, key=lambda c: (bool(c.messages), c.updated)).id))
+            held = Counter(c.owner for c in self._by_id.values())
+            first = min(idle, key=lambda c: (-held[c.owner], bool(c.messages), c.updated))
+            self._dropped(self._by_id.pop(first.id))
         now = time.time()
-        conversation = Conversation(f"conv_{secrets.token_hex(12)}", owner, title, now, now)
+        conversation = Conversation(f"conv_{secrets.token_hex(12)}", owner, level, title, now, now)
         self._by_id[conversation.id] = conversation
         return conversation
 
-    def get(self, owner: str, conversation_id: str) -> Conversation:
+    def get(self, person: Person, conversation_id: str) -> Conversation:
         """One's own conversation.
 
         Raises:
             NotFoundError: There is none of this id, or it is somebody else's.
+            ForbiddenError: It is marked above the level that the person may read now.
         """
         self.expire()
         conversation = self._by_id.get(conversation_id)
-        if conversation is None or conversation.owner != owner:
+        if conversation is None or conversation.owner != person.id:
             raise NotFoundError(
                 "This conversation does not exist any more. Begin a new one.",
                 zh="这个对话已不存在，请新建对话。",
                 code="conversation_not_found",
             )
+        check_read(person.level, conversation.level)
         return conversation
 
-    def of(self, owner: str) -> list[Conversation]:
-        """All of one person, last used first."""
+    def of(self, person: Person) -> list[Conversation]:
+        """All of one person that the person may read, last used first."""
         self.expire()
-        own = [c for c in self._by_id.values() if c.owner == owner]
+        own = [c for c in self._by_id.values() if c.owner == person.id and c.level <= person.level]
         return sorted(own, key=lambda c: c.updated, reverse=True)
 
     def remove(self, conversation: Conversation) -> None:

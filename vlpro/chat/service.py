@@ -80,6 +80,7 @@ class Question:
         param: The field that the conversation came in.
         owner: Whose question it is.
         conversation: The conversation that it belongs to, where it is one of ours.
+        spent: Is told what the answers took, also where they were ended.
     """
 
     turns: tuple[Turn, ...]
@@ -95,6 +96,7 @@ class Question:
     param: str = "messages"
     owner: str = ""
     conversation: str = ""
+    spent: Callable[[Usage], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,22 +240,30 @@ class ChatService:
                 turn = time.perf_counter()
                 timing = Timing(queued_ms=(turn - began) * 1000)
                 yield Started(shown)
-                texts, used = [], Usage(0, 0)
-                for choice in range(question.choices):
-                    text = ""
-                    async with aclosing(self._one(request, question, choice)) as deltas:
-                        async for delta in deltas:
-                            if timing.first_token_ms is None and delta.text:
-                                timing = replace(timing, first_token_ms=(time.perf_counter() - began) * 1000)
-                            text += delta.text
-                            if delta.usage is not None:
-                                # The prompt counts once, and as the first answer found it.
-                                first = used if choice else delta.usage
-                                written = used.completion_tokens + delta.usage.completion_tokens
-                                used = replace(first, completion_tokens=written)
-                            if delta.text or delta.finish_reason:
-                                yield Piece(choice, delta.text, delta.finish_reason)
-                    texts.append(text)
+                texts, used, begun = [], Usage(0, 0), ""
+                try:
+                    for choice in range(question.choices):
+                        text = ""
+                        async with aclosing(self._one(request, question, choice)) as deltas:
+                            async for delta in deltas:
+                                if timing.first_token_ms is None and delta.text:
+                                    timing = replace(
+                                        timing, first_token_ms=(time.perf_counter() - began) * 1000
+                                    )
+                                text += delta.text
+                                begun += delta.text
+                                if delta.usage is not None:
+                                    begun = ""
+                                    # The prompt counts once, and as the first answer found it.
+                                    first = used if choice else delta.usage
+                                    written = used.completion_tokens + delta.usage.completion_tokens
+                                    used = replace(first, completion_tokens=written)
+                                if delta.text or delta.finish_reason:
+                                    yield Piece(choice, delta.text, delta.finish_reason)
+                        texts.append(text)
+                finally:
+                    if question.spent is not None:
+                        question.spent(self._spent(request, used, begun))
                 end = time.perf_counter()
                 self.last = timing = replace(
                     timing,
@@ -263,6 +273,13 @@ class ChatService:
         sizes = [(p.original_width, p.original_height) for p in shown]
         boxes = tuple(grounding.places(text, sizes) for text in texts)
         yield Finished(used, timing, boxes)
+
+    def _spent(self, request: Request, used: Usage, begun: str) -> Usage:
+        """What answers took: complete ones as the engine counted, one that was ended as it is counted here."""
+        if not begun and used.prompt_tokens:
+            return used
+        written = used.completion_tokens + self.engine.count_tokens(begun)
+        return Usage(used.prompt_tokens or self.engine.count_prompt(request), written)
 
     async def read_ahead(self, expected: Question, messages: Sequence[Message]) -> None:
         """Let the engine read what a question that is still being typed will begin with; it gives way to all others.

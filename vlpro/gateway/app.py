@@ -12,10 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
@@ -34,11 +37,30 @@ from vlpro.engines.hardware import probe
 from vlpro.engines.interface import Engine
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
-from vlpro.gateway.deps import Services
+from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
-from vlpro.gateway.middleware import BodyLimit, Envelope, LocalOnly, RequestId
-from vlpro.gateway.routes import chat, conversations, health, images, models, prompts, responses, status
+from vlpro.gateway.guard import Guard
+from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
+from vlpro.gateway.profile import hosts_of, identity_of, oidc_of, print_setup_secret
+from vlpro.gateway.routes import (
+    account,
+    accounts,
+    chat,
+    conversations,
+    health,
+    images,
+    models,
+    policy,
+    prompts,
+    responses,
+    status,
+)
+from vlpro.gateway.routes.own_account import own_account_routes
+from vlpro.gateway.routes.setup import setup_routes
+from vlpro.gateway.routes.sign_in import sign_in_routes
 from vlpro.gateway.stream import ClientGoneError
+from vlpro.identity.directories.options import OidcOptions
+from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
 
 __all__ = ["api", "middleware", "parts", "services"]
@@ -47,6 +69,7 @@ log = logging.getLogger(__name__)
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK = 1 << 20  # bytes
+_FORMS = ("/login", "/setup", "/account")
 
 _Handlers = dict[Any, Callable[[Request, Any], Awaitable[Response]]]
 
@@ -105,7 +128,7 @@ def engine_of(settings: Settings) -> Engine:
     return WorkerEngine(engine, options.get(name, {}), idle_unload_s=settings.idle_unload_s)
 
 
-def services(settings: Settings, engine: Engine) -> Services:
+def services(settings: Settings, engine: Engine, identity: Identity | None = None) -> Services:
     """All services; the engine is not started yet."""
     limits = Limits(
         max_bytes=settings.max_image_bytes,
@@ -140,6 +163,7 @@ def services(settings: Settings, engine: Engine) -> Services:
         ),
         device=DeviceMonitor(),
         started=int(time.time()),
+        identity=identity,
     )
 
 
@@ -156,12 +180,27 @@ def api(all_services: Services) -> FastAPI:
         responses={"default": {"model": schema.ErrorEnvelope, "description": "Refused or failed"}},
     )
     app.state.services = all_services
-    for module in (chat, responses, models, prompts, images, conversations, status):
+    modules = [chat, responses, models, prompts, images, conversations, status]
+    if all_services.identity is not None:
+        modules += [account, accounts, policy]
+    for module in modules:
         app.include_router(module.router)
+    _check_permissions(app)
     app.add_api_route("/docs", docs_page(app), include_in_schema=False)
     for kind, handler in (exception_handlers() | {RequestValidationError: _invalid}).items():
         app.add_exception_handler(kind, handler)
     return app
+
+
+def _check_permissions(app: FastAPI) -> None:
+    """Every route names the permission that it takes: one that does not would be open to whoever is signed in."""
+
+    def asks(dependant: Dependant) -> bool:
+        return isinstance(dependant.call, Needs) or any(map(asks, dependant.dependencies))
+
+    for route in app.routes:
+        if isinstance(route, APIRoute) and not asks(route.dependant):
+            raise RuntimeError(f"{route.path} names no permission")
 
 
 def exception_handlers() -> _Handlers:
@@ -175,20 +214,28 @@ def exception_handlers() -> _Handlers:
     }
 
 
-def middleware(settings: Settings, page: Sequence[Middleware] = ()) -> list[Middleware]:
+def middleware(
+    settings: Settings, identity: Identity | None, page: Sequence[Middleware] = ()
+) -> list[Middleware]:
     """What stands before all routes and pages, outermost first.
 
     Args:
         settings: The settings.
+        identity: The accounts; None: profile ``local``.
         page: The page's own, so that refusals carry its headers too.
     """
     return [
         Middleware(RequestId),
         Middleware(Envelope),
         *page,
-        Middleware(LocalOnly, allowed_hosts=settings.allowed_hosts),
+        Middleware(TrustedProxies, proxies=settings.trusted_proxies),
+        Middleware(OwnOrigin, allowed_hosts=hosts_of(settings), local=identity is None),
+        Middleware(Guard, identity=identity),
         Middleware(
-            BodyLimit, max_bytes=settings.max_body_bytes, idle_timeout_s=settings.slow_client_timeout_s
+            BodyLimit,
+            max_bytes=settings.max_body_bytes,
+            idle_timeout_s=settings.slow_client_timeout_s,
+            forms=_FORMS,
         ),
     ]
 
@@ -201,27 +248,36 @@ def parts(
     Args:
         settings: Read from environment and file where they are left out.
         page: The page's own middleware.
-        address: That the server is about to listen on.
+        address: That the server is about to listen on; or ``unix:`` and the path of a socket.
 
     Raises:
-        ConfigError: A setting is wrong, or profile ``local`` would listen for other machines.
+        ConfigError: A setting is wrong, a condition of the profile is missing, or the service would listen for other
+            machines: with or without accounts, it is never exposed without a proxy.
+        DatabaseError: The database does not answer.
     """
     settings = settings or config.load()
-    if address not in ("localhost", "127.0.0.1", "::1"):
+    if address not in ("localhost", "127.0.0.1", "::1") and not address.startswith("unix:"):
         raise errors.ConfigError(
-            f"In profile local the service listens on 127.0.0.1 only, not on {address or 'all addresses'}. "
-            "Leave server.address at 127.0.0.1.",
-            zh=f"local 模式只监听 127.0.0.1，不监听 {address or '所有地址'}。请保持 server.address 为 127.0.0.1。",
+            f"The service listens on 127.0.0.1 or a Unix socket only, not on {address or 'all addresses'}. Leave "
+            "server.address at 127.0.0.1; for other machines, profile mlps3 stands behind nginx (deploy/nginx).",
+            zh=f"本服务只监听 127.0.0.1 或 Unix 套接字，不监听 {address or '所有地址'}。请保持 server.address 为 "
+            "127.0.0.1；供其他机器使用时，请以 mlps3 模式部署在 nginx 之后（deploy/nginx）。",
             param="server.address",
         )
+    # The web server would believe X-Forwarded-For of whoever connects from this machine; we ask our settings.
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
+    identity = identity_of(settings)
     # Uploads of the page stay in memory: beyond this size Starlette's form parser would write them to a file.
     MultiPartParser.spool_max_size = settings.max_body_bytes + 1
-    all_services = services(settings, engine_of(settings))
+    all_services = services(settings, engine_of(settings), identity)
     routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
+    if identity is not None:
+        routes += sign_in_routes(identity, oidc_of(settings), settings.public_url, _host(settings.oidc))
+        routes += [*setup_routes(identity), *own_account_routes(identity)]
 
     return {
         "routes": routes,
-        "middleware": middleware(settings, page),
+        "middleware": middleware(settings, identity, page),
         "exception_handlers": exception_handlers(),
         "lifespan": _lifespan(all_services),
     }
@@ -232,7 +288,9 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
     async def lifespan(app: Any) -> AsyncIterator[None]:
         _send_at_once()
         _free_at_once()
-        engine = all_services.chat.engine
+        engine, identity = all_services.chat.engine, all_services.identity
+        if identity is not None:
+            print_setup_secret(identity, all_services.settings)
         await engine.start()
         await all_services.conversations.start()
         client.connect_in_process(app, asyncio.get_running_loop())
@@ -242,8 +300,14 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
             client.connect_in_process(None)
             await all_services.conversations.close()
             await engine.stop()
+            if identity is not None:
+                identity.database.close()
 
     return lifespan
+
+
+def _host(oidc: OidcOptions | None) -> str:
+    return urlsplit(oidc.issuer).hostname or "" if oidc is not None else ""
 
 
 def _send_at_once() -> None:

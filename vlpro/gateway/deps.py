@@ -5,28 +5,93 @@ The functions are coroutines although they wait for nothing: FastAPI sends every
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, params
 
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
 from vlpro.device import DeviceMonitor
+from vlpro.engines.interface import Usage
+from vlpro.errors import NotFoundError, UnauthenticatedError, VlproError
+from vlpro.identity.permissions import Permission
+from vlpro.identity.principal import Person, Principal
+from vlpro.identity.service import Identity
 
-__all__ = ["Owner", "RequestIdOf", "Services", "ServicesOf"]
+__all__ = [
+    "Asker",
+    "AskerOf",
+    "ConversationAskerOf",
+    "IdentityOf",
+    "Needs",
+    "Owner",
+    "RequestIdOf",
+    "Services",
+    "ServicesOf",
+    "needs",
+    "principal_of",
+]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All services of one application; ``started`` is its Unix time of start."""
+    """All services of one application; ``started`` is its Unix time of start, ``identity`` None in profile local."""
 
     settings: Settings
     chat: ChatService
     conversations: ConversationService
     device: DeviceMonitor
     started: int
+    identity: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose question it is, and who counts its tokens; None: nobody does."""
+
+    person: Person
+    spent: Callable[[Usage], None] | None = None
+
+
+def principal_of(request: Request) -> Principal:
+    """Who asks, as the guard found out.
+
+    Raises:
+        UnauthenticatedError: Nobody passed the guard.
+    """
+    principal = request.scope.get("state", {}).get("principal")
+    if not isinstance(principal, Principal):
+        raise UnauthenticatedError
+    return principal
+
+
+class Needs:
+    """A dependency that lets pass who has a permission; every route of the API has one.
+
+    Args:
+        permission: Which.
+    """
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, request: Request) -> Principal:
+        """Who asks. Raises: UnauthenticatedError, ForbiddenError."""
+        principal = principal_of(request)
+        principal.require(self.permission)
+        return principal
+
+
+def needs(permission: Permission) -> params.Depends:
+    """As :class:`Needs`, for the ``dependencies`` of a route or router."""
+    return params.Depends(Needs(permission))
 
 
 async def _services(request: Request) -> Services:
@@ -34,8 +99,58 @@ async def _services(request: Request) -> Services:
     return services
 
 
-async def _owner(request: Request) -> str:  # noqa: ARG001 - profile local knows one person; sessions come with accounts
-    return "local"
+async def _identity(request: Request) -> Identity:
+    """The accounts. Raises: NotFoundError in profile local, which has none."""
+    services: Services = request.app.state.services
+    if services.identity is None:
+        raise NotFoundError("Profile local has no accounts.", zh="local 模式没有账号。")
+    return services.identity
+
+
+async def _owner(
+    principal: Annotated[Principal, Depends(Needs(Permission.CONVERSATION_USE))],
+) -> Person:
+    return principal.person
+
+
+async def _asker(
+    request: Request, principal: Annotated[Principal, Depends(Needs(Permission.ANSWER_CREATE))]
+) -> Asker:
+    return asker(request.app.state.services, principal)
+
+
+async def _conversation_asker(
+    request: Request, principal: Annotated[Principal, Depends(Needs(Permission.CONVERSATION_USE))]
+) -> Asker:
+    return asker(request.app.state.services, principal)
+
+
+def asker(services: Services, principal: Principal) -> Asker:
+    """Who asks, with the counter of the key that was used."""
+    key, identity = principal.key, services.identity
+    if key is None or identity is None:
+        return Asker(principal.person)
+
+    def spent(usage: Usage) -> None:
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        _in_background(asyncio.to_thread(identity.keys.spend, key, tokens))
+
+    return Asker(principal.person, spent)
+
+
+_running: set[asyncio.Task[None]] = set()
+
+
+def _in_background(work: Awaitable[None]) -> None:
+    async def done() -> None:
+        try:
+            await work
+        except VlproError as error:
+            log.warning("a key's tokens were not counted: %s", error.message)
+
+    task = asyncio.ensure_future(done())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
 
 
 async def _request_id(request: Request) -> str:
@@ -43,5 +158,8 @@ async def _request_id(request: Request) -> str:
 
 
 ServicesOf = Annotated[Services, Depends(_services)]
-Owner = Annotated[str, Depends(_owner)]
+IdentityOf = Annotated[Identity, Depends(_identity)]
+Owner = Annotated[Person, Depends(_owner)]
+AskerOf = Annotated[Asker, Depends(_asker)]
+ConversationAskerOf = Annotated[Asker, Depends(_conversation_asker)]
 RequestIdOf = Annotated[str, Depends(_request_id)]

@@ -15,7 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vlpro.errors import ForbiddenError, RequestTimeoutError, RequestTooLargeError, VlproError
 from vlpro.gateway import errors
 
-__all__ = ["BodyLimit", "Envelope", "LocalOnly", "RequestId"]
+__all__ = ["BodyLimit", "Envelope", "OwnOrigin", "RequestId", "TrustedProxies"]
+
+
+_FORM_BYTES = 65_536
 
 
 class RequestId:
@@ -79,21 +82,62 @@ class Envelope:
         await self._app(scope, receive, enveloped)
 
 
-class LocalOnly:
-    """Serves this machine only, and no web page of anyone else (profile ``local``).
+class TrustedProxies:
+    """Puts the address that a proxy of ours tells in the place of the proxy's own.
 
-    A browser on this machine could be made to drive the service by a page from elsewhere: under a host name that
-    suddenly means 127.0.0.1 (DNS rebinding: the Host header gives it away), or by posting across sites (Origin
-    and Sec-Fetch-Site give it away; Fetch Standard, Fetch Metadata).
+    Only the last address of X-Forwarded-For that is not itself a proxy's counts: all before it came from outside, and
+    may be made up. From anybody else the header is ignored.
+
+    Args:
+        app: The application behind it.
+        proxies: Networks of the proxies; "unix": what comes by a Unix socket.
+    """
+
+    def __init__(self, app: ASGIApp, proxies: Collection[str]) -> None:
+        self._app = app
+        self._unix = "unix" in proxies
+        self._networks = [ipaddress.ip_network(proxy) for proxy in proxies if proxy != "unix"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] in ("http", "websocket"):
+            client = scope.get("client")
+            peer = client[0] if client else ""
+            if self._is_proxy(peer):
+                told = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+                addresses = [address.strip() for address in told if address.strip()]
+                while addresses and self._is_proxy(addresses[-1]) and len(addresses) > 1:
+                    addresses.pop()
+                scope["client"] = (addresses[-1] if addresses else peer, 0)
+        await self._app(scope, receive, send)
+
+    def _is_proxy(self, address: str) -> bool:
+        if not address:  # uvicorn names no peer on a Unix socket
+            return self._unix
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+
+class OwnOrigin:
+    """Serves no web page of anyone else; in profile ``local`` this machine only.
+
+    A browser inside could be made to drive the service by a page from elsewhere: under a host name that suddenly
+    means this service (DNS rebinding: the Host header gives it away), or by posting across sites (Origin and
+    Sec-Fetch-Site give it away; Fetch Standard, Fetch Metadata).
 
     Args:
         app: The application behind it.
         allowed_hosts: Names in the Host header that are ours, without port.
+        local: Whether other machines are refused.
     """
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str], *, local: bool = True) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one connection."""
@@ -110,7 +154,7 @@ class LocalOnly:
             await errors.response(refusal)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> VlproError | None:
-        if not _is_loopback(scope.get("client")):
+        if self._local and not _is_loopback(scope.get("client")):
             return ForbiddenError(
                 "In profile local this service answers its own machine only.",
                 zh="local 模式下，本服务只接受本机访问。",
@@ -168,12 +212,16 @@ class BodyLimit:
     Args:
         app: The application behind it.
         max_bytes: The largest body.
+        forms: Paths, and all below them, that take short forms only; some of them anybody can reach.
         idle_timeout_s: The most seconds between two pieces of a body.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, idle_timeout_s: float) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, idle_timeout_s: float, forms: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._forms = tuple(forms)
         self._idle_timeout_s = idle_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -181,9 +229,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = scope["path"]
+        is_form = any(path == form or path.startswith(f"{form}/") for form in self._forms)
+        most = min(_FORM_BYTES, self._max_bytes) if is_form else self._max_bytes
         told = Headers(scope=scope).get("content-length", "0")
-        if not told.isdecimal() or int(told[:20]) > self._max_bytes:
-            await errors.response(self._error())(scope, receive, send)
+        if not told.isdecimal() or int(told[:20]) > most:
+            await errors.response(self._error(most))(scope, receive, send)
             return
         taken, complete, started = 0, False, False
 
@@ -199,8 +250,8 @@ class BodyLimit:
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
-                if taken > self._max_bytes:
-                    raise self._error()
+                if taken > most:
+                    raise self._error(most)
             return message
 
         async def watch(message: Message) -> None:
@@ -221,8 +272,9 @@ class BodyLimit:
             zh=f"请求体中断超过 {self._idle_timeout_s:g} 秒，请重新发送。",
         )
 
-    def _error(self) -> RequestTooLargeError:
-        megabytes = self._max_bytes / 1e6
+    @staticmethod
+    def _error(most: int) -> RequestTooLargeError:
+        megabytes = most / 1e6
         return RequestTooLargeError(
             f"The request is larger than {megabytes:g} MB. Send fewer or smaller pictures, or put them one by "
             "one through POST /v1/images.",

@@ -17,6 +17,7 @@ from vlpro.chat.service import Question, Timing, Turn, Upload
 from vlpro.engines.interface import Engine, ResponseFormat, Role, Sampling, Usage
 from vlpro.errors import BadRequestError, ImageError
 from vlpro.gateway import errors
+from vlpro.gateway.deps import Asker
 from vlpro.imaging.picture import Picture
 
 __all__ = [
@@ -80,7 +81,7 @@ def upload(url: str, param: str, max_bytes: int) -> Upload:
         ) from None
 
 
-def chat_question(request: schema.ChatRequest, max_image_bytes: int, owner: str) -> Question:
+def chat_question(request: schema.ChatRequest, max_image_bytes: int, asker: Asker) -> Question:
     """A chat completion request as a question.
 
     Raises:
@@ -134,7 +135,8 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int, owner: str)
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
         choices=request.n or 1,
         wants=frozenset(name for name, wanted in wants.items() if wanted),
-        owner=owner,
+        owner=asker.person.id,
+        spent=asker.spent,
     )
 
 
@@ -159,7 +161,7 @@ def _turn(message: schema.ChatInput, param: str, max_image_bytes: int) -> Turn:
     return Turn(role, tuple(parts))
 
 
-def responses_question(request: schema.ResponsesRequest, max_image_bytes: int, owner: str) -> Question:
+def responses_question(request: schema.ResponsesRequest, max_image_bytes: int, asker: Asker) -> Question:
     """A Responses request as a question.
 
     Raises:
@@ -187,7 +189,8 @@ def responses_question(request: schema.ResponsesRequest, max_image_bytes: int, o
         ),
         schema_param="text.format.schema",
         wants=frozenset(name for name, wanted in wants.items() if wanted),
-        owner=owner,
+        owner=asker.person.id,
+        spent=asker.spent,
         param="input",
     )
 
@@ -364,6 +367,7 @@ def conversation(
         created=int(held.created),
         updated=int(held.updated),
         title=held.title,
+        level=held.level.word,
         busy=held.busy,
         tokens=tokens,
         image_count=len(held.pictures),

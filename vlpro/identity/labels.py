@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Literal
 
 from vlpro.errors import ForbiddenError
 
@@ -15,6 +16,19 @@ class Level(IntEnum):
     PUBLIC = 0
     INTERNAL = 1
     SECRET = 2
+
+    @property
+    def word(self) -> Literal["public", "internal", "secret"]:
+        """As the API has it."""
+        return _WORDS[self]
+
+    @classmethod
+    def of(cls, word: str) -> Level:
+        """The level of a word. Raises: ValueError."""
+        return cls(_WORDS.index(word))
+
+
+_WORDS: tuple[Literal["public"], Literal["internal"], Literal["secret"]] = ("public", "internal", "secret")
 
 
 def check_read(person: Level, held: Level) -> None:

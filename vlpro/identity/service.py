@@ -46,6 +46,7 @@ class Identity:
     ) -> None:
         passwords = passwords or Passwords()
         self.database = database
+        self.sealer = sealer
         self.policies = PolicyStore(database)
         self.failures = Failures(database, clock)
         self.accounts = Accounts(database, passwords, self.policies, self.failures, clock)

@@ -57,7 +57,8 @@ class Refusal(StrEnum):
 
     WRONG = "wrong"  # login or password: which of the two is not told
     LOCKED = "locked"
-    NO_ENTRY = "no_entry"  # the password is right, but the account may not sign in
+    NO_ROLE = "no_role"  # the password is right, but the account has no role
+    NO_ENTRY = "no_entry"  # likewise, but it is disabled, has expired, or may not come from there
     CODE = "code"
     REPLAY = "replay"
     DRIFT = "drift"
@@ -90,6 +91,7 @@ class Begun:
         aged: The password is to be changed because of its age; else because it is a one-time password.
         proven: The second factor was given.
         address: Where it began.
+        resume: The path to go on to.
     """
 
     account: Account
@@ -98,6 +100,7 @@ class Begun:
     aged: bool
     proven: bool
     address: str
+    resume: str
 
 
 class SignIn:
@@ -134,14 +137,20 @@ class SignIn:
 
     # --- the first step
 
-    def begin(self, login: str, password: str, address: str) -> str:
+    def begin(self, login: str, password: str, address: str, *, resume: str = "/") -> str:
         """Check login and password.
+
+        Args:
+            login: As typed.
+            password: As typed.
+            address: Where the person is.
+            resume: The path to go on to afterwards.
 
         Returns:
             The token of the sign-in, for its cookie.
 
         Raises:
-            RefusedError: WRONG, LOCKED or NO_ENTRY.
+            RefusedError: WRONG, LOCKED, NO_ROLE or NO_ENTRY.
             BusyError: Too many checks wait.
             DirectoryUnavailableError: The company's directory does not answer.
         """
@@ -156,19 +165,19 @@ class SignIn:
         if not right and not local and self._directory is not None:
             person = self._directory.check(login, password)
             if person is not None:
-                return self.begin_from_directory(person, address)
+                return self.begin_from_directory(person, address, resume=resume)
         if account is None or not right:
             raise self._wrong(login, address)
-        return self._open(account, address)
+        return self._open(account, address, resume)
 
-    def begin_from_directory(self, person: DirectoryPerson, address: str) -> str:
+    def begin_from_directory(self, person: DirectoryPerson, address: str, *, resume: str = "/") -> str:
         """A company's directory vouches for somebody; the account is made at the first time.
 
         Returns:
             The token of the sign-in.
 
         Raises:
-            RefusedError: NO_ENTRY: no rule gives this person a role, or the login is another's.
+            RefusedError: NO_ROLE: no rule gives this person one; NO_ENTRY: the login is another's.
         """
         version = self._policies.current()
         rules = [rule for rule in version.policy.directory_groups if rule.group in person.groups]
@@ -183,7 +192,7 @@ class SignIn:
             if account is None:
                 if mapped is None:
                     log.warning("sign-in refused: %s's groups give no role, or several", person.login)
-                    raise RefusedError(Refusal.NO_ENTRY)
+                    raise RefusedError(Refusal.NO_ROLE)
                 account_id = self._new(connection, person, now)
             else:
                 account_id = account.id
@@ -201,7 +210,7 @@ class SignIn:
             before = account.role if account else None
             self._follow(connection, account_id, before=before, mapped=mapped, author=version.author, now=now)
             account = account_of(connection.execute(selected().where(accounts.c.id == account_id)).one())
-        return self._open(account, address)
+        return self._open(account, address, resume)
 
     def _new(self, connection: sa.Connection, person: DirectoryPerson, now: float) -> str:
         try:
@@ -236,16 +245,13 @@ class SignIn:
             log.warning(
                 "sign-in refused: the directory's groups give %s no role that it may take", account_id
             )
-            raise RefusedError(Refusal.NO_ENTRY)
+            raise RefusedError(Refusal.NO_ROLE)
         grant(connection, account_id, mapped, by=author, now=now)
 
-    def _open(self, account: Account, address: str) -> str:
+    def _open(self, account: Account, address: str, resume: str) -> str:
         policy = self._policies.current().policy
         now = self._clock()
-        reason = self._no_entry(account, policy, address, now)
-        if reason:
-            log.warning("sign-in of %s refused: %s", account.login, reason)
-            raise RefusedError(Refusal.NO_ENTRY)
+        self._check_entry(account, policy, address, now)
         token = new_token()
         with self._database.write() as connection:
             connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at < now))
@@ -256,11 +262,18 @@ class SignIn:
                     created_at=now,
                     expires_at=now + _LIFETIME_S,
                     address=address,
+                    resume=resume,
                     proven=False,
                     codes_kept=True,
                 )
             )
         return token
+
+    def _check_entry(self, account: Account, policy: Policy, address: str, now: float) -> None:
+        reason = self._no_entry(account, policy, address, now)
+        if reason:
+            log.warning("sign-in of %s refused: %s", account.login, reason)
+            raise RefusedError(Refusal.NO_ENTRY if account.role is not None else Refusal.NO_ROLE)
 
     def _no_entry(self, account: Account, policy: Policy, address: str, now: float) -> str:
         """Why an account may not sign in though its password is right; empty: it may."""
@@ -304,7 +317,7 @@ class SignIn:
             account = account_of(connection.execute(selected().where(accounts.c.id == row.account)).one())
         policy = self._policies.current().policy
         step, aged = self._next(account, policy, proven=row.proven, codes_kept=row.codes_kept)
-        return Begun(account, step, Place(sign_ins, hashed), aged, row.proven, row.address)
+        return Begun(account, step, Place(sign_ins, hashed), aged, row.proven, row.address, row.resume)
 
     def _next(self, account: Account, policy: Policy, *, proven: bool, codes_kept: bool) -> tuple[Step, bool]:
         held = self._factors.of(account.id)
@@ -338,11 +351,8 @@ class SignIn:
             raise self._failed(begun, Refusal.PASSKEY)
         self._proven(begun)
 
-    def enrol_code(self, begun: Begun, code: str) -> list[str]:
+    def enrol_code(self, begun: Begun, code: str) -> None:
         """Confirm the secret that was offered.
-
-        Returns:
-            Recovery codes, to be shown once.
 
         Raises:
             RefusedError: CODE, DRIFT or EXPIRED.
@@ -354,13 +364,10 @@ class SignIn:
             raise (
                 RefusedError(Refusal.DRIFT, result.drift_s) if result.drift_s else RefusedError(Refusal.CODE)
             )
-        return self._enrolled(begun)
+        self._note(begun, proven=True, codes_kept=False)
 
-    def enrol_passkey(self, begun: Begun, credential: dict[str, Any], name: str) -> list[str]:
+    def enrol_passkey(self, begun: Begun, credential: dict[str, Any], name: str) -> None:
         """Keep the passkey that the browser made.
-
-        Returns:
-            Recovery codes, to be shown once.
 
         Raises:
             RefusedError: EXPIRED.
@@ -369,7 +376,17 @@ class SignIn:
         if begun.step is not Step.ENROL:
             raise RefusedError(Refusal.EXPIRED)
         self._factors.register(begun.place, begun.account.id, credential, name)
-        return self._enrolled(begun)
+        self._note(begun, proven=True, codes_kept=False)
+
+    def recovery_codes(self, begun: Begun) -> list[str]:
+        """Recovery codes, to be shown now; earlier ones are void, so that a reload shows others.
+
+        Raises:
+            RefusedError: EXPIRED: it is not this step's turn.
+        """
+        if begun.step is not Step.RECOVERY_CODES:
+            raise RefusedError(Refusal.EXPIRED)
+        return self._factors.new_recovery_codes(begun.account.id)
 
     def codes_kept(self, begun: Begun) -> None:
         """The person has put the recovery codes away."""
@@ -417,10 +434,7 @@ class SignIn:
         if begun.step is not Step.DONE:
             raise RefusedError(Refusal.EXPIRED)
         account, policy, now = begun.account, self._policies.current().policy, self._clock()
-        reason = self._no_entry(account, policy, address, now)
-        if reason:
-            log.warning("sign-in of %s refused: %s", account.login, reason)
-            raise RefusedError(Refusal.NO_ENTRY)
+        self._check_entry(account, policy, address, now)
         held = self._factors.of(account.id)
         factor = "none" if not begun.proven else "totp" if held.totp_at is not None else "passkey"
         with self._database.write() as connection:
@@ -484,10 +498,6 @@ class SignIn:
 
     def _proven(self, begun: Begun) -> None:
         self._note(begun, proven=True)
-
-    def _enrolled(self, begun: Begun) -> list[str]:
-        self._note(begun, proven=True, codes_kept=False)
-        return self._factors.new_recovery_codes(begun.account.id)
 
     def _note(self, begun: Begun, **values: bool) -> None:
         with self._database.write() as connection:

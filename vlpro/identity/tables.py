@@ -136,6 +136,7 @@ sign_ins = sa.Table(
     _time("created_at"),
     _time("expires_at"),
     sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("resume", sa.String(1024), nullable=False),  # the path to go on to
     sa.Column("proven", sa.Boolean, nullable=False),  # the second factor was given
     sa.Column("codes_kept", sa.Boolean, nullable=False),
     sa.Column("offer", sa.LargeBinary),  # sealed: the TOTP secret that is being set up

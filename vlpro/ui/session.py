@@ -7,8 +7,8 @@ from typing import Any, Literal, cast
 import streamlit as st
 
 from vlpro.client import ApiError, Client, in_process
+from vlpro.languages import LANGUAGE_COOKIE, preferred_language
 from vlpro.ui import strings
-from vlpro.ui.shell import LANGUAGE_COOKIE, preferred_language
 from vlpro.ui.strings import Language
 
 __all__ = [

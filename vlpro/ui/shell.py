@@ -18,9 +18,10 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LANGUAGE_COOKIE", "Shell", "content_policy", "index_page", "is_closed", "preferred_language"]
+from vlpro.languages import LANGUAGE_COOKIE, preferred_language
 
-LANGUAGE_COOKIE = "vlpro_language"
+__all__ = ["Shell", "content_policy", "index_page", "is_closed"]
+
 TITLE = "Qwen3-VL-4B Pro"
 
 _STATIC = Path(__file__).parent / "static"
@@ -56,28 +57,6 @@ _NO_SCRIPT = {
     "zh": "这个页面需要 JavaScript。请在浏览器中允许后重新打开。",
     "en": "This page needs JavaScript. Allow it in your browser, then open the page again.",
 }
-
-
-def preferred_language(accept_language: str, cookie: str = "") -> str:
-    """The page's language before anybody has chosen one.
-
-    Args:
-        accept_language: The browser's header, as RFC 9110 section 12.5.4 has it.
-        cookie: Value of :data:`LANGUAGE_COOKIE`: an earlier choice.
-
-    Returns:
-        "zh" or "en"; Chinese where the browser names neither.
-    """
-    if cookie in {"zh", "en"}:
-        return cookie
-    ranked: list[tuple[float, int, str]] = []
-    for place, entry in enumerate(accept_language.split(",")):
-        tag, _, parameters = entry.strip().partition(";")
-        found = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", parameters)
-        quality = float(found[1]) if found else 1.0
-        if (language := tag.strip().lower()[:2]) in {"zh", "en"}:
-            ranked.append((-quality, place, language))
-    return min(ranked)[2] if ranked else "zh"
 
 
 def index_page(original: str, script: str, language: str) -> str:

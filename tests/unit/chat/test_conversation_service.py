@@ -15,9 +15,11 @@ from vlpro.chat.service import ChatService, Question, Turn
 from vlpro.engines.fake import FakeEngine
 from vlpro.engines.interface import Delta, Request
 from vlpro.errors import BadRequestError, EngineError, NotFoundError
+from vlpro.identity.principal import Person
 from vlpro.imaging.ingest import Limits
 
 pytestmark = pytest.mark.anyio
+LI, WANG = Person("li"), Person("wang")
 PNG = file(quarters(), "PNG")
 
 
@@ -67,12 +69,12 @@ async def service(engine: _Engine) -> AsyncIterator[ConversationService]:
 
 
 async def test_of_what_belongs_to_somebody_else_nothing_is_read_ahead(service: ConversationService) -> None:
-    kept = await service.add_picture("li", PNG)
+    kept = await service.add_picture(LI, PNG)
     with pytest.raises(NotFoundError) as refused:
-        await service.add_picture("wang", PNG, after=(kept.id,))
+        await service.add_picture(WANG, PNG, after=(kept.id,))
     assert refused.value.param == "after"
     with pytest.raises(NotFoundError):
-        await service.add_picture("wang", PNG, conversation_id=service.new("li").id)
+        await service.add_picture(WANG, PNG, conversation_id=service.new(LI).id)
 
 
 @pytest.mark.parametrize(("context", "read"), [(32_768, 1), (4, 0)])
@@ -87,7 +89,7 @@ async def test_what_will_not_be_shown_as_it_is_is_not_read_ahead(
         return FakeEngine.generate(engine, request, **more)
 
     monkeypatch.setattr(engine, "generate", noted)
-    await service.add_picture("li", PNG)
+    await service.add_picture(LI, PNG)
     await eventually(lambda: not service.reading_ahead)
     assert [request.ahead for request in asked] == [True] * read
 
@@ -112,31 +114,31 @@ async def test_what_was_read_for_one_person_serves_others_only_where_that_is_set
 
 
 async def _ask(service: ConversationService, conversation: str, text: str = "hi", **more: object) -> str:
-    answer = await service.ask("li", conversation, Asked(text, **more))  # type: ignore[arg-type]
+    answer = await service.ask(LI, conversation, Asked(text, **more))  # type: ignore[arg-type]
     await eventually(lambda: not answer.busy)
     return answer.text
 
 
 async def test_what_belongs_to_somebody_else_does_not_exist(service: ConversationService) -> None:
-    conversation = service.new("li").id
-    kept = await service.add_picture("li", PNG)
+    conversation = service.new(LI).id
+    kept = await service.add_picture(LI, PNG)
     await _ask(service, conversation, images=(kept.id,))
     for call in (
-        lambda: service.ask("wang", conversation, Asked("hi")),
-        lambda: service.stop("wang", conversation),
-        lambda: service.clear("wang", conversation),
-        lambda: service.picture_content("wang", kept.id, None),
-        lambda: service.delete_picture("wang", kept.id),
+        lambda: service.ask(WANG, conversation, Asked("hi")),
+        lambda: service.stop(WANG, conversation),
+        lambda: service.clear(WANG, conversation),
+        lambda: service.picture_content(WANG, kept.id, None),
+        lambda: service.delete_picture(WANG, kept.id),
     ):
         with pytest.raises(NotFoundError):
             await call()
     with pytest.raises(NotFoundError):
-        service.get("wang", conversation)
+        service.get(WANG, conversation)
     with pytest.raises(NotFoundError):
-        service.picture("wang", kept.id)
-    own = service.new("wang").id
+        service.picture(WANG, kept.id)
+    own = service.new(WANG).id
     with pytest.raises(NotFoundError, match="no longer in memory"):
-        await service.ask("wang", own, Asked("hi", images=(kept.id,)))
+        await service.ask(WANG, own, Asked("hi", images=(kept.id,)))
 
 
 @pytest.mark.parametrize("steps", range(12))
@@ -144,37 +146,37 @@ async def test_asked_right_at_the_end_it_can_still_be_stopped(
     service: ConversationService, engine: _Engine, steps: int
 ) -> None:
     """The end of one job must not make the next one untraceable, in whatever order the loop takes them."""
-    conversation = service.new("li")
+    conversation = service.new(LI)
     engine._delay_s = 0
-    first = await service.ask("li", conversation.id, Asked("hi"))
+    first = await service.ask(LI, conversation.id, Asked("hi"))
 
     async def ask_again() -> StoredMessage:
         while first.busy:
             await asyncio.sleep(0)
         engine._delay_s = 0.001
-        return await service.ask("li", conversation.id, Asked("count to 9000"))
+        return await service.ask(LI, conversation.id, Asked("count to 9000"))
 
     for _ in range(steps):
         await asyncio.sleep(0)
     second = await asyncio.create_task(ask_again())
     for _ in range(5):
         await asyncio.sleep(0)
-    await service.stop("li", conversation.id)
+    await service.stop(LI, conversation.id)
     assert second.state == "stopped"
     assert service._chat.queue.running == 0
     assert not service._jobs
 
 
 async def test_nothing_can_be_asked_while_it_is_being_cleared(service: ConversationService) -> None:
-    conversation = service.new("li")
-    kept = await service.add_picture("li", PNG)
-    await service.ask("li", conversation.id, Asked("count to 9000", images=(kept.id,)))
-    clearing = asyncio.create_task(service.clear("li", conversation.id))
+    conversation = service.new(LI)
+    kept = await service.add_picture(LI, PNG)
+    await service.ask(LI, conversation.id, Asked("count to 9000", images=(kept.id,)))
+    clearing = asyncio.create_task(service.clear(LI, conversation.id))
     refused = 0
     while not clearing.done():
         await asyncio.sleep(0)
         try:
-            await service.ask("li", conversation.id, Asked("and?"))
+            await service.ask(LI, conversation.id, Asked("and?"))
         except (NotFoundError, BadRequestError):
             refused += 1
     assert await clearing == 1
@@ -184,29 +186,29 @@ async def test_nothing_can_be_asked_while_it_is_being_cleared(service: Conversat
 
 
 async def test_stopped_before_its_first_step(service: ConversationService) -> None:
-    conversation = service.new("li")
-    answer = await service.ask("li", conversation.id, Asked("hi"))
-    await service.stop("li", conversation.id)
+    conversation = service.new(LI)
+    answer = await service.ask(LI, conversation.id, Asked("hi"))
+    await service.stop(LI, conversation.id)
     assert answer.state == "stopped"
 
 
 async def test_one_picture_twice_in_one_conversation(service: ConversationService, engine: _Engine) -> None:
-    conversation = service.new("li").id
-    kept = await service.add_picture("li", PNG)
+    conversation = service.new(LI).id
+    kept = await service.add_picture(LI, PNG)
     await _ask(service, conversation, images=(kept.id, kept.id))
     await _ask(service, conversation, images=(kept.id,))
     assert kept.held == 3
-    assert await service.clear("li", conversation) == 1
+    assert await service.clear(LI, conversation) == 1
     assert engine.forgotten == [kept.picture.pixels_sha256]
 
 
 async def test_an_edit_keeps_the_picture_that_is_asked_for_again(
     service: ConversationService, engine: _Engine
 ) -> None:
-    conversation = service.new("li")
+    conversation = service.new(LI)
     kept, other = (
-        await service.add_picture("li", PNG),
-        await service.add_picture("li", file(quarters(50, 50), "PNG")),
+        await service.add_picture(LI, PNG),
+        await service.add_picture(LI, file(quarters(50, 50), "PNG")),
     )
     await _ask(service, conversation.id, images=(kept.id, other.id))
     question = conversation.messages[0].id
@@ -220,21 +222,21 @@ async def test_an_edit_keeps_the_picture_that_is_asked_for_again(
 async def test_a_full_conversation_makes_room_when_its_first_question_is_replaced(
     service: ConversationService,
 ) -> None:
-    conversation = service.new("li")
-    kept = [await service.add_picture("li", PNG) for _ in range(5)]
+    conversation = service.new(LI)
+    kept = [await service.add_picture(LI, PNG) for _ in range(5)]
     await _ask(service, conversation.id, images=tuple(k.id for k in kept[:4]))
     with pytest.raises(BadRequestError, match="5 pictures"):
-        await service.ask("li", conversation.id, Asked("x", images=(kept[4].id,)))
+        await service.ask(LI, conversation.id, Asked("x", images=(kept[4].id,)))
     await _ask(service, conversation.id, images=(kept[4].id,), replaces=conversation.messages[0].id)
     assert len(conversation.pictures) == 1
 
 
 async def test_too_much_text_is_refused_before_anything_changes(service: ConversationService) -> None:
-    conversation = service.new("li")
+    conversation = service.new(LI)
     await _ask(service, conversation.id, "x" * 400)
     before = list(conversation.messages)
     with pytest.raises(BadRequestError) as refused:
-        await service.ask("li", conversation.id, Asked("y" * 600))
+        await service.ask(LI, conversation.id, Asked("y" * 600))
     assert refused.value.param == "text"
     assert conversation.messages == before
 
@@ -243,10 +245,10 @@ async def test_an_engine_that_cannot_forget_stops_nothing(
     service: ConversationService, engine: _Engine
 ) -> None:
     engine.broken = True
-    conversation = service.new("li").id
-    kept = await service.add_picture("li", PNG)
+    conversation = service.new(LI).id
+    kept = await service.add_picture(LI, PNG)
     await _ask(service, conversation, images=(kept.id,))
-    assert await service.clear("li", conversation) == 1
+    assert await service.clear(LI, conversation) == 1
 
 
 async def test_a_bug_inside_fails_the_answer_only(
@@ -255,7 +257,7 @@ async def test_a_bug_inside_fails_the_answer_only(
     def broken(*_: object) -> int:
         raise ZeroDivisionError("secret")
 
-    conversation = service.new("li")
+    conversation = service.new(LI)
     monkeypatch.setattr(service._chat, "answer", broken)
     await _ask(service, conversation.id)
     monkeypatch.undo()
@@ -267,8 +269,8 @@ async def test_a_bug_inside_fails_the_answer_only(
 
 
 async def test_the_end_of_the_service_ends_all_answers(service: ConversationService) -> None:
-    conversation = service.new("li")
-    answer = await service.ask("li", conversation.id, Asked("count to 9000"))
+    conversation = service.new(LI)
+    answer = await service.ask(LI, conversation.id, Asked("count to 9000"))
     await service.close()
     assert answer.state in ("stopped", "queued")
     assert service._chat.queue.running == 0

@@ -5,6 +5,8 @@ import pytest
 from vlpro.chat import conversations
 from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
 from vlpro.errors import BusyError, NotFoundError
+from vlpro.identity.labels import Level
+from vlpro.identity.principal import Person
 
 
 class _Clock:
@@ -32,61 +34,61 @@ def store(clock: _Clock, dropped: list[Conversation]) -> ConversationStore:
 
 
 def test_nobody_else_gets_it(store: ConversationStore) -> None:
-    own = store.new("li", "")
+    own = store.new("li", "", Level.PUBLIC)
     with pytest.raises(NotFoundError) as refused:
-        store.get("wang", own.id)
+        store.get(Person("wang"), own.id)
     assert refused.value.code == "conversation_not_found"
-    assert store.of("wang") == []
-    assert store.of("li") == [own]
+    assert store.of(Person("wang")) == []
+    assert store.of(Person("li")) == [own]
 
 
 def test_last_used_first(store: ConversationStore, clock: _Clock) -> None:
-    first = store.new("li", "")
+    first = store.new("li", "", Level.PUBLIC)
     clock.now += 1
-    second = store.new("li", "")
-    assert store.of("li") == [second, first]
+    second = store.new("li", "", Level.PUBLIC)
+    assert store.of(Person("li")) == [second, first]
     clock.now += 1
     first.append(StoredMessage("user", "x"))
-    assert store.of("li") == [first, second]
+    assert store.of(Person("li")) == [first, second]
 
 
 def test_an_empty_one_makes_room_before_an_older_one(
     store: ConversationStore, clock: _Clock, dropped: list[Conversation]
 ) -> None:
-    old = store.new("li", "")
+    old = store.new("li", "", Level.PUBLIC)
     old.append(StoredMessage("user", "x"))
     clock.now += 1
-    empty = store.new("li", "")
+    empty = store.new("li", "", Level.PUBLIC)
     clock.now += 1
-    new = store.new("li", "")
+    new = store.new("li", "", Level.PUBLIC)
     assert dropped == [empty]
     new.append(StoredMessage("user", "y"))
-    store.new("li", "")
+    store.new("li", "", Level.PUBLIC)
     assert dropped == [empty, old]
 
 
 def test_one_that_answers_stays(store: ConversationStore, clock: _Clock, dropped: list[Conversation]) -> None:
     for _ in range(2):
-        store.new("li", "").append(StoredMessage("assistant", state="queued"))
+        store.new("li", "", Level.PUBLIC).append(StoredMessage("assistant", state="queued"))
     clock.now += 1000
     with pytest.raises(BusyError):
-        store.new("li", "")
+        store.new("li", "", Level.PUBLIC)
     assert dropped == []
-    for conversation in store.of("li"):
+    for conversation in store.of(Person("li")):
         conversation.messages[-1].state = "done"
-    assert store.of("li") == []
+    assert store.of(Person("li")) == []
     assert len(dropped) == 2
 
 
 def test_the_title_is_the_first_question() -> None:
-    conversation = Conversation("c", "li", "", 0, 0)
+    conversation = Conversation("c", "li", Level.PUBLIC, "", 0, 0)
     conversation.append(StoredMessage("user", "  合计\n金额  " + "x" * 100))
     conversation.append(StoredMessage("user", "other"))
     assert conversation.title == ("合计 金额 " + "x" * 100)[:39] + "…"
 
 
 def test_cut() -> None:
-    conversation = Conversation("c", "li", "", 0, 0)
+    conversation = Conversation("c", "li", Level.PUBLIC, "", 0, 0)
     first, second = StoredMessage("user", "a"), StoredMessage("assistant", "b")
     conversation.append(first)
     conversation.append(second)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from vlpro.gateway.middleware import BodyLimit, Envelope, LocalOnly, RequestId
+from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId
 
 pytestmark = pytest.mark.anyio
 HOSTS = ("127.0.0.1", "localhost", "[::1]", "Pro.Example")
@@ -47,7 +47,7 @@ async def call(app: Any, messages: list[Message] | None = None, **scope: Any) ->
 
 
 async def allowed(**scope: Any) -> bool:
-    sent = await call(LocalOnly(_inside, HOSTS), **scope)
+    sent = await call(OwnOrigin(_inside, HOSTS), **scope)
     return sent[0].get("status") == 200 or sent[0]["type"] == "websocket.accept"
 
 
@@ -112,7 +112,7 @@ async def test_own_origin() -> None:
 
 async def test_a_foreign_websocket_is_closed() -> None:
     sent = await call(
-        LocalOnly(_inside, HOSTS),
+        OwnOrigin(_inside, HOSTS),
         type="websocket",
         headers={"host": "localhost", "origin": "http://evil"},
         messages=[{"type": "websocket.connect"}],
@@ -122,7 +122,7 @@ async def test_a_foreign_websocket_is_closed() -> None:
 
 async def test_lifespan_passes() -> None:
     for layer in (
-        LocalOnly(_inside, HOSTS),
+        OwnOrigin(_inside, HOSTS),
         RequestId(_inside),
         BodyLimit(_inside, 5, 60),
         Envelope(_inside),

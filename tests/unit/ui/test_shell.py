@@ -13,7 +13,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from vlpro.ui.shell import Shell, content_policy, index_page, is_closed, preferred_language
+from vlpro.languages import preferred_language
+from vlpro.ui.shell import Shell, content_policy, index_page, is_closed
 
 INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
 HTML = {"accept": "text/html,application/xhtml+xml"}

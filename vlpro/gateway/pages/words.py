@@ -71,27 +71,22 @@ class Words:
             lock_minutes: How long a lock lasts.
             method: The second factor that was tried.
         """
-        match refused.refusal:
-            case Refusal.WRONG if refused.value == 1:
-                return self("error.login_wrong_last", minutes=lock_minutes)
-            case Refusal.WRONG:
-                return self("error.login_wrong", left=refused.value)
-            case Refusal.LOCKED:
-                return self("error.too_many", minutes=refused.value)
-            case Refusal.NO_ROLE:
-                return self("error.no_role")
-            case Refusal.NO_ENTRY:
-                return self("error.disabled")
-            case Refusal.CODE:
-                return self("error.recovery_wrong" if method == "recovery" else "error.code_wrong")
-            case Refusal.REPLAY:
-                return self("error.code_used")
-            case Refusal.DRIFT:
-                return self("drift.fast" if refused.value > 0 else "drift.slow", seconds=abs(refused.value))
-            case Refusal.PASSKEY:
-                return self("error.passkey_refused")
-            case Refusal.EXPIRED:
-                return self("error.expired")
+        value = refused.value
+        sentences: dict[Refusal, tuple[str, dict[str, object]]] = {
+            Refusal.WRONG: ("error.login_wrong", {"left": value}),
+            Refusal.LOCKED: ("error.too_many", {"minutes": value}),
+            Refusal.NO_ROLE: ("error.no_role", {}),
+            Refusal.NO_ENTRY: ("error.disabled", {}),
+            Refusal.CODE: ("error.recovery_wrong" if method == "recovery" else "error.code_wrong", {}),
+            Refusal.REPLAY: ("error.code_used", {}),
+            Refusal.DRIFT: ("drift.fast" if value > 0 else "drift.slow", {"seconds": abs(value)}),
+            Refusal.PASSKEY: ("error.passkey_refused", {}),
+            Refusal.EXPIRED: ("error.expired", {}),
+        }
+        key, values = sentences[refused.refusal]
+        if refused.refusal is Refusal.WRONG and value == 1:
+            key, values = "error.login_wrong_last", {"minutes": lock_minutes}
+        return self(key, **values)
 
     def problems(self, found: Sequence[PasswordProblem]) -> tuple[str, ...]:
         """The rules that a password breaks."""

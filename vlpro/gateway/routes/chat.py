@@ -16,7 +16,7 @@ from vlpro.chat.service import Finished, Piece, Question, Started
 from vlpro.engines.interface import FinishReason
 from vlpro.errors import VlproError
 from vlpro.gateway import errors, translate
-from vlpro.gateway.deps import Owner, Services, ServicesOf
+from vlpro.gateway.deps import AskerOf, Services, ServicesOf
 from vlpro.gateway.stream import STREAMED, EventStream, while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
 
@@ -29,11 +29,11 @@ router = APIRouter(route_class=StrictRoute, tags=["chat"])
 
 @router.post("/chat/completions", response_model=schema.ChatCompletion, responses=STREAMED)
 async def complete(
-    body: schema.ChatRequest, request: Request, services: ServicesOf, owner: Owner
+    body: schema.ChatRequest, request: Request, services: ServicesOf, asker: AskerOf
 ) -> Response:
     """Answer a conversation with pictures, as OpenAI's chat completions."""
     services.chat.check_model(body.model)
-    question = await by_size(request, translate.chat_question, body, services.settings.max_image_bytes, owner)
+    question = await by_size(request, translate.chat_question, body, services.settings.max_image_bytes, asker)
     answer = _Answer(services, question)
     if not body.stream:
         whole = await while_connected(request, answer.whole())

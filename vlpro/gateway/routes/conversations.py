@@ -10,10 +10,11 @@ from vlpro import schema
 from vlpro.chat.conversation_service import Asked
 from vlpro.chat.conversations import Conversation
 from vlpro.gateway import translate
-from vlpro.gateway.deps import Owner, RequestIdOf, Services, ServicesOf
+from vlpro.gateway.deps import ConversationAskerOf, Owner, RequestIdOf, Services, ServicesOf
 from vlpro.gateway.routes.images import JPEG
 from vlpro.gateway.routes.status import device
 from vlpro.gateway.strict import StrictRoute
+from vlpro.identity.labels import Level
 
 __all__ = ["router"]
 
@@ -28,7 +29,8 @@ def _reply(held: Conversation, services: Services, *, with_messages: bool) -> sc
 @router.post("", status_code=201)
 async def new(body: schema.NewConversation, services: ServicesOf, owner: Owner) -> schema.Conversation:
     """Begin a conversation."""
-    return _reply(services.conversations.new(owner, body.title), services, with_messages=True)
+    level = Level.of(body.level) if body.level is not None else None
+    return _reply(services.conversations.new(owner, body.title, level), services, with_messages=True)
 
 
 @router.get("")
@@ -49,7 +51,7 @@ async def ask(
     conversation_id: str,
     body: schema.NewMessage,
     services: ServicesOf,
-    owner: Owner,
+    asker: ConversationAskerOf,
     request_id: RequestIdOf,
 ) -> schema.Message:
     """Ask; the reply is the answer's message, which grows while it is generated in the background."""
@@ -61,8 +63,9 @@ async def ask(
         language=body.language,
         replaces=body.replaces,
         request_id=request_id,
+        spent=asker.spent,
     )
-    answer = await services.conversations.ask(owner, conversation_id, asked)
+    answer = await services.conversations.ask(asker.person, conversation_id, asked)
     return translate.message(answer, services.chat.engine)
 
 

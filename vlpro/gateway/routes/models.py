@@ -6,11 +6,12 @@ from fastapi import APIRouter
 
 from vlpro import schema
 from vlpro.chat.service import ALIAS
-from vlpro.gateway.deps import Services, ServicesOf
+from vlpro.gateway.deps import Services, ServicesOf, needs
+from vlpro.identity.permissions import Permission
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], dependencies=[needs(Permission.ANSWER_CREATE)])
 
 
 def _model(name: str, services: Services) -> schema.Model:

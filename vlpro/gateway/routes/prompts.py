@@ -6,10 +6,12 @@ from fastapi import APIRouter
 
 from vlpro import schema
 from vlpro.chat.prompts import PROMPTS
+from vlpro.gateway.deps import needs
+from vlpro.identity.permissions import Permission
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["prompts"])
+router = APIRouter(tags=["prompts"], dependencies=[needs(Permission.ANSWER_CREATE)])
 
 
 @router.get("/prompts")

@@ -15,7 +15,7 @@ from vlpro import schema
 from vlpro.chat.service import Finished, Piece, Question, Started
 from vlpro.errors import VlproError
 from vlpro.gateway import errors, translate
-from vlpro.gateway.deps import Owner, Services, ServicesOf
+from vlpro.gateway.deps import AskerOf, Services, ServicesOf
 from vlpro.gateway.routes.chat import after
 from vlpro.gateway.stream import STREAMED, EventStream, while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
@@ -29,12 +29,12 @@ Json = dict[str, Any]
 
 @router.post("/responses", responses=STREAMED)
 async def respond(
-    body: schema.ResponsesRequest, request: Request, services: ServicesOf, owner: Owner
+    body: schema.ResponsesRequest, request: Request, services: ServicesOf, asker: AskerOf
 ) -> Response:
     """Answer a conversation with pictures, as OpenAI's Responses; nothing is stored."""
     services.chat.check_model(body.model)
     question = await by_size(
-        request, translate.responses_question, body, services.settings.max_image_bytes, owner
+        request, translate.responses_question, body, services.settings.max_image_bytes, asker
     )
     events = _Reply(services, body, question).events()
     first = await while_connected(request, anext(events))

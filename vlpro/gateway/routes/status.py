@@ -8,11 +8,12 @@ from fastapi import APIRouter
 
 from vlpro import schema
 from vlpro.gateway import errors, translate
-from vlpro.gateway.deps import Services, ServicesOf
+from vlpro.gateway.deps import Services, ServicesOf, needs
+from vlpro.identity.permissions import Permission
 
 __all__ = ["device", "router"]
 
-router = APIRouter(tags=["status"])
+router = APIRouter(tags=["status"], dependencies=[needs(Permission.STATUS_READ)])
 
 
 async def device(services: Services) -> schema.Device:

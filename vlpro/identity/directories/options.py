@@ -14,9 +14,7 @@ __all__ = ["LdapOptions", "OidcOptions", "is_loopback"]
 Attribute = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 OptionalAttribute = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9-]*)?$")]
 Claim = Annotated[str, Field(min_length=1, max_length=200)]
-Algorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"
-]
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -201,7 +199,7 @@ class OidcOptions(BaseModel):
             min_length=1,
             description="Signatures of ID tokens that are accepted; never none or a shared key's",
         ),
-    ] = ("RS256", "PS256", "ES256", "ES384", "Ed25519")
+    ] = ("RS256", "PS256", "ES256", "ES384")
     login_claim: Annotated[
         Claim, Field(description="Claim with the login; a dot goes into an object: realm_access.roles")
     ] = "preferred_username"

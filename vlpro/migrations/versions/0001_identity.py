@@ -155,6 +155,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("resume", sa.String(length=1024), nullable=False),
         sa.Column("proven", sa.Boolean(), nullable=False),
         sa.Column("codes_kept", sa.Boolean(), nullable=False),
         sa.Column("offer", sa.LargeBinary(), nullable=True),

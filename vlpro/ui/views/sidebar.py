@@ -9,11 +9,11 @@ from typing import Literal
 import streamlit as st
 
 from vlpro.client import ApiError
+from vlpro.languages import LANGUAGE_COOKIE
 from vlpro.schema import Cleared, Conversation, Device, Gpu, Status
 from vlpro.ui import session, strings
 from vlpro.ui.parts import mount, size
 from vlpro.ui.session import t
-from vlpro.ui.shell import LANGUAGE_COOKIE
 
 __all__ = ["Settings", "memory", "panel_html", "sidebar"]
 

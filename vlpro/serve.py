@@ -1,0 +1,57 @@
+"""``vlpro serve``: page and API in one process, like ``streamlit run app.py``, on a port here or a Unix socket."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import uvicorn
+from starlette.middleware import Middleware
+
+from vlpro.errors import ConfigError
+from vlpro.gateway.app import parts
+from vlpro.ui.shell import Shell
+
+__all__ = ["serve"]
+
+_SCRIPT = Path(__file__).parent / "ui" / "app.py"
+_DRAIN_S = 10
+_WEBSOCKET_BYTES = 4_000_000
+
+
+def serve(*, port: int = 8501, socket: str | None = None) -> None:
+    """Serve until the process is asked to end.
+
+    Args:
+        port: On 127.0.0.1.
+        socket: Path of a Unix socket instead.
+
+    Raises:
+        ConfigError: A setting is wrong, or a condition of the profile is missing.
+    """
+    from streamlit.starlette import App  # noqa: PLC0415 - slow to import: settings are refused before
+
+    address = f"unix:{socket}" if socket else "127.0.0.1"
+    arguments = parts(page=[Middleware(Shell)], address=address)
+    app = App(str(_SCRIPT), **arguments)
+    if socket:
+        # uvicorn opens it to everybody; who may connect is decided by the folder.
+        folder = Path(socket).resolve().parent
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(
+                f"The folder {folder} of the socket cannot be written to.",
+                zh=f"套接字所在的文件夹 {folder} 不可写。",
+                param="socket",
+            )
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        uds=socket,
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        ws_max_size=_WEBSOCKET_BYTES,
+        timeout_graceful_shutdown=_DRAIN_S,
+        log_level="warning",
+    )
