@@ -171,7 +171,7 @@ def free_port() -> int:
 def make_ca(folder: Path, names: tuple[str, ...] = ("localhost", "127.0.0.1")) -> None:
     """Write ca.pem, and server.pem with server.key, which it signed for these names."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example CA")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Example CA {uuid.uuid4()}")])
     now = dt.datetime.now(dt.UTC)
 
     def builder(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

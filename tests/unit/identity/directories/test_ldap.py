@@ -140,6 +140,23 @@ def test_a_senseless_password_is_not_sent(server: Slapd, password: str, template
     assert heard(server) == before
 
 
+def test_an_empty_password_is_not_sent_even_past_the_base(server: Slapd) -> None:
+    with directory(server.url) as it:
+        assert it._check(LOGIN, "", time.monotonic() + 5) is None
+    assert f'BIND dn="uid={LOGIN},{PEOPLE}" method=128' not in heard(server).rpartition("ACCEPT")[2]
+
+
+def test_a_login_is_one_part_of_a_name(server: Slapd) -> None:
+    """With a comma it would name somebody of another place."""
+    with directory(
+        server.url, user_dn_template="uid={login}," + PEOPLE, bind_dn="", bind_password="", group_base_dn=""
+    ) as it:
+        assert it.check("twin,ou=old", PASSWORDS["twin"]) is None
+    last = heard(server).rpartition("ACCEPT")[2]
+    assert 'BIND dn="uid=twin' in last
+    assert f'BIND dn="uid=twin,ou=old,{PEOPLE}"' not in last
+
+
 @pytest.mark.parametrize("login", ["", "x" * 257, "li\nwenjing", "li\0wenjing", "\u202eli", "\ud800"])
 def test_a_senseless_login_is_not_sent(server: Slapd, login: str) -> None:
     before = heard(server)
@@ -407,6 +424,15 @@ def test_a_server_that_misbehaves(
     assert ends(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
     assert PASSWORD not in caplog.text
     assert SERVICE_PASSWORD not in caplog.text
+
+
+def test_a_flood_ends_before_the_time_does(caplog: pytest.LogCaptureFixture) -> None:
+    begin = time.monotonic()
+    with misbehaving(floods) as port, directory(f"ldap://127.0.0.1:{port}", timeout_s=30) as it:
+        with pytest.raises(DirectoryUnavailableError):
+            it.check(LOGIN, PASSWORD)
+        assert time.monotonic() - begin < 15
+        assert ends(lambda: "sent more than" in caplog.text)
 
 
 def test_an_address_that_does_not_answer() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Claims, Provider, compact, new_key, provider, rs256
 from tests.slapd import free_port, make_ca
@@ -377,8 +377,14 @@ async def test_another_address_to_come_back_to(cheat: Provider) -> None:
 
 
 async def test_a_request_without_a_state_is_none(cheat: Provider) -> None:
+    it = ours(cheat)
+    request = await it.begin(BACK)
+    code = cheat.come_back(request.url)["code"]
     with pytest.raises(ForbiddenError):
-        await ours(cheat).finish(BACK, OidcRequest("", "", "", ""), "code", "")
+        await it.finish(
+            BACK, OidcRequest(request.url, "", request.nonce, request.verifier), code, "", cheat.url
+        )
+    assert "/token" not in cheat.asked
 
 
 @pytest.mark.parametrize(
@@ -463,6 +469,20 @@ async def test_a_provider_that_answers_nonsense(
     assert "directory oidc" in caplog.text
     assert CLIENT_SECRET not in caplog.text
     assert "/evil" not in cheat.asked
+
+
+@pytest.mark.parametrize("path", [DISCOVERY, "/token", "/jwks"])
+async def test_an_answer_without_end(cheat: Provider, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def spaces() -> AsyncIterator[bytes]:
+        for _ in range(20_000):
+            yield b" " * 50_000
+
+    cheat.answers[path] = lambda: StreamingResponse(spaces())
+    begin = time.monotonic()
+    with pytest.raises(DirectoryUnavailableError):
+        await sign_in(cheat, ours(cheat, timeout_s=30))
+    assert time.monotonic() - begin < 10
+    assert "sends more than" in caplog.text
 
 
 @pytest.mark.parametrize("tokens", [{}, {"id_token": None}, {"id_token": ["a"]}, {"id_token": "a.b.c"}])
