@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgresql import BINARIES, Cluster, cluster
+from vlpro.db import sqlite_url
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +45,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("VLPRO_FORBID_SKIPS") and skipped and session.exitstatus == pytest.ExitCode.OK:
         reporter.write_line(f"{skipped} tests were skipped, and VLPRO_FORBID_SKIPS allows none", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL of the tests' own."""
+    if BINARIES is None:
+        pytest.skip("PostgreSQL is not installed")
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, of each kind that the product runs on."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    server: Cluster = request.getfixturevalue("postgresql")
+    return server.new()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from alembic import command
@@ -41,7 +40,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        scheme = urlsplit(url).scheme
+        scheme = url.partition("://")[0]
         if scheme not in ("sqlite", "postgresql", "postgres"):
             raise ConfigError(
                 "VLPRO_DATABASE_URL must begin with postgresql:// or sqlite:///.",
@@ -63,7 +62,7 @@ class Database:
                     hide_parameters=True,
                     connect_args={"connect_timeout": 5, "options": "-c statement_timeout=20000"},
                 )
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:
             raise ConfigError(
                 "VLPRO_DATABASE_URL is not a database URL.",
                 zh="VLPRO_DATABASE_URL 不是数据库网址。",
@@ -105,8 +104,11 @@ class Database:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             yield connection
 
-    def migrate(self) -> None:
+    def migrate(self, revision: str = "head") -> None:
         """Bring the schema up to this version; several processes may call it at once.
+
+        Args:
+            revision: An earlier one, for tests.
 
         Raises:
             ConfigError: The schema is of a newer version than this software.
@@ -126,7 +128,7 @@ class Database:
                     param="database_url",
                 )
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
     def close(self) -> None:
         """Give all connections back."""

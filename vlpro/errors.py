@@ -128,12 +128,15 @@ class UnauthenticatedError(VlproError):
 
     def __init__(
         self,
-        message: str = "Sign in, or send a valid API key: Authorization: Bearer vlp_….",
+        message: str = "",
         *,
-        zh: str = "请先登录，或在请求中携带有效的 API 密钥：Authorization: Bearer vlp_…。",
+        zh: str = "",
         param: str | None = None,
         code: str | None = None,
     ) -> None:
+        if not message:
+            message = "Sign in, or send a valid API key: Authorization: Bearer vlp_…."
+            zh = "请先登录，或在请求中携带有效的 API 密钥：Authorization: Bearer vlp_…。"
         super().__init__(message, zh=zh, param=param, code=code)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -133,20 +133,28 @@ class Accounts:
         with self._database.read() as connection:
             return _get(connection, account_id)
 
-    def find(self, text: str = "", role: Role | None = None, after: str = "") -> list[Account]:
-        """Accounts by login, 200 at most.
+    def find(
+        self,
+        text: str = "",
+        role: Role | Literal["none"] | None = None,
+        after: str = "",
+        limit: int = _PAGE,
+    ) -> list[Account]:
+        """Accounts by login.
 
         Args:
             text: Part of login, name or department.
-            role: Only those with this role.
+            role: Only those with this role, or with none.
             after: The last login of the page before.
+            limit: How many at most; never more than 200.
         """
-        query = selected().where(accounts.c.login > after).order_by(accounts.c.login).limit(_PAGE)
+        query = selected().where(accounts.c.login > after).order_by(accounts.c.login).limit(min(limit, _PAGE))
         if text:
             found = (accounts.c.login, accounts.c.name, accounts.c.department)
             query = query.where(sa.or_(*(column.icontains(text, autoescape=True) for column in found)))
         if role is not None:
-            query = query.where(role_grants.c.role == str(role))
+            wanted = role_grants.c.role
+            query = query.where(wanted.is_(None) if role == "none" else wanted == str(role))
         with self._database.read() as connection:
             return [account_of(row) for row in connection.execute(query)]
 

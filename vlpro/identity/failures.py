@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import sqlalchemy as sa
 
@@ -47,13 +47,16 @@ class Failures:
         now = self._clock()
         window = policy.lock_minutes * 60
         left = []
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             most = (policy.lock_after_failures, policy.address_failures)
             for subject, limit in sorted(zip(_subjects(login, address), most, strict=True)):
                 row = connection.execute(
-                    sa.select(failures).where(failures.c.subject == subject).with_for_update()
+                    sa.select(failures).where(failures.c.subject == subject)
                 ).one_or_none()
-                fresh = row is not None and row.last_at > now - window and not row.locked_until
+                if row is not None and row.locked_until is not None and row.locked_until > now:
+                    left.append(0)  # the check had begun before the lock
+                    continue
+                fresh = row is not None and row.last_at > now - window and row.locked_until is None
                 count = row.tries + 1 if row is not None and fresh else 1
                 values = {
                     "tries": count,
@@ -86,11 +89,16 @@ class Failures:
 
     def locked(self, login: str) -> bool:
         """Whether a login is locked now."""
+        return login in self.locked_among([login])
+
+    def locked_among(self, logins: Collection[str]) -> frozenset[str]:
+        """Those of some logins that are locked now."""
+        subjects = {_subjects(login, "")[0]: login for login in logins}
+        query = sa.select(failures.c.subject).where(
+            failures.c.subject.in_(subjects), failures.c.locked_until > self._clock()
+        )
         with self._database.read() as connection:
-            until = connection.execute(
-                sa.select(failures.c.locked_until).where(failures.c.subject == _subjects(login, "")[0])
-            ).scalar()
-        return until is not None and until > self._clock()
+            return frozenset(subjects[bytes(subject)] for subject in connection.execute(query).scalars())
 
 
 def _subjects(login: str, address: str) -> tuple[bytes, bytes]:

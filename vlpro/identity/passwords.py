@@ -19,6 +19,22 @@ __all__ = ["MAX_CHARS", "PasswordProblem", "Passwords", "one_time_password", "pr
 
 MAX_CHARS = 128
 _WAIT_S = 5.0
+# What zxcvbn's dictionaries, made from English-speaking sites, lack: habits of Chinese passwords.
+_WORDS = (
+    "woaini",
+    "aini",
+    "woaiwo",
+    "mima",
+    "wodemima",
+    "zhongguo",
+    "beijing",
+    "shanghai",
+    "admin",
+    "abc",
+    "qwe",
+)
+_NUMBERS = ("520", "521", "1314", "5201314", "888", "666", "168", "123", "1234", "123456", "2025", "2026")
+_HABITS = (*_WORDS, *_NUMBERS, *(word + number for word in _WORDS for number in _NUMBERS))
 _LETTERS = "abcdefghjkmnpqrstuvwxyz"  # without those that are misread
 
 
@@ -126,7 +142,7 @@ def _score(password: str, about: Sequence[str]) -> int:
     """How hard it is to guess, 0 to 4 (Wheeler 2016, zxcvbn: Low-Budget Password Strength Estimation)."""
     from zxcvbn import zxcvbn  # noqa: PLC0415 - its dictionaries take a while to load, and few processes need them
 
-    score: int = zxcvbn(password[:72], user_inputs=[word for word in about if word])["score"]
+    score: int = zxcvbn(password[:72], user_inputs=[*filter(None, about), *_HABITS])["score"]
     return score
 
 

@@ -1,0 +1,75 @@
+"""A PostgreSQL of the tests' own: Debian's server on a Unix socket in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+__all__ = ["BINARIES", "Cluster", "cluster"]
+
+_USER = "postgres"  # the server refuses to run as root
+BINARIES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+class Cluster:
+    """A server.
+
+    Args:
+        folder: Where its socket is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def new(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"t{secrets.token_hex(6)}"
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://{_USER}@/{name}?host={self._folder}"
+
+    def _dsn(self, name: str) -> str:
+        return f"host={self._folder} dbname={name} user={_USER}"
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Serve until the block ends."""
+    assert BINARIES is not None
+    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: the path of a socket has at most 107 bytes
+    as_user: list[str] = []
+    if os.getuid() == 0:
+        shutil.chown(folder, _USER, _USER)
+        as_user = ["runuser", "-u", _USER, "--"]
+    data = folder / "data"
+    control = [*as_user, str(BINARIES / "pg_ctl"), "--pgdata", str(data), "--wait"]
+    try:
+        subprocess.run(
+            [
+                *(*as_user, str(BINARIES / "initdb"), "--no-sync", "--auth=trust", "--username", _USER),
+                *("--encoding=UTF8", "--locale=C.UTF-8", "--pgdata", str(data)),
+            ],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+        )
+        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+        # The server inherits its output: a pipe would keep run() waiting.
+        started = ["start", "--options", options, "--log", str(folder / "log")]
+        subprocess.run([*control, *started], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        try:
+            yield Cluster(folder)
+        finally:
+            subprocess.run(
+                [*control, "--mode=immediate", "stop"], check=True, stdout=subprocess.DEVNULL, cwd=folder
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
