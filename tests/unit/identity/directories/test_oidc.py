@@ -306,6 +306,7 @@ async def test_a_token_with_a_wrong_signature(
     assert not any(token and token in caplog.text for token in tokens)
 
 
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # what it only warns of is refused here
 async def test_symmetric_and_short_keys_of_the_provider_are_not_keys(cheat: Provider) -> None:
     """A provider that publishes an octet key would let anybody sign."""
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - it is to be refused
