@@ -14,6 +14,7 @@ from vlpro.identity.directories.interface import PasswordDirectory
 from vlpro.identity.passwords import Passwords
 from vlpro.identity.permissions import Role
 from vlpro.identity.service import Identity
+from vlpro.identity.sessions import open_session
 from vlpro.identity.setup import FirstAdministrator
 from vlpro.identity.sign_in import Step
 
@@ -128,6 +129,14 @@ class World:
                 case Step.DONE:
                     return flow.finish(token, address, _AGENT)
         raise AssertionError("the sign-in does not end")
+
+    def session(self, person: Person, *, address: str = HERE) -> str:
+        """A session without the way to it; as long as the test's clock says."""
+        policy = self.identity.policies.current().policy
+        with self.identity.database.write() as connection:
+            return open_session(
+                connection, person.id, policy, now=self.clock(), address=address, agent=_AGENT, factor="totp"
+            )
 
     def code(self, person: Person, *, seconds: float = 0) -> str:
         """What the person's app shows."""

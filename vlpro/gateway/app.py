@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -44,7 +44,6 @@ from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, 
 from vlpro.gateway.profile import hosts_of, identity_of, oidc_of, print_setup_secret
 from vlpro.gateway.routes import (
     account,
-    accounts,
     chat,
     conversations,
     health,
@@ -55,15 +54,17 @@ from vlpro.gateway.routes import (
     responses,
     status,
 )
+from vlpro.gateway.routes import accounts as accounts_routes
 from vlpro.gateway.routes.own_account import own_account_routes
 from vlpro.gateway.routes.setup import setup_routes
 from vlpro.gateway.routes.sign_in import sign_in_routes
 from vlpro.gateway.stream import ClientGoneError
 from vlpro.identity.directories.options import OidcOptions
+from vlpro.identity.permissions import Permission
 from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
 
-__all__ = ["api", "middleware", "parts", "services"]
+__all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
 
 log = logging.getLogger(__name__)
 
@@ -180,27 +181,38 @@ def api(all_services: Services) -> FastAPI:
         responses={"default": {"model": schema.ErrorEnvelope, "description": "Refused or failed"}},
     )
     app.state.services = all_services
-    modules = [chat, responses, models, prompts, images, conversations, status]
-    if all_services.identity is not None:
-        modules += [account, accounts, policy]
-    for module in modules:
-        app.include_router(module.router)
-    _check_permissions(app)
+    for router in routers(accounts=all_services.identity is not None):
+        app.include_router(router)
     app.add_api_route("/docs", docs_page(app), include_in_schema=False)
     for kind, handler in (exception_handlers() | {RequestValidationError: _invalid}).items():
         app.add_exception_handler(kind, handler)
     return app
 
 
-def _check_permissions(app: FastAPI) -> None:
-    """Every route names the permission that it takes: one that does not would be open to whoever is signed in."""
+def routers(*, accounts: bool) -> list[APIRouter]:
+    """The API's routers; each of their routes names the permission that it takes.
 
-    def asks(dependant: Dependant) -> bool:
-        return isinstance(dependant.call, Needs) or any(map(asks, dependant.dependencies))
+    Args:
+        accounts: Whether there are accounts: profile mlps3.
 
-    for route in app.routes:
-        if isinstance(route, APIRoute) and not asks(route.dependant):
-            raise RuntimeError(f"{route.path} names no permission")
+    Raises:
+        RuntimeError: A route names no permission, and would be open to whoever is signed in.
+    """
+    modules = [chat, responses, models, prompts, images, conversations, status]
+    if accounts:
+        modules += [account, accounts_routes, policy]
+    found = [module.router for module in modules]
+    for router in found:
+        for route in router.routes:
+            if not (isinstance(route, APIRoute) and permissions_of(route.dependant)):
+                raise RuntimeError(f"{route} names no permission")
+    return found
+
+
+def permissions_of(dependant: Dependant) -> frozenset[Permission]:
+    """The permissions that a route's dependencies ask for."""
+    own = {dependant.call.permission} if isinstance(dependant.call, Needs) else set()
+    return frozenset(own).union(*map(permissions_of, dependant.dependencies))
 
 
 def exception_handlers() -> _Handlers:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from starlette.requests import cookie_parser
 from starlette.responses import Response
 
+from vlpro.client import SESSION_COOKIE
+
 __all__ = ["OIDC", "SESSION", "SIGN_IN", "clear", "give", "read"]
 
 # The prefix has the browser refuse them from another host, without TLS, or for another path.
-SESSION = "__Host-vlpro_session"
+SESSION = SESSION_COOKIE
 SIGN_IN = "__Host-vlpro_sign_in"
 OIDC = "__Host-vlpro_oidc"
 

@@ -45,6 +45,7 @@ class Account:
     name: str
     department: str
     source: str
+    subject: str | None
     level: Level
     role: Role | None
     created_at: float
@@ -89,6 +90,7 @@ def account_of(row: sa.Row[Any]) -> Account:
         name=row.name,
         department=row.department,
         source=row.source,
+        subject=row.subject,
         level=Level(row.level),
         role=Role(row.role) if row.role else None,
         created_at=row.created_at,

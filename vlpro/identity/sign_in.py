@@ -467,7 +467,8 @@ class SignIn:
         if account.source == "local":
             right = self._passwords.matches(account.password, password)
         else:
-            right = self._directory is not None and self._directory.check(account.login, password) is not None
+            person = self._directory.check(account.login, password) if self._directory is not None else None
+            right = person is not None and person.subject == account.subject
         if not right:
             raise self._wrong(account.login, address)
 

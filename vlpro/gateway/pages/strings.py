@@ -376,6 +376,10 @@ STRINGS: dict[str, tuple[str, str]] = {
         "管理员结束了这次会话。请重新登录。",
         "An administrator ended the session. Sign in again.",
     ),
+    "ended.over": (
+        "会话已结束：可能已到期，也可能由您或管理员结束。请重新登录。",
+        "The session is over: its time was up, or you or an administrator ended it. Sign in again.",
+    ),
     # from the routes: the page with nothing but a message
     "message.to_login": ("去登录", "Go to sign-in"),
     "message.again": ("重新开始", "Begin again"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
@@ -14,6 +15,7 @@ from vlpro.identity.accounts import Account
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import Permission, Role
 from vlpro.identity.principal import Principal
+from vlpro.identity.service import Identity
 
 __all__ = ["router"]
 
@@ -29,12 +31,17 @@ Labeller = Annotated[Principal, Depends(Needs(Permission.LEVEL_SET))]
 def find(
     identity: IdentityOf,
     query: Annotated[str, Query(max_length=128, description="Part of a login, name or department")] = "",
-    role: account_schema.RoleName | None = None,
+    role: Annotated[
+        account_schema.RoleName | Literal["none"] | None, Query(description="none: who has no role yet")
+    ] = None,
     after: Annotated[str, Query(max_length=64, description="The last login of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 200,
 ) -> account_schema.AccountList:
     """Accounts by login."""
-    found = identity.accounts.find(query, Role(role) if role else None, after)
-    return account_schema.AccountList(data=[_account(account) for account in found])
+    wanted = role if role is None or role == "none" else Role(role)
+    found = identity.accounts.find(query, wanted, after, limit)
+    locked = identity.failures.locked_among([account.login for account in found])
+    return account_schema.AccountList(data=[_reply(account, locked) for account in found])
 
 
 @router.post("/accounts", status_code=201)
@@ -45,13 +52,13 @@ def create(
     account, password = identity.accounts.create(
         body.login, body.name, body.department, by=principal.account, expires_at=body.expires_at
     )
-    return account_schema.WithPassword(account=_account(account), password=password)
+    return account_schema.WithPassword(account=_account(identity, account), password=password)
 
 
 @router.get("/accounts/{account_id}", dependencies=[Reader])
 def get(identity: IdentityOf, account_id: str) -> account_schema.Account:
     """One account."""
-    return _account(identity.accounts.get(account_id))
+    return _account(identity, identity.accounts.get(account_id))
 
 
 @router.put("/accounts/{account_id}", dependencies=[needs(Permission.ACCOUNT_WRITE)])
@@ -60,42 +67,45 @@ def alter(
 ) -> account_schema.Account:
     """Correct what is known of a person."""
     return _account(
+        identity,
         identity.accounts.alter(
             account_id, name=body.name, department=body.department, expires_at=body.expires_at
-        )
+        ),
     )
 
 
 @router.post("/accounts/{account_id}/disable")
 def disable(identity: IdentityOf, principal: Writer, account_id: str) -> account_schema.Account:
     """End an account's sessions and keys; it signs in no more."""
-    return _account(identity.accounts.disable(account_id, by=principal.account))
+    return _account(identity, identity.accounts.disable(account_id, by=principal.account))
 
 
 @router.post("/accounts/{account_id}/enable", dependencies=[needs(Permission.ACCOUNT_WRITE)])
 def enable(identity: IdentityOf, account_id: str) -> account_schema.Account:
     """Let a disabled account sign in again."""
-    return _account(identity.accounts.enable(account_id))
+    return _account(identity, identity.accounts.enable(account_id))
 
 
 @router.post("/accounts/{account_id}/unlock", dependencies=[needs(Permission.ACCOUNT_WRITE)])
 def unlock(identity: IdentityOf, account_id: str) -> account_schema.Account:
     """Forget an account's failed sign-ins."""
-    return _account(identity.accounts.unlock(account_id))
+    return _account(identity, identity.accounts.unlock(account_id))
 
 
 @router.post("/accounts/{account_id}/reset-password", dependencies=[needs(Permission.ACCOUNT_WRITE)])
 def reset_password(identity: IdentityOf, account_id: str) -> account_schema.WithPassword:
     """Give a person a one-time password; not an administrator, and not oneself."""
     password = identity.accounts.reset_password(account_id)
-    return account_schema.WithPassword(account=_account(identity.accounts.get(account_id)), password=password)
+    return account_schema.WithPassword(
+        account=_account(identity, identity.accounts.get(account_id)), password=password
+    )
 
 
 @router.post("/accounts/{account_id}/reset-factors", dependencies=[needs(Permission.ACCOUNT_WRITE)])
 def reset_factors(identity: IdentityOf, account_id: str) -> account_schema.Account:
     """Remove a person's second factors, so that they set up new ones; not an administrator's."""
     identity.accounts.reset_factors(account_id)
-    return _account(identity.accounts.get(account_id))
+    return _account(identity, identity.accounts.get(account_id))
 
 
 @router.put("/accounts/{account_id}/role")
@@ -104,7 +114,7 @@ def grant(
 ) -> account_schema.Account:
     """Give an account a role, another one, or none; its sessions and keys end. Nobody grants a role of their own."""
     role = Role(body.role) if body.role is not None else None
-    return _account(identity.accounts.grant(account_id, role, by=principal.account))
+    return _account(identity, identity.accounts.grant(account_id, role, by=principal.account))
 
 
 @router.put("/accounts/{account_id}/level")
@@ -112,7 +122,7 @@ def label(
     identity: IdentityOf, principal: Labeller, account_id: str, body: account_schema.LevelChange
 ) -> account_schema.Account:
     """Say up to which level somebody may read."""
-    return _account(identity.accounts.label(account_id, Level.of(body.level), by=principal.account))
+    return _account(identity, identity.accounts.label(account_id, Level.of(body.level), by=principal.account))
 
 
 @router.get("/sessions")
@@ -140,7 +150,11 @@ def end_all_sessions(identity: IdentityOf, account_id: str) -> account_schema.En
     return account_schema.Ended(ended=identity.sessions.end_all(account_id))
 
 
-def _account(account: Account) -> account_schema.Account:
+def _account(identity: Identity, account: Account) -> account_schema.Account:
+    return _reply(account, identity.failures.locked_among([account.login]))
+
+
+def _reply(account: Account, locked: Collection[str]) -> account_schema.Account:
     return account_schema.Account(
         id=account.id,
         login=account.login,
@@ -153,4 +167,5 @@ def _account(account: Account) -> account_schema.Account:
         signed_in_at=account.signed_in_at,
         expires_at=account.expires_at,
         disabled=account.disabled,
+        locked=account.login in locked,
     )

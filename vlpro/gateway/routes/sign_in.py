@@ -88,7 +88,7 @@ class _SignInPages:
         if ended == "idle":
             policy = (await run_in_threadpool(self._identity.policies.current)).policy
             notice = words("ended.idle", minutes=policy.idle_minutes)
-        elif ended in ("signed_out", "administrator"):
+        elif ended in ("signed_out", "administrator", "over"):
             notice = words(f"ended.{ended}")
         return self._login_page(words, request.query_params.get("next", ""), notice=notice)
 
