@@ -57,7 +57,7 @@ class Company:
         person = self.people[who] if isinstance(who, Role) else who
         role = self.world.account(person).role
         assert role is not None
-        made = {"name": "tests", "scopes": ["chat:answer:create"], "days": 1} | fields
+        made: dict[str, Any] = {"name": "tests", "scopes": ["chat:answer:create"], "days": 1} | fields
         return self.world.identity.keys.create(person.id, role, **made)[1]
 
     def key_id(self, secret: str) -> str:
@@ -82,7 +82,7 @@ def settings_of(folder: Path, **more: Any) -> Settings:
     key = folder / "key"
     if not key.exists():
         make_key_file(key)
-    fields = {
+    fields: dict[str, Any] = {
         "profile": "mlps3",
         "engine": "fake",
         "data_dir": folder / "data",

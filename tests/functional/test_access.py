@@ -47,7 +47,7 @@ def routes() -> list[tuple[str, str, Permission]]:
             assert isinstance(route, APIRoute)
             (permission,) = permissions_of(route.dependant)
             path = "/v1" + re.sub(r"\{[^}]+\}", "nothing", route.path)
-            found += [(method, path, permission) for method in route.methods]
+            found += [(method, path, permission) for method in route.methods or ()]
     assert len(found) > 40
     return found
 
@@ -62,7 +62,7 @@ def page_routes(firm: Company) -> list[tuple[str, str]]:
         (method, route.path.replace("{passkey}", "psk_nothing"))
         for route in parts_of(firm)
         if isinstance(route, Route) and route.path not in OPEN and not route.path.startswith("/login/")
-        for method in (route.methods or ()) - {"HEAD"}
+        for method in (route.methods or set()) - {"HEAD"}
     ]
     assert len(listed) > 10
     return listed

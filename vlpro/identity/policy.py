@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vlpro.db import Database
 from vlpro.errors import BadRequestError, ConflictError, NotFoundError
-from vlpro.identity.labels import Level
 from vlpro.identity.permissions import Role
 from vlpro.identity.tables import policies
 
@@ -38,7 +37,7 @@ class GroupRule(BaseModel):
 
     group: Annotated[str, Field(min_length=1, max_length=512)]
     role: Role = Role.USER
-    level: Level = Level.INTERNAL
+    level: Literal["public", "internal", "secret"] = "internal"
 
 
 class Policy(BaseModel):

@@ -26,6 +26,7 @@ from vlpro.identity.authentication import addresses_of, allowed
 from vlpro.identity.directories.interface import DirectoryPerson, PasswordDirectory
 from vlpro.identity.factors import Factors, Place
 from vlpro.identity.failures import Failures
+from vlpro.identity.labels import Level
 from vlpro.identity.passwords import PasswordProblem, Passwords, problems
 from vlpro.identity.permissions import ADMINISTRATORS, Role
 from vlpro.identity.policy import Policy, PolicyStore
@@ -205,7 +206,7 @@ class SignIn:
                 connection.execute(
                     sa.update(accounts)
                     .where(accounts.c.id == account_id)
-                    .values(level=int(max(rule.level for rule in rules)))
+                    .values(level=int(max(Level.of(rule.level) for rule in rules)))
                 )
             before = account.role if account else None
             self._follow(connection, account_id, before=before, mapped=mapped, author=version.author, now=now)
