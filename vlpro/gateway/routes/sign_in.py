@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from vlpro.errors import ForbiddenError, VlproError
 from vlpro.gateway import cookies
+from vlpro.gateway.errors import from_status
 from vlpro.gateway.errors import response as refusal_response
 from vlpro.gateway.forms import address_of, read_credential, read_form, read_json
 from vlpro.gateway.guard import safe_path
@@ -65,6 +66,8 @@ def sign_in_routes(
         Route("/login/passkey/register", pages.register, methods=["POST"]),
         Route("/login/oidc", pages.to_provider, methods=["GET"]),
         Route("/login/oidc/callback", pages.from_provider, methods=["GET"]),
+        # Last: Streamlit answers every path with its page, and nobody needs a session down here.
+        Route("/login/{rest:path}", pages.missing, methods=["GET"]),
     ]
 
 
@@ -421,6 +424,9 @@ class _SignInPages:
         return kept
 
     # ---
+
+    async def missing(self, request: Request) -> Response:
+        return refusal_response(from_status(404, request.method, request.url.path))
 
     async def _begun(self, request: Request, step: Step | None = None) -> Begun:
         """The sign-in on its way; ``step``: which must be its next."""
