@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ __all__ = ["Database", "sqlite_url"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 10_000
+_POSTGRESQL = {"connect_timeout": 5, "options": "-c statement_timeout=20000"}
 _LOCK = 0x766C70726F  # "vlpro": the key of PostgreSQL's advisory locks, which are numbers
 
 
@@ -52,6 +53,7 @@ class Database:
             parsed = sa.make_url(url)
             if self.sqlite:
                 self._engine = sa.create_engine(parsed, pool_size=8, max_overflow=24, hide_parameters=True)
+                self._reader = self._engine
             else:
                 parsed = parsed.set(drivername="postgresql+psycopg")
                 self._engine = sa.create_engine(
@@ -60,7 +62,17 @@ class Database:
                     max_overflow=24,
                     pool_pre_ping=True,
                     hide_parameters=True,
-                    connect_args={"connect_timeout": 5, "options": "-c statement_timeout=20000"},
+                    connect_args=_POSTGRESQL,
+                )
+                # One round trip a question: no ping before it, no transaction around it.
+                self._reader = sa.create_engine(
+                    parsed,
+                    pool_size=8,
+                    max_overflow=24,
+                    pool_reset_on_return=None,
+                    isolation_level="AUTOCOMMIT",
+                    hide_parameters=True,
+                    connect_args=_POSTGRESQL,
                 )
         except (ArgumentError, ValueError) as error:
             raise ConfigError(
@@ -85,8 +97,25 @@ class Database:
         Raises:
             DatabaseError: The database does not answer.
         """
-        with _told(), self._engine.connect() as connection:
+        with _told(), self._reader.connect() as connection:
             yield connection
+
+    def one(self, statement: sa.Select[Any], values: Mapping[str, object]) -> sa.Row[Any] | None:
+        """The row that a statement finds, or None; asked once more where the connection had been lost meanwhile.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        with _told():
+            for _ in range(2):
+                try:
+                    with self._reader.connect() as connection:
+                        return connection.execute(statement, values).one_or_none()
+                except OperationalError as error:
+                    if not error.connection_invalidated:
+                        raise
+                    lost = error
+            raise lost
 
     @contextmanager
     def write(self, *, alone: bool = False) -> Iterator[sa.Connection]:
@@ -133,6 +162,7 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
+        self._reader.dispose()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -55,7 +56,11 @@ def identity_of(settings: Settings) -> Identity | None:
             )
     key = read_key_file(settings.key_file or Path(), settings.data_dir)
     return Identity(
-        database_of(settings), Sealer(key), settings.public_url, directory=_directory_of(settings)
+        database_of(settings),
+        Sealer(key),
+        settings.public_url,
+        directory=_directory_of(settings),
+        later=ThreadPoolExecutor(1, thread_name_prefix="identity").submit,
     )
 
 

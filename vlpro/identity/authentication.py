@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import sqlalchemy as sa
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from vlpro.db import Database
-from vlpro.errors import BusyError, UnauthenticatedError
+from vlpro.errors import BusyError, DatabaseError, UnauthenticatedError
 from vlpro.identity.keys import DAY_S
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import ADMINISTRATORS, PERMISSIONS, Permission, Role
 from vlpro.identity.policy import Policy, PolicyStore
 from vlpro.identity.principal import Principal
+from vlpro.identity.rate import Rate
 from vlpro.identity.tables import accounts, key_usage, keys, role_grants, sessions
 from vlpro.identity.tokens import KEY_PREFIX, digest
 
@@ -56,7 +55,7 @@ class Authentication:
         database: Where sessions and keys are.
         policies: The policy in force.
         clock: Unix time.
-        fresh_s: Seconds for which an answer of the database is remembered; 0: not at all.
+        later: Runs what need not be waited for: noting that a session or key was used.
     """
 
     def __init__(
@@ -65,25 +64,20 @@ class Authentication:
         policies: PolicyStore,
         clock: Callable[[], float],
         *,
-        fresh_s: float = _FRESH_S,
+        later: Callable[[Callable[[], None]], object],
     ) -> None:
         self._database = database
         self._policies = policies
         self._clock = clock
-        self._fresh_s = fresh_s
+        self._later = later
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
-        self._rates = MovingWindowRateLimiter(MemoryStorage())
+        self._rate = Rate()
 
     def remembered(self, token: str) -> bool:
-        """Whether :meth:`who` answers without the database, so that it need not be sent to a thread."""
+        """Whether :meth:`who` answers without the database."""
         known = self._known.get(digest(token))
-        return (
-            known is not None
-            and time.monotonic() - known.read_at < self._fresh_s
-            and self._policies.is_fresh
-            and self._clock() - known.seen_at < _TOUCH_S
-        )
+        return known is not None and time.monotonic() - known.read_at < _FRESH_S and self._policies.is_fresh
 
     def who(self, token: str, address: str, *, background: bool = False) -> Principal:
         """Who has this token.
@@ -100,7 +94,7 @@ class Authentication:
         hashed = digest(token)
         policy = self._policies.current().policy
         known = self._known.get(hashed)
-        if known is None or time.monotonic() - known.read_at >= self._fresh_s:
+        if known is None or time.monotonic() - known.read_at >= _FRESH_S:
             known = self._read(hashed, is_key=token.startswith(KEY_PREFIX))
         principal, now = known.principal, self._clock()
         if now >= known.expires_at:
@@ -114,8 +108,8 @@ class Authentication:
                 raise _refused(principal, f"the key is not valid from {address}")
             self._limit(known)
         if not background and now - known.seen_at >= _TOUCH_S:
-            self._touch(principal, now)
             known.seen_at = now
+            self._later(partial(self._touch, principal, now))
         return principal
 
     def forget(self, token: str) -> None:
@@ -126,9 +120,10 @@ class Authentication:
     def _read(self, hashed: bytes, *, is_key: bool) -> _Known:
         now = self._clock()
         read_at = time.monotonic()  # before the query: what is revoked during it is not remembered for longer
-        query = _keys(int(now) // DAY_S) if is_key else _SESSION
-        with self._database.read() as connection:
-            row = connection.execute(query, {"hashed": hashed}).one_or_none()
+        values: dict[str, object] = {"hashed": hashed}
+        if is_key:
+            values["day"] = int(now) // DAY_S
+        row = self._database.one(_KEY if is_key else _SESSION, values)
         reason = _why_not(row, now)
         if row is None or reason:
             with self._lock:
@@ -145,13 +140,12 @@ class Authentication:
 
     def _limit(self, known: _Known) -> None:
         key = known.principal.key or ""
-        item = RateLimitItemPerMinute(known.requests_per_minute)
-        if not self._rates.hit(item, key):
-            reset = self._rates.get_window_stats(item, key).reset_time
+        wait = self._rate.wait_s(key, known.requests_per_minute, time.monotonic())
+        if wait:
             raise BusyError(
                 f"This key may ask {known.requests_per_minute} times a minute. Try again shortly.",
                 zh=f"该密钥每分钟最多请求 {known.requests_per_minute} 次，请稍后再试。",
-                retry_after=max(1, round(reset - time.time())),
+                retry_after=math.ceil(wait),
             )
         if not known.tokens_left:
             raise BusyError(
@@ -161,13 +155,15 @@ class Authentication:
             )
 
     def _touch(self, principal: Principal, now: float) -> None:
-        with self._database.write() as connection:
-            if principal.key is not None:
-                connection.execute(sa.update(keys).where(keys.c.id == principal.key).values(used_at=now))
-            else:
-                connection.execute(
-                    sa.update(sessions).where(sessions.c.id == principal.session).values(seen_at=now)
-                )
+        if principal.key is not None:
+            noted = sa.update(keys).where(keys.c.id == principal.key).values(used_at=now)
+        else:
+            noted = sa.update(sessions).where(sessions.c.id == principal.session).values(seen_at=now)
+        try:
+            with self._database.write() as connection:
+                connection.execute(noted)
+        except DatabaseError as error:
+            log.warning("the use of a session or key was not noted: %s", error.message)
 
 
 def addresses_of(role: Role, policy: Policy) -> tuple[str, ...]:
@@ -208,26 +204,24 @@ _SESSION = (
     .where(sessions.c.token == sa.bindparam("hashed"))
 )
 
-
-def _keys(day: int) -> sa.Select[Any]:
-    return (
-        sa.select(
-            keys.c.id,
-            keys.c.used_at,
-            keys.c.expires_at,
-            keys.c.revoked_at,
-            keys.c.scopes,
-            keys.c.addresses,
-            keys.c.requests_per_minute,
-            keys.c.tokens_per_day,
-            key_usage.c.tokens,
-            *_PERSON,
-        )
-        .join(accounts, accounts.c.id == keys.c.account)
-        .outerjoin(role_grants, role_grants.c.account == keys.c.account)
-        .outerjoin(key_usage, sa.and_(key_usage.c.key == keys.c.id, key_usage.c.day == day))
-        .where(keys.c.token == sa.bindparam("hashed"))
+_KEY = (
+    sa.select(
+        keys.c.id,
+        keys.c.used_at,
+        keys.c.expires_at,
+        keys.c.revoked_at,
+        keys.c.scopes,
+        keys.c.addresses,
+        keys.c.requests_per_minute,
+        keys.c.tokens_per_day,
+        key_usage.c.tokens,
+        *_PERSON,
     )
+    .join(accounts, accounts.c.id == keys.c.account)
+    .outerjoin(role_grants, role_grants.c.account == keys.c.account)
+    .outerjoin(key_usage, sa.and_(key_usage.c.key == keys.c.id, key_usage.c.day == sa.bindparam("day")))
+    .where(keys.c.token == sa.bindparam("hashed"))
+)
 
 
 def _why_not(row: sa.Row[Any] | None, now: float) -> str:

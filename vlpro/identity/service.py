@@ -32,6 +32,7 @@ class Identity:
         directory: Of the company, that checks passwords; None: there is none.
         passwords: Of the usual cost where left out.
         clock: Unix time; for tests.
+        later: Runs what need not be waited for; at once where it is left out.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Identity:
         directory: PasswordDirectory | None = None,
         passwords: Passwords | None = None,
         clock: Callable[[], float] = time.time,
+        later: Callable[[Callable[[], None]], object] = lambda work: work(),
     ) -> None:
         passwords = passwords or Passwords()
         self.database = database
@@ -54,7 +56,7 @@ class Identity:
         self.sessions = Sessions(database, clock)
         self.keys = Keys(database, self.policies, clock)
         self.setup = Setup(database, passwords, clock)
-        self.authentication = Authentication(database, self.policies, clock)
+        self.authentication = Authentication(database, self.policies, clock, later=later)
         self.sign_in = SignIn(
             database,
             passwords=passwords,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -58,7 +59,7 @@ def test_nobody_has_an_unknown_token(world: World, token: str) -> None:
 def test_tokens_are_stored_hashed(world: World, li: Person) -> None:
     session, secret = world.sign_in(li), key(world, li)
     with world.identity.database.read() as connection:
-        rows = repr(connection.execute(sa.select(sessions)).all() + connection.execute(sa.select(keys)).all())
+        rows = repr([connection.execute(sa.select(table)).all() for table in (sessions, keys)])
     assert session not in rows
     assert secret not in rows
     assert secret[12:] not in rows
@@ -121,10 +122,8 @@ def test_sessions_are_ended_one_or_all(world: World, li: Person) -> None:
 def test_what_was_ended_elsewhere_stops_within_a_second(
     world: World, li: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vlpro.identity.authentication as module  # noqa: PLC0415
-
     now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     token, secret = world.sign_in(li), key(world, li)
     replica = world.another()
     assert remembered(replica, token) == remembered(replica, secret) == "liwei"

@@ -377,7 +377,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "An administrator ended the session. Sign in again.",
     ),
     "ended.over": (
-        "会话已结束：可能已到期，也可能由您或管理员结束。请重新登录。",
+        "会话已结束：已到期，或由本人、管理员结束。请重新登录。",
         "The session is over: its time was up, or you or an administrator ended it. Sign in again.",
     ),
     # from the routes: the page with nothing but a message
