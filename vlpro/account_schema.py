@@ -77,10 +77,11 @@ class Account(_Reply):
     signed_in_at: float | None
     expires_at: float | None
     disabled: str | None = Field(description="Why: administrator or idle; null: it is not")
+    locked: bool = Field(default=False, description="Whether failed sign-ins have locked it for now")
 
 
 class AccountList(_Reply):
-    """Accounts by login, 200 at most; ``after`` of the next request is the last one's login."""
+    """Accounts by login; ``after`` of the next request is the last one's login."""
 
     object: Literal["list"] = "list"
     data: list[Account]

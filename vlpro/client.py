@@ -7,23 +7,26 @@ authentication, limits and checks, but without a socket, so that it also works w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import CancelledError
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from vlpro import schema
+from vlpro import account_schema, schema
 from vlpro.errors import VlproError
 
 __all__ = [
     "ADDRESS_HEADER",
     "BACKGROUND_HEADER",
     "IN_PROCESS",
+    "SESSION_COOKIE",
     "ApiError",
     "AppTransport",
     "Client",
+    "RoleFilter",
     "connect_in_process",
     "in_process",
 ]
@@ -32,6 +35,8 @@ ADDRESS_HEADER = "x-vlpro-address"
 """Where the person before the page is, as the service saw it; from elsewhere it is overwritten."""
 BACKGROUND_HEADER = "x-vlpro-background"
 """The page asks by itself: a session that does only this goes idle."""
+SESSION_COOKIE = "__Host-vlpro_session"
+"""The cookie of who is signed in; its prefix keeps it to this host, and to TLS."""
 IN_PROCESS = "vlpro.in_process"
 """The key of an ASGI scope that was made here, not by a server."""
 
@@ -41,6 +46,7 @@ App = Callable[
     [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 Reply = TypeVar("Reply", bound=BaseModel)
+RoleFilter = account_schema.RoleName | Literal["none"]
 
 
 class ApiError(VlproError):
@@ -172,6 +178,7 @@ class Client:
         transport: As of httpx; :func:`in_process` for the page.
         key: API key, if one is needed.
         timeout_s: Seconds to wait for an answer.
+        headers: More headers for every request.
 
     Every method raises :class:`ApiError` where the API refuses or does not answer.
     """
@@ -183,10 +190,11 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         key: str | None = None,
         timeout_s: float = 30.0,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        sent = {**(headers or {}), **({"authorization": f"Bearer {key}"} if key else {})}
         self._http = httpx.Client(
-            base_url=base_url, transport=transport, headers=headers, timeout=timeout_s, trust_env=False
+            base_url=base_url, transport=transport, headers=sent, timeout=timeout_s, trust_env=False
         )
 
     def status(self) -> schema.Status:
@@ -228,9 +236,12 @@ class Client:
         """One conversation with its messages; the last one may still be growing."""
         return self._call(schema.Conversation, "GET", f"/v1/conversations/{conversation_id}")
 
-    def new_conversation(self, title: str = "") -> schema.Conversation:
-        """Begin a conversation."""
-        return self._send(schema.Conversation, "/v1/conversations", schema.NewConversation(title=title))
+    def new_conversation(
+        self, title: str = "", *, level: account_schema.LevelName | None = None
+    ) -> schema.Conversation:
+        """Begin a conversation; ``level``: how confidential it is, as much as the person may read if left out."""
+        asked = schema.NewConversation(title=title, level=level)
+        return self._send(schema.Conversation, "/v1/conversations", asked)
 
     def ask(self, conversation_id: str, question: schema.NewMessage) -> schema.Message:
         """Ask; returns the answer's message at once, to be read again while it grows."""
@@ -248,12 +259,136 @@ class Client:
         """Delete a conversation and free its pictures and what the engine kept of it."""
         return self._call(schema.Cleared, "DELETE", f"/v1/conversations/{conversation_id}")
 
-    def _send(self, kind: type[Reply], path: str, body: BaseModel) -> Reply:
+    # --- one's own account; in profile local there is none, and all of these are 404
+
+    def account(self) -> account_schema.OwnAccount:
+        """Who asks, and what they may do."""
+        return self._call(account_schema.OwnAccount, "GET", "/v1/account")
+
+    def own_sessions(self) -> account_schema.SessionList:
+        """One's own sessions."""
+        return self._call(account_schema.SessionList, "GET", "/v1/account/sessions")
+
+    def end_own_session(self, session_id: str) -> schema.Deleted:
+        """End one of one's own sessions."""
+        return self._call(schema.Deleted, "DELETE", f"/v1/account/sessions/{_part(session_id)}")
+
+    def end_other_sessions(self) -> account_schema.Ended:
+        """End all of one's own sessions but this one."""
+        return self._call(account_schema.Ended, "DELETE", "/v1/account/sessions")
+
+    def keys(self) -> account_schema.KeyList:
+        """One's own API keys."""
+        return self._call(account_schema.KeyList, "GET", "/v1/account/keys")
+
+    def new_key(self, asked: account_schema.NewKey) -> account_schema.WithSecret:
+        """Make a key; its secret is told now and never again."""
+        return self._send(account_schema.WithSecret, "/v1/account/keys", asked)
+
+    def revoke_key(self, key_id: str) -> schema.Deleted:
+        """Revoke a key of one's own."""
+        return self._call(schema.Deleted, "DELETE", f"/v1/account/keys/{_part(key_id)}")
+
+    # --- accounts and sessions, for administrators
+
+    def accounts(
+        self, query: str = "", *, role: RoleFilter | None = None, after: str = "", limit: int = 200
+    ) -> account_schema.AccountList:
+        """Accounts by login.
+
+        Args:
+            query: Part of a login, name or department.
+            role: Only those with this role, or with none.
+            after: The last login of the page before.
+            limit: How many at most, up to 200.
+        """
+        asked = {"query": query, "after": after, "limit": limit, **({"role": role} if role else {})}
+        return self._call(account_schema.AccountList, "GET", "/v1/accounts", params=asked)
+
+    def account_of(self, account_id: str) -> account_schema.Account:
+        """One account."""
+        return self._call(account_schema.Account, "GET", f"/v1/accounts/{_part(account_id)}")
+
+    def new_account(self, asked: account_schema.NewAccount) -> account_schema.WithPassword:
+        """Make an account; its one-time password is told now and never again."""
+        return self._send(account_schema.WithPassword, "/v1/accounts", asked)
+
+    def alter_account(self, account_id: str, change: account_schema.AccountChange) -> account_schema.Account:
+        """Correct what is known of a person."""
+        return self._send(account_schema.Account, f"/v1/accounts/{_part(account_id)}", change, method="PUT")
+
+    def disable_account(self, account_id: str) -> account_schema.Account:
+        """End an account's sessions and keys; it signs in no more."""
+        return self._call(account_schema.Account, "POST", f"/v1/accounts/{_part(account_id)}/disable")
+
+    def enable_account(self, account_id: str) -> account_schema.Account:
+        """Let a disabled account sign in again."""
+        return self._call(account_schema.Account, "POST", f"/v1/accounts/{_part(account_id)}/enable")
+
+    def unlock_account(self, account_id: str) -> account_schema.Account:
+        """Forget an account's failed sign-ins."""
+        return self._call(account_schema.Account, "POST", f"/v1/accounts/{_part(account_id)}/unlock")
+
+    def reset_password(self, account_id: str) -> account_schema.WithPassword:
+        """Give a person a one-time password, which is told now and never again."""
+        path = f"/v1/accounts/{_part(account_id)}/reset-password"
+        return self._call(account_schema.WithPassword, "POST", path)
+
+    def reset_factors(self, account_id: str) -> account_schema.Account:
+        """Remove a person's second factors."""
+        return self._call(account_schema.Account, "POST", f"/v1/accounts/{_part(account_id)}/reset-factors")
+
+    def grant_role(self, account_id: str, role: account_schema.RoleName | None) -> account_schema.Account:
+        """Give an account a role, another one, or none; its sessions and keys end."""
+        path, change = f"/v1/accounts/{_part(account_id)}/role", account_schema.RoleChange(role=role)
+        return self._send(account_schema.Account, path, change, method="PUT")
+
+    def set_level(self, account_id: str, level: account_schema.LevelName) -> account_schema.Account:
+        """Say up to which level somebody may read."""
+        path, change = f"/v1/accounts/{_part(account_id)}/level", account_schema.LevelChange(level=level)
+        return self._send(account_schema.Account, path, change, method="PUT")
+
+    def sessions(self, account_id: str | None = None) -> account_schema.SessionList:
+        """Sessions that live, the last used first, 200 at most; ``account_id``: whose."""
+        asked = {"account": account_id} if account_id else {}
+        return self._call(account_schema.SessionList, "GET", "/v1/sessions", params=asked)
+
+    def end_session(self, session_id: str) -> schema.Deleted:
+        """End somebody's session."""
+        return self._call(schema.Deleted, "DELETE", f"/v1/sessions/{_part(session_id)}")
+
+    def end_sessions_of(self, account_id: str) -> account_schema.Ended:
+        """End all sessions of an account."""
+        return self._call(account_schema.Ended, "DELETE", f"/v1/accounts/{_part(account_id)}/sessions")
+
+    # --- the policy
+
+    def policy(self) -> account_schema.PolicyVersion:
+        """The version in force."""
+        return self._call(account_schema.PolicyVersion, "GET", "/v1/policy")
+
+    def decide_policy(self, asked: account_schema.NewPolicy) -> account_schema.PolicyVersion:
+        """Put a new version in force."""
+        return self._send(account_schema.PolicyVersion, "/v1/policy", asked, method="PUT")
+
+    def policy_versions(self) -> account_schema.PolicyVersionList:
+        """All versions, the newest first."""
+        return self._call(account_schema.PolicyVersionList, "GET", "/v1/policy/versions")
+
+    def policy_changes(self, old: int, new: int) -> account_schema.ChangeList:
+        """What differs between two versions."""
+        asked = {"old": old, "new": new}
+        return self._call(account_schema.ChangeList, "GET", "/v1/policy/changes", params=asked)
+
+    # ---
+
+    def _send(self, kind: type[Reply], path: str, body: BaseModel, *, method: str = "POST") -> Reply:
+        # A change says everything it sets, null too; what begins something leaves out what it does not ask for.
         return self._call(
             kind,
-            "POST",
+            method,
             path,
-            content=body.model_dump_json(exclude_none=True).encode(),
+            content=body.model_dump_json(exclude_none=method == "POST").encode(),
             headers={"content-type": "application/json"},
         )
 
@@ -270,6 +405,11 @@ class Client:
         except ValidationError as error:
             raise _no_answer(reply.status_code, request_id) from error
         raise ApiError(error_body, status=reply.status_code, request_id=request_id)
+
+
+def _part(identifier: str) -> str:
+    """An id as one part of a path."""
+    return quote(identifier, safe="")
 
 
 def _no_answer(status: int = 0, request_id: str = "") -> ApiError:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["ROOT", "free_port", "running", "without_files"]
+__all__ = ["ROOT", "await_start", "free_port", "running", "without_files"]
 
 ROOT = Path(__file__).parents[2]
 _START_S = 60
@@ -47,7 +47,7 @@ def running(log: Path, *, writes_files: bool = True, **settings: str) -> Iterato
     with log.open("wb") if writes_files else nullcontext(subprocess.DEVNULL) as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
-            _await(process, f"http://127.0.0.1:{port}", log)
+            await_start(process, f"http://127.0.0.1:{port}", log)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -63,7 +63,8 @@ def without_files(command: Sequence[str]) -> list[str]:
     return ["sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", *command]
 
 
-def _await(process: subprocess.Popen[bytes], base: str, log: Path) -> None:
+def await_start(process: subprocess.Popen[bytes], base: str, log: Path) -> None:
+    """Wait until the service answers."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:

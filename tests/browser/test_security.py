@@ -118,6 +118,7 @@ def test_what_the_page_does_not_need_is_closed(fake: str) -> None:
             "/_stcore/script-health-check",
             "/_stcore/upload_file/a/b",
             "/component/x/index.html",
+            "/media/0123abcd.md",
             "/auth/login",
             "/oauth2callback",
             "/app/static/page.css",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -15,9 +15,23 @@ from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentM
 
 from vlpro import __version__
 
-__all__ = ["Kind", "mount", "note", "page_style", "size"]
+__all__ = ["Kind", "Tone", "badge", "facts", "mount", "note", "page_style", "size", "strip", "title"]
 
-Kind = Literal["actions", "composer", "evidence", "preferences", "thumbnails", "welcome"]
+Kind = Literal[
+    "account",
+    "actions",
+    "composer",
+    "download",
+    "evidence",
+    "leave",
+    "preferences",
+    "rules",
+    "secret",
+    "table",
+    "thumbnails",
+    "welcome",
+]
+Tone = Literal["plain", "ok", "warn", "bad", "info"]
 
 _FOLDER = Path(__file__).parent
 _NAME = "vlpro.page"
@@ -49,15 +63,15 @@ def _component() -> Any:
     return st.components.v2.component(_NAME, css=_sheet("parts.css"), js="index.js")
 
 
-def page_style(lost: str) -> None:
+def page_style(lost: str, *, accounts: bool = False) -> None:
     """Put the page's style sheet in place; first thing on each run.
 
     Args:
         lost: What to say while the service does not answer: only the sheet is left to say it then.
+        accounts: Whether there are accounts, and with them navigation and more pages.
     """
-    st.html(
-        f"<style>{_sheet('page.css')} :root {{ --vl-lost: {json.dumps(lost, ensure_ascii=False)}; }}</style>"
-    )
+    sheets = _sheet("page.css") + (_sheet("accounts.css") if accounts else "")
+    st.html(f"<style>{sheets} :root {{ --vl-lost: {json.dumps(lost, ensure_ascii=False)}; }}</style>")
 
 
 @cache
@@ -70,6 +84,28 @@ def note(kind: Literal["info", "warn", "bad"], sentence: str, small: str = "") -
     role = "alert" if kind == "bad" else "status"
     detail = f"<small>{escape(small)}</small>" if small else ""
     st.html(f'<div class="vl-note {kind}" role="{role}"><p>{escape(sentence)}</p>{detail}</div>')
+
+
+def title(heading: str, below: str = "") -> None:
+    """A page's heading, and a sentence about it."""
+    st.html(f'<div class="vl-title"><h1>{escape(heading)}</h1><p>{escape(below)}</p></div>')
+
+
+def badge(tone: Tone, text: str) -> str:
+    """A state, as HTML: a colour, an icon and a word."""
+    return f'<span class="vl-badge {tone}">{escape(text)}</span>'
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Names and values, one below the other, as HTML; values are HTML."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs)
+    return f'<dl class="vl-facts">{rows}</dl>'
+
+
+def strip(pairs: Sequence[tuple[str, str]], end: str = "") -> None:
+    """Names and values beside each other, above a page's work; values are HTML."""
+    cells = "".join(f"<dl><dt>{escape(name)}</dt><dd>{value}</dd></dl>" for name, value in pairs)
+    st.html(f'<div class="vl-strip">{cells}<div class="end">{escape(end)}</div></div>')
 
 
 def size(amount: int) -> str:

@@ -27,7 +27,7 @@ TITLE = "Qwen3-VL-4B Pro"
 _STATIC = Path(__file__).parent / "static"
 
 # Streamlit's routes that this page does not use. Uploads go to the API, as raw bodies that stay in memory;
-# Streamlit's own form parser would spool them to disk.
+# Streamlit's own form parser would spool them to disk. What lies under /media is served to whoever knows its hash.
 _CLOSED = (
     "/_stcore/agent",
     "/_stcore/metrics",
@@ -36,6 +36,7 @@ _CLOSED = (
     "/app/static",
     "/auth",
     "/component",
+    "/media",
     "/oauth2callback",
 )
 

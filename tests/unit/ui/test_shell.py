@@ -141,6 +141,7 @@ def test_other_pages_keep_their_body_and_their_own_policy(browser: TestClient) -
         "/_stcore/script-health-check",
         "/_stcore/upload_file/a/b",
         "/component/x/y",
+        "/media/0123abcd.md",
         "/auth/login",
         "/oauth2callback",
         "/app/static/x",

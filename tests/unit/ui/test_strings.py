@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from vlpro.identity.labels import Level
+from vlpro.identity.permissions import KEY_SCOPES, Role
 from vlpro.ui import strings
+from vlpro.ui.policy_settings import GROUPS, SETTINGS
 from vlpro.ui.strings import STRINGS, text
+from vlpro.ui.views.navigation import PLACES
 
 FOLDER = Path(strings.__file__).parent
+# Keys that are put together from a name: of a state, a role, a setting, a column.
+_COMPOSED = re.compile(
+    r"status\.(ready|starting|down|checking|loading)|(choice|column|factor|level|role|scope|setting|source)\..*"
+    r"|policy\.(passwords|sign_in|sessions|accounts|addresses|keys|pages)"
+)
 
 
 def _places(sentence: str) -> set[str]:
@@ -42,13 +51,26 @@ def test_every_sentence_is_used() -> None:
         path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js"} and path.name != "strings.py"
     ]
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    composed = {
-        key for key in STRINGS if re.fullmatch(r"status\.(ready|starting|down|busy|checking|loading)", key)
-    }
+    composed = {key for key in STRINGS if _COMPOSED.fullmatch(key)}
     unused = {
         key for key in STRINGS if not re.search(rf"""["']{re.escape(key)}["']|words\.{key}\b""", source)
     }
-    assert unused == composed - {"status.busy"}
+    assert unused <= composed
+
+
+def test_what_is_composed_is_complete() -> None:
+    def words(prefix: str) -> set[str]:
+        return {key.removeprefix(prefix) for key in STRINGS if key.startswith(prefix)}
+
+    assert words("setting.") == {f"{s.name}{end}" for s in SETTINGS for end in ("", ".help")}
+    assert words("choice.") == {choice for setting in SETTINGS for choice in setting.choices}
+    assert words("role.") == {*Role, "none"}
+    assert words("level.") == {level.word for level in Level}
+    assert words("scope.") == set(KEY_SCOPES)
+    assert words("factor.") == {"totp", "passkey", "recovery", "none"}
+    assert words("source.") == {"local", "ldap", "oidc"}
+    assert {f"policy.{group}" for group in GROUPS} <= set(STRINGS)
+    assert {place.name for place in PLACES} <= set(STRINGS)
 
 
 def test_values_are_filled_in() -> None:

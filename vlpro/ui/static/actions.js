@@ -1,18 +1,5 @@
 // What can be done with an answer: copy it, ask again, edit its question.
-import { el, iconButton } from "./dom.js";
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch { // no clipboard without TLS beyond this machine
-    const field = el("textarea", { "aria-hidden": "true" });
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    document.execCommand("copy");
-    field.remove();
-  }
-}
+import { copy, el, iconButton } from "./dom.js";
 
 export default function (host, send) {
   const root = el("div", { class: "actions", role: "group" });

@@ -7,12 +7,11 @@ import { Follower } from "./follow.js";
 import { Tray } from "./tray.js";
 import { openViewer } from "./viewer.js";
 
-const DRAFT = "vlpro-draft";
 const PATIENCE = 20_000; // milliseconds until a question that nobody took may be sent again
 
-function storedDraft() {
+function storedDraft(place) {
   try {
-    return JSON.parse(sessionStorage.getItem(DRAFT)) ?? {};
+    return JSON.parse(sessionStorage.getItem(place)) ?? {};
   } catch {
     return {};
   }
@@ -116,7 +115,7 @@ export default function (host, send) {
     });
     const written = { text: field.value, images: tray.images };
     const draft = editing ? { ...editing.waiting, editing: { question: editing.question, ...written } } : written;
-    sessionStorage.setItem(DRAFT, JSON.stringify(draft));
+    sessionStorage.setItem(data.draft, JSON.stringify(draft));
     if (afterUpload && !tray.travelling) submit();
   }
 
@@ -231,7 +230,7 @@ export default function (host, send) {
       el("button", { type: "button", class: "link", onclick: () => endEditing() }, words.cancel));
     if (say.textContent !== data.say) say.textContent = data.say; // Streamlit announces nothing by itself
     if (first) {
-      const draft = storedDraft();
+      const draft = storedDraft(data.draft);
       field.value = draft.text ?? "";
       tray.set(draft.images ?? []);
       const { editing: edit } = draft;

@@ -58,4 +58,20 @@ export const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, nam
 
 export const pictureUrl = (id, size) => `/v1/images/${encodeURIComponent(id)}/content${size ? `?size=${size}` : ""}`;
 
+/** Puts a text on the clipboard; tells whether it could. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch { // no clipboard without TLS beyond this machine
+    const field = el("textarea", { "aria-hidden": "true" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

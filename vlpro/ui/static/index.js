@@ -1,13 +1,21 @@
 // The page's one component: `data.kind` names the part. Streamlit calls the default function again on every change;
 // a part keeps its elements, so that focus, zoom and typed text survive.
+import account from "./account.js";
 import actions from "./actions.js";
 import composer from "./composer.js";
+import download from "./download.js";
 import evidence from "./evidence.js";
 import preferences from "./preferences.js";
+import rules from "./rules.js";
+import secret from "./secret.js";
+import table from "./table.js";
 import thumbnails from "./thumbnails.js";
+import { leave } from "./watch.js";
 import welcome from "./welcome.js";
 
-const parts = { actions, composer, evidence, preferences, thumbnails, welcome };
+const parts = {
+  account, actions, composer, download, evidence, leave, preferences, rules, secret, table, thumbnails, welcome,
+};
 const mounted = new WeakMap(); // parentElement → what stands in it
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -3,11 +3,11 @@ import { el, iconButton } from "./dom.js";
 
 const YEAR = 365 * 24 * 3600;
 const THEMES = { System: "system", Light: "light", Dark: "dark" };
-const themeKey = () => `stActiveTheme-${location.pathname}-v2`; // where Streamlit 1.67 keeps its choice
+const themeKey = (path) => `stActiveTheme-${path}-v2`; // where Streamlit 1.67 keeps its choice, page by page
 
 function chosenTheme() {
   try {
-    return JSON.parse(localStorage.getItem(themeKey())) ?? "System";
+    return JSON.parse(localStorage.getItem(themeKey(location.pathname))) ?? "System";
   } catch {
     return "System";
   }
@@ -16,14 +16,14 @@ function chosenTheme() {
 export default function (host, send) {
   const root = el("div", { class: "preferences" });
   host.append(root);
-  const update = ({ language, cookie, languages, words }) => {
+  const update = ({ language, cookie, languages, paths, words }) => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
     const speak = (chosen) => {
       document.cookie = `${cookie}=${chosen}; path=/; max-age=${YEAR}; samesite=strict`;
       send("language", chosen);
     };
     const wear = (theme) => {
-      localStorage.setItem(themeKey(), JSON.stringify(theme));
+      for (const path of new Set([location.pathname, ...paths])) localStorage.setItem(themeKey(path), JSON.stringify(theme));
       location.reload();
     };
     root.replaceChildren(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from html import escape
 from typing import Any
 
 import streamlit as st
 
+from vlpro.account_schema import LevelName
 from vlpro.client import ApiError
 from vlpro.schema import Conversation, Message, NewMessage, Status
 from vlpro.ui import export, session
-from vlpro.ui.parts import mount, note
+from vlpro.ui.parts import badge, mount, note
 from vlpro.ui.session import t
 from vlpro.ui.views import message
 from vlpro.ui.views.message import Turn
@@ -85,7 +86,7 @@ def _conversation() -> Conversation | None:
             session.remember("notice", ("info", t("gone")))
             session.open_conversation(None)
         else:
-            session.remember("notice", ("bad", session.sentence(error), error.request_id))
+            session.remember("notice", ("bad", session.sentence(error), session.number(error)))
         return None
 
 
@@ -96,7 +97,12 @@ def _conversation_view(conversation: Conversation, settings: Settings, status: S
     with st.container(
         key="head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
     ):
-        st.html(f"<h1>{escape(_title(conversation))}</h1>")
+        label = (
+            badge(session.TONES[conversation.level], t(f"level.{conversation.level}"))
+            if session.account()
+            else ""
+        )
+        st.html(f'<div class="vl-head"><h1>{escape(_title(conversation))}</h1>{label}</div>')
         _export(conversation)
 
     def again(turn: Turn) -> None:
@@ -127,40 +133,40 @@ def _growing(conversation_id: str, reply: Message) -> None:
     @st.fragment(run_every=_POLL_S)
     def poll() -> None:
         try:
-            now = session.client().answer(conversation_id, reply.id)
+            now = session.client(background=True).answer(conversation_id, reply.id)
         except ApiError:  # cleared or replaced in another tab, or the service is gone: the page will tell
-            st.rerun()
+            session.rerun_by_itself()
         if now.status in ("queued", "answering"):
             message.growing(now)
         else:
             session.remember("announcement", "failed" if now.status == "failed" else "done")
-            st.rerun()
+            session.rerun_by_itself()
 
     poll()
 
 
 def _export(conversation: Conversation) -> None:
     with st.popover(t("export"), icon=":material/download:", type="tertiary", key="export"):
-        now = datetime.now(UTC).astimezone()
-        stem = f"vlpro-{now:%Y%m%d-%H%M}"
-        st.download_button(
-            t("export.markdown"),
-            lambda: export.as_markdown(conversation, session.language(), now),
-            f"{stem}.md",
-            "text/markdown",
-            key="export-markdown",
-            on_click="ignore",
-            width="stretch",
-        )
-        st.download_button(
-            t("export.json"),
-            lambda: export.as_json(conversation),
-            f"{stem}.json",
-            "application/json",
-            key="export-json",
-            on_click="ignore",
-            width="stretch",
-        )
+        # Not st.download_button: its files lie under /media for whoever knows their hash.
+        for kind in ("markdown", "json"):
+            label = t("export.markdown" if kind == "markdown" else "export.json")
+            st.button(
+                label, key=f"export-{kind}", width="stretch", on_click=_export_as, args=(kind, conversation)
+            )
+    if (file := session.take("file")) is not None:
+        mount("download", {"file": file}, key="download")
+
+
+def _export_as(kind: str, conversation: Conversation) -> None:
+    now = datetime.now(session.zone())
+    if kind == "markdown":
+        suffix, media = "md", "text/markdown"
+        text = export.as_markdown(conversation, session.language(), now)
+    else:
+        suffix, media = "json", "application/json"
+        text = export.as_json(conversation)
+    made = {"id": now.isoformat(), "name": f"vlpro-{now:%Y%m%d-%H%M}.{suffix}", "type": media, "text": text}
+    session.remember("file", made)
 
 
 def _welcome(status: Status | None) -> None:
@@ -177,8 +183,32 @@ def _welcome(status: Status | None) -> None:
         megabytes=round(limits.max_image_bytes / 1e6) if limits else 20,
         most=limits.max_images if limits else 16,
     )
+    _choose_level()
     words = {**session.words("drop", "add", "starters"), "formats": formats}
     mount("welcome", {"starters": starters, "words": words}, key="welcome")
+
+
+def _choose_level() -> None:
+    """How confidential the new conversation will be, where there are accounts with levels."""
+    person = session.account()
+    if person is None:
+        return
+    with st.container(key="new-level", horizontal=True, horizontal_alignment="center"):
+        st.segmented_control(
+            t("chat.level"),
+            session.levels(person),
+            default=person.level,
+            required=True,
+            key="chat_level",
+            format_func=lambda level: t(f"level.{level}"),
+            help=t("chat.level.help"),
+        )
+
+
+def _new_level() -> LevelName | None:
+    """The level that was chosen; None: the person's own, or nobody has any."""
+    chosen = st.session_state.get("chat_level")
+    return chosen if session.account() is not None and chosen in session.LEVELS else None
 
 
 def _prompts() -> list[dict[str, str]]:
@@ -198,12 +228,14 @@ def _prompts() -> list[dict[str, str]]:
 
 def _composer(conversation: Conversation | None, settings: Settings, status: Status | None) -> None:
     budget = status.budget if status else None
+    person = session.account()
     busy = conversation is not None and conversation.busy
     announcement = session.take("announcement")
     asked = [held.id for held in conversation.messages if held.role == "user"] if conversation else []
     data = {
         "language": session.language(),
         "conversation": conversation.id if conversation else "",
+        "draft": f"vlpro-draft-{person.id}" if person is not None else "vlpro-draft",
         "busy": busy,
         "history": conversation.tokens if conversation else 0,
         "imagesBefore": conversation.image_count if conversation else 0,
@@ -231,7 +263,7 @@ def _composer(conversation: Conversation | None, settings: Settings, status: Sta
             try:
                 session.client().stop(conversation.id)
             except ApiError as error:
-                session.remember("notice", ("bad", session.sentence(error), error.request_id))
+                session.remember("notice", ("bad", session.sentence(error), session.number(error)))
 
     mount("composer", data, key="composer", ask=ask, stop=stop)
 
@@ -261,7 +293,7 @@ def _ask(asked: NewMessage) -> dict[str, Any] | None:
     try:
         identifier = session.conversation_id()
         if identifier is None:
-            identifier = begun = client.new_conversation().id
+            identifier = begun = client.new_conversation(level=_new_level()).id
         client.ask(identifier, asked)
     except ApiError as error:
         if begun is not None:

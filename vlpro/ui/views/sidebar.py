@@ -9,13 +9,13 @@ from typing import Literal
 import streamlit as st
 
 from vlpro.client import ApiError
-from vlpro.languages import LANGUAGE_COOKIE
 from vlpro.schema import Cleared, Conversation, Device, Gpu, Status
-from vlpro.ui import session, strings
-from vlpro.ui.parts import mount, size
+from vlpro.ui import session
+from vlpro.ui.parts import size
 from vlpro.ui.session import t
+from vlpro.ui.views import frame
 
-__all__ = ["Settings", "memory", "panel_html", "sidebar"]
+__all__ = ["Settings", "memory", "meter", "panel_html", "progress", "sidebar", "status_panel"]
 
 _SEARCH_FROM = 9  # conversations from which a search box helps
 _SHOWN = 12  # conversations that are listed at first
@@ -38,10 +38,7 @@ def sidebar(status: Status | None, conversation: Conversation | None) -> Setting
         conversation: The one that is open.
     """
     with st.sidebar:
-        st.html(
-            f'<div class="vl-brand"><span class="vl-mark"></span><div><strong>{escape(t("product"))}</strong>'
-            f"<span>{escape(t('tagline'))}</span></div></div>"
-        )
+        frame.brand()
         with st.container(key="begin", horizontal=True, gap="small", wrap=False):
             st.button(t("new"), key="new", icon=":material/add:", width="stretch", on_click=_new)
             clear = st.button(
@@ -52,10 +49,9 @@ def sidebar(status: Status | None, conversation: Conversation | None) -> Setting
                 disabled=conversation is None,
             )
         settings = _settings(status)
-        _status(busy=conversation is not None and conversation.busy)
+        status_panel(busy=conversation is not None and conversation.busy)
         _conversations(conversation)
-        with st.container(key="foot"):
-            _preferences()
+        frame.foot()
     if clear and conversation is not None:
         st.dialog(t("clear.ask"), width="small")(_confirm_clear)(conversation.id)
     return settings
@@ -85,12 +81,16 @@ def _settings(status: Status | None) -> Settings:
 # --- what the machine is doing ---
 
 
-def _status(*, busy: bool) -> None:
+def status_panel(*, busy: bool) -> None:
+    """What the service and its machine do, again and again; more often while an answer grows."""
+
     @st.fragment(run_every=1 if busy else 2)
     def panel() -> None:
         try:
-            st.html(panel_html(session.client().status()))
+            st.html(panel_html(session.client(background=True).status()))
         except ApiError as error:
+            if error.status == 401:
+                session.rerun_by_itself()
             st.html(
                 f'<div class="vl-status down"><div class="head"><b>{escape(session.sentence(error))}</b></div></div>'
             )
@@ -117,7 +117,7 @@ def panel_html(status: Status) -> str:
         told = (problem.vlpro or {}).get("zh") if session.language() == "zh" else None
         rows.insert(2, f'<div class="problem">{escape(told or problem.message)}</div>')
     if status.loading is not None:
-        rows.insert(2, _progress(t(f"status.{status.loading.stage}"), status.loading.share))
+        rows.insert(2, progress(t(f"status.{status.loading.stage}"), status.loading.share))
     if not status.device.gpus:
         rows.append(_machine(status.device))
     last = status.last
@@ -139,20 +139,21 @@ def _gpu(gpu: Gpu, number: int, device: Device) -> str:
     percent = "–" if gpu.utilization_percent is None else f"{gpu.utilization_percent}%"
     return (
         f'<div class="card-name">{escape(name)}</div>'
-        + _meter(t("status.gpu_memory"), gpu.memory_used, gpu.memory_total)
+        + meter(t("status.gpu_memory"), gpu.memory_used, gpu.memory_total)
         + _line(f"{t('status.heat')} · {t('status.load')}", f"{degrees} · {percent}")
     )
 
 
 def _machine(device: Device) -> str:
-    rows = [_meter(t("status.memory"), device.memory_used, device.memory_total)]
+    rows = [meter(t("status.memory"), device.memory_used, device.memory_total)]
     if device.engine_memory:
         rows.append(_line(t("memory.engine"), size(device.engine_memory)))
     rows.append(_line(t("status.processor"), f"{device.cpu_percent:.0f}%"))
     return "".join(rows)
 
 
-def _meter(name: str, used: int, total: int) -> str:
+def meter(name: str, used: int, total: int) -> str:
+    """Memory as a bar and in figures."""
     share = used / total if total else 0.0
     full = " full" if share > _NEARLY_FULL else ""
     return (
@@ -162,7 +163,8 @@ def _meter(name: str, used: int, total: int) -> str:
     )
 
 
-def _progress(name: str, share: float) -> str:
+def progress(name: str, share: float) -> str:
+    """How far something is, as a bar and in percent."""
     return (
         f"{_line(name, f'{share:.0%}')}"
         f'<div class="meter" role="progressbar" aria-label="{escape(name)}" aria-valuemin="0" aria-valuemax="100" '
@@ -240,7 +242,7 @@ def _confirm_clear(identifier: str) -> None:
             try:
                 cleared = session.client().clear(identifier)
             except ApiError as error:
-                session.remember("notice", ("bad", session.sentence(error), error.request_id))
+                session.remember("notice", ("bad", session.sentence(error), session.number(error)))
             else:
                 session.remember("notice", ("info", t("cleared", images=cleared.images), memory(cleared)))
             session.open_conversation(None)
@@ -259,21 +261,3 @@ def memory(cleared: Cleared) -> str:
         pairs.append((t("memory.machine"), before.memory_used, after.memory_used))
     told = (t("cleared.memory", name=name, before=size(old), after=size(new)) for name, old, new in pairs)
     return " · ".join(told)
-
-
-def _preferences() -> None:
-    mount(
-        "preferences",
-        {
-            "language": session.language(),
-            "cookie": LANGUAGE_COOKIE,
-            "languages": strings.LANGUAGES,
-            "words": session.words("language", "theme", "system", "light", "dark"),
-        },
-        key="preferences",
-        language=_speak,
-    )
-
-
-def _speak() -> None:
-    session.set_language(st.session_state.preferences.language)

@@ -1,0 +1,60 @@
+"""How people, their sessions and their keys are told in a row."""
+
+from __future__ import annotations
+
+import re
+
+from vlpro.account_schema import Account
+from vlpro.ui.parts import Tone
+
+__all__ = ["ROLES", "browser", "state"]
+
+ROLES = ("user", "system", "security", "audit")
+
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("MicroMessenger", "WeChat"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("Version", "Safari"),
+)
+_SYSTEMS = (
+    ("HarmonyOS", "HarmonyOS"),
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def state(account: Account, now: float) -> tuple[Tone, str]:
+    """The state that matters most of an account: a tone, and the key of a word.
+
+    Args:
+        account: Whose.
+        now: Unix time.
+    """
+    if account.disabled == "idle":
+        return "warn", "state.idle"
+    if account.disabled is not None:
+        return "bad", "state.disabled"
+    if account.expires_at is not None and account.expires_at <= now:
+        return "warn", "state.expired"
+    if account.locked:
+        return "warn", "state.locked"
+    if account.role is None:
+        return "plain", "state.no_role"
+    return "ok", "state.active"
+
+
+def browser(agent: str) -> str:
+    """What a browser names itself, short: Chrome 141 · Windows; the first words of anything else."""
+    for mark, name in _BROWSERS:
+        found = re.search(rf"{mark}/(\d+)", agent)
+        if found:
+            system = next((shown for sign, shown in _SYSTEMS if sign in agent), "")
+            return " · ".join(part for part in (f"{name} {found[1]}", system) if part)
+    return agent[:40] or "–"

@@ -1,0 +1,83 @@
+"""Which pages there are, and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from vlpro.account_schema import OwnAccount, RoleName
+from vlpro.ui import session
+from vlpro.ui.parts import title
+from vlpro.ui.session import t
+from vlpro.ui.views import accounts, chat, engine, frame, me, policy, roles, sessions
+
+__all__ = ["PLACES", "Place", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page.
+
+    Args:
+        path: Its address, without the slash.
+        name: Key of its name.
+        roles: Whose it is; nobody else sees anything of it.
+        draw: Draws it for somebody.
+    """
+
+    path: str
+    name: str
+    roles: frozenset[RoleName]
+    draw: Callable[[OwnAccount], None]
+
+
+_EVERYBODY: frozenset[RoleName] = frozenset({"user", "system", "security", "audit"})
+_SYSTEM: frozenset[RoleName] = frozenset({"system"})
+_SECURITY: frozenset[RoleName] = frozenset({"security"})
+
+PLACES = (
+    Place("accounts", "nav.accounts", _SYSTEM, accounts.page),
+    Place("sessions", "nav.sessions", _SYSTEM, sessions.page),
+    Place("engine", "nav.engine", _SYSTEM, engine.page),
+    Place("policy", "nav.policy", _SECURITY, policy.page),
+    Place("roles", "nav.roles", _SECURITY, roles.page),
+    Place(frame.ME, "nav.me", _EVERYBODY, me.page),
+)
+
+
+def run(person: OwnAccount) -> None:
+    """Draw the page that the address names, if it is one of this person's."""
+
+    def drawn(place: Place) -> Callable[[], None]:
+        return lambda: place.draw(person) if person.role in place.roles else _not_available(person)
+
+    # No page has an icon here: Streamlit would fetch it from elsewhere for the browser's tab. The sheet draws them.
+    # A default page has no path of its own: for who has no chat it leads on to their first page.
+    first = next(place for place in PLACES if person.role in place.roles)
+    chats = person.role == "user"
+    pages = {
+        place.path: st.Page(
+            drawn(place),
+            title=t(place.name),
+            url_path=place.path,
+            visibility="visible" if person.role in place.roles else "hidden",
+        )
+        for place in PLACES
+    }
+    start = st.Page(
+        chat.page if chats else lambda: st.switch_page(pages[first.path]),
+        title=t("nav.chat"),
+        url_path="start",
+        default=True,
+        visibility="visible" if chats else "hidden",
+    )
+    st.navigation([start, *pages.values()], position="top").run()
+
+
+def _not_available(person: OwnAccount) -> None:
+    with frame.panel(person), st.container():
+        pass
+    with frame.middle():
+        title(t("not_available"), t("not_available.why", role=session.t(f"role.{person.role}")))
