@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -43,6 +44,9 @@ def serve(*, port: int = 8501, socket: str | None = None) -> None:
                 zh=f"套接字所在的文件夹 {folder} 不可写。",
                 param="socket",
             )
+    # Streamlit gives this logger a handler again, whatever access_log says. Its lines hold queries, and those the
+    # codes of a sign-in.
+    logging.getLogger("uvicorn.access").addFilter(lambda _: False)
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -651,6 +652,20 @@ def test_no_log_holds_a_query(recorded: Recorded, dead: Nginx, optional: Optiona
             assert "SECRET" not in nginx.log(name), name
 
 
+def test_the_service_writes_no_query_down_either(folder: Path, door: Nginx) -> None:
+    for target in (
+        "/login/oidc/callback?code=SECRET",
+        "/login?code=SECRET",
+        "/v1/models?code=SECRET",
+        "/?code=SECRET",
+    ):
+        door.get(target)
+        door.get(target, source=UNKNOWN_TO_POLICY)
+    output = (folder / "service" / "output").read_text(encoding="utf-8")
+    assert f"refused a request to /login: the policy does not list the address {UNKNOWN_TO_POLICY}" in output
+    assert "SECRET" not in output
+
+
 def test_each_line_of_the_log_names_the_request_as_the_service_does(door: Nginx) -> None:
     reply = door.get("/login?x", headers=[("X-Request-Id", "forged"), ("User-Agent", 'a"\\\x1b[31m')])
     line = json.loads(door.log("vlpro.access.log").splitlines()[-1])
@@ -744,6 +759,13 @@ def test_the_session_stays_here(optional: Optional, person: Person, cookie: str,
 
 
 # --- The files themselves
+
+
+def test_every_file_is_described() -> None:
+    page = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    names = [str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.conf")]
+    assert len(names) == 9
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_what_is_optional_is_off(recorded: Recorded) -> None:
