@@ -27,6 +27,7 @@ from tests.browser.server import ROOT, free_port
 __all__ = [
     "HOST",
     "INSIDE",
+    "LARGE",
     "OUTSIDE",
     "SHIPPED",
     "UNKNOWN_TO_POLICY",
@@ -35,6 +36,8 @@ __all__ = [
     "Reply",
     "Seen",
     "make_certificate",
+    "read_all",
+    "read_reply",
     "running_nginx",
     "running_service",
 ]
@@ -48,6 +51,9 @@ OUTSIDE = "127.0.0.2"
 """Not listed. All other addresses of 127.0.0.0/8 are."""
 UNKNOWN_TO_POLICY = "127.0.0.99"
 """Listed here, but not in the policy of the service."""
+
+LARGE = 16_000_000
+"""Bytes of what a recorder answers to /large."""
 
 _LIFE_S = 240  # whatever becomes of the tests
 _NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -425,14 +431,17 @@ class _Recording(http.server.BaseHTTPRequestHandler):
         self.close_connection = False
         body = self._body()
         self.seen.append(Seen(self.requestline, self.headers.items(), body))
-        answer = b'{"recorded": true}'
+        answer = bytes(LARGE) if self.path == "/large" else b'{"recorded": true}'
+        at_once = 1 if self.path == "/slow" else len(answer)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.send_header("Strict-Transport-Security", "max-age=1")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer)
+            for start in range(0, len(answer), at_once):
+                self.wfile.write(answer[start : start + at_once])
+                time.sleep(0.02 if at_once == 1 else 0)
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding") != "chunked":

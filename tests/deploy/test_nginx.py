@@ -19,13 +19,16 @@ from tests.deploy.conftest import PASSWORD, Optional, Person, Recorded
 from tests.deploy.nginx import (
     HOST,
     INSIDE,
+    LARGE,
     OUTSIDE,
     SHIPPED,
     UNKNOWN_TO_POLICY,
     Nginx,
+    Recorder,
     Reply,
     read_all,
     read_reply,
+    running_nginx,
 )
 from tests.functional.server import MODEL, chat, picture_file
 from vlpro.config import Settings
@@ -292,6 +295,12 @@ def test_only_the_pages_own_connection_changes_its_protocol(recorded: Recorded) 
         came = recorded.recorder.seen.pop()
         assert came.all("Upgrade") == []
         assert came.all("Connection") == []
+
+
+def test_what_a_page_asks_by_itself_is_told_as_such(recorded: Recorded) -> None:
+    """Else a page that lies open would keep its session for ever."""
+    recorded.nginx.get("/v1/status", headers=[("X-Vlpro-Background", "1")])
+    assert recorded.recorder.seen.pop().all("X-Vlpro-Background") == ["1"]
 
 
 # --- Limits
@@ -596,6 +605,19 @@ def test_an_answer_arrives_piece_by_piece(door: Nginx, person: Person) -> None:
     assert len(set(times)) > 10
 
 
+def test_each_byte_is_passed_on_when_it_comes(recorded: Recorded) -> None:
+    """Also where the service does not ask for it by a header, as it does for its streams."""
+    received, times = bytearray(), []
+    with recorded.nginx.connect() as connection:
+        connection.sendall(f"GET /slow HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        while piece := connection.recv(65_536):
+            received += piece
+            times.append(time.monotonic())
+    assert received.endswith(b'{"recorded": true}')
+    assert len(times) > 8
+    assert times[-1] - times[0] > 0.2  # 18 bytes, 0.02 s each
+
+
 def test_sixteen_pictures_are_uploaded_and_asked_about(door: Nginx, person: Person) -> None:
     pictures = [picture_file(300, 300, seed=seed) for seed in range(16)]
     page = [person.cookie, ("Origin", f"https://{door.host}")]
@@ -637,6 +659,19 @@ def test_no_byte_of_an_upload_reaches_a_file(recorded: Recorded, protocol: str) 
     sender.join()
     assert answers[0].endswith(b"2" if protocol == "http2" else b"1.1")
     assert recorded.recorder.seen.pop().body == data
+    assert found == set()
+
+
+def test_no_byte_of_an_answer_reaches_a_file(recorded: Recorded) -> None:
+    """16 MB, of which the client takes nothing at first."""
+    nginx, found = recorded.nginx, set[str]()
+    with nginx.connect() as connection:
+        connection.sendall(f"GET /large HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            found |= set(nginx.files())
+            time.sleep(0.01)
+        assert len(read_reply(connection).body) == LARGE
     assert found == set()
 
 
@@ -739,6 +774,31 @@ def test_another_application_opens_for_who_is_signed_in(optional: Optional, pers
     refused = nginx.get("/kibana/", headers=[OUTER, person.cookie], source=UNKNOWN_TO_POLICY)
     assert refused.status == 303
     assert came == []
+
+
+def test_the_service_is_asked_about_the_session_alone(folder: Path, recorded: Recorded) -> None:
+    """Of the body, of keys and of who a page says it is, it hears nothing; what a page asks by itself is no use."""
+    (folder / "asked").mkdir()
+    application = Recorder()
+    with (
+        application.on_port() as port,
+        running_nginx(
+            folder / "asked", folder / "recorder.sock", options=["single-sign-on"], application=port
+        ) as nginx,
+    ):
+        sent = [HTML, ("Cookie", "a=b"), ("Authorization", "Bearer x"), ("X-Vlpro-Login", "sec")]
+        for mode, background in (("navigate", []), ("cors", ["1"]), ("no-cors", ["1"])):
+            headers = [*sent, ("Sec-Fetch-Mode", mode), ("X-Vlpro-Background", "")]
+            assert nginx.ask("POST", "/kibana/x?y=z", headers=headers, body=b"secret").status == 200
+            asked = recorded.recorder.seen.pop()
+            assert (asked.line, asked.body) == ("GET /v1/auth/check HTTP/1.1", b"")
+            assert asked.all("X-Vlpro-Background") == background
+            assert asked.all("Accept") == ["application/json"]
+            assert asked.all("Cookie") == ["a=b"]
+            assert asked.all("X-Forwarded-For") == [INSIDE]
+            for name in ("Authorization", "X-Vlpro-Login", "Content-Length", "Transfer-Encoding"):
+                assert asked.all(name) == [], name
+            assert application.seen.pop().body == b"secret"
 
 
 @pytest.mark.parametrize(
