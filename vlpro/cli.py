@@ -29,8 +29,8 @@ Progress = Callable[[int, int], None]
 
 _BAR = 30
 _UNVERIFIED = (
-    "未经实测：本方案按规则得出，没有在显卡上运行过。",
-    "Not verified: this plan follows from rules, and was not run on a card.",
+    "本方案按规则得出，只在一种显卡（H200）上用随机权重运行过；其他显卡和官方权重未经实测。",
+    "By rules that were run on an H200 only, with random weights. Not verified: other cards, the published weights.",
 )
 _PROCESSOR = (
     "没有使用显卡，由处理器计算（VLPRO_DEVICE、VLPRO_ENGINE 可改变）。",

@@ -197,13 +197,13 @@ def test_a_folder_that_is_not_packed_is_told_to_be_packed(tmp_path: Path) -> Non
     assert "vlpro model convert" in done.stderr
 
 
-def test_a_plan_for_a_card_says_that_it_was_not_run_on_one(
+def test_a_plan_for_a_card_says_what_was_not_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = Card("card", (8, 0), 80 << 30, 79 << 30)
     monkeypatch.setattr(cli, "probe", lambda: replace(probe(), cards=(card,)))
     assert cli.main(["plan"]) == 0
-    assert "Not verified" in capsys.readouterr().out
+    assert "Not verified: other cards" in capsys.readouterr().out
 
 
 def test_the_plan_of_another_model_reads_its_config(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,7 +15,10 @@ from vlpro.engines.interface import Loading
 from vlpro.engines.model_files import Manifest
 from vlpro.engines.qwen.engine import QwenEngine
 
-__all__ = ["ENGINES", "Name", "made", "started"]
+__all__ = ["DEVICE", "ENGINES", "Name", "made", "started"]
+
+DEVICE: Literal["cpu", "cuda"] = "cuda" if os.environ.get("VLPRO_TEST_DEVICE") == "cuda" else "cpu"
+"""Where engine transformers is tested: the processor, or the card of a machine that has one."""
 
 Name = Literal["openvino", "transformers"]
 ENGINES: tuple[Name, ...] = ("openvino", "transformers")
@@ -58,7 +62,7 @@ def _torch(folder: Path, manifest: Manifest, dtype: Literal["bfloat16", "float32
     pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
     from vlpro.engines.transformers.engine import TransformersEngine  # noqa: PLC0415 - where torch is
 
-    engine = TransformersEngine(folder, manifest, device="cpu")
+    engine = TransformersEngine(folder, manifest, device=DEVICE)
     engine.plan = replace(engine.plan, dtype=dtype)
     return engine
 

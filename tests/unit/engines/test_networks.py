@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support import picture
+from tests.unit.engines.running import DEVICE
 from vlpro.engines.interface import Message
 
 pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
@@ -30,7 +31,7 @@ from vlpro.engines.transformers.fit import LoadPlan
 from vlpro.engines.transformers.model import load
 
 PLAN = LoadPlan(
-    device="cpu",
+    device=DEVICE,
     dtype="float32",
     quantisation=None,
     attention="sdpa",
@@ -50,6 +51,7 @@ PLAN = LoadPlan(
 @pytest.fixture(scope="module", params=["openvino", "transformers"])
 def model(random_model: Path, request: pytest.FixtureRequest) -> Model:
     if request.param == "transformers":
+        torch.backends.cudnn.allow_tf32 = False  # a card's shortcut, of ten bits, where numbers are float32
         return load(random_model, PLAN)
     config = json.loads((random_model / "config.json").read_text())
     exact = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Defaults", "Sampler"]
 
+_ROWS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -68,7 +70,7 @@ class Sampler:
 
     def _draw(self, logits: NDArray[np.float32]) -> int:
         count = min(self._top_k or logits.size, logits.size)
-        likely = np.argpartition(logits, -count)[-count:] if count < logits.size else np.arange(logits.size)
+        likely = _likeliest(logits, count)
         likely = likely[np.argsort(-logits[likely], kind="stable")]
         scaled = logits[likely].astype(np.float64) / self._temperature
         weights = np.exp(scaled - scaled[0])
@@ -78,3 +80,19 @@ class Sampler:
         weights = weights[:kept] / weights[:kept].sum()
         drawn = int(np.searchsorted(weights.cumsum(), self._dice.random()))
         return int(likely[min(drawn, kept - 1)])
+
+
+def _likeliest(logits: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """So many tokens with the largest logits, in any order.
+
+    Of a large vocabulary they are looked for in those columns only whose largest is among the so many largest: where
+    one is left out, as many others are no less likely.
+    """
+    width = logits.size // _ROWS
+    if count >= width:
+        return np.argpartition(logits, -count)[-count:] if count < logits.size else np.arange(logits.size)
+    columns = logits[: _ROWS * width].reshape(_ROWS, width).max(axis=0)
+    best = np.argpartition(columns, -count)[-count:]
+    found = (best + width * np.arange(_ROWS)[:, None]).ravel()
+    found = np.concatenate([found, np.arange(_ROWS * width, logits.size)])
+    return found[np.argpartition(logits[found], -count)[-count:]]

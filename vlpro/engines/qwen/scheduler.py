@@ -43,7 +43,7 @@ _BESIDE = (0.25, 16)  # beside answers, so that these go on
 _AMONG = (0.5, 32)  # with nothing beside but others that are read: who came first need not wait for the last
 _AHEAD = (1.0, 64)  # of what nobody waits for yet
 _ALONE = (3.0, 256)  # with nothing beside: who comes meanwhile waits so long
-_MOST = 1024
+_MOST = 2048
 _PAUSE_S = (
     0.1  # of answers, before they go on between two parts of the vision tower; one part may take longer
 )

@@ -31,6 +31,8 @@ _AT_HOME = {
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that the plan's cards are CUDA's
 }
 """For the libraries: nothing is looked for outside."""
+_GROWING = ("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+"""Keys and values grow bit by bit: without it torch holds several times their size, in pieces that are too small."""
 
 
 class TransformersEngine(QwenEngine):
@@ -79,6 +81,7 @@ class TransformersEngine(QwenEngine):
 
     def _network(self) -> Model:
         os.environ |= _AT_HOME
+        os.environ.setdefault(*_GROWING)
         from vlpro.engines.transformers.model import load  # noqa: PLC0415 - torch, in the worker only
 
         return load(self._folder, self.plan)

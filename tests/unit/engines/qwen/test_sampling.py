@@ -50,6 +50,18 @@ def test_top_k_leaves_the_rest_out() -> None:
     assert drawn(sampler(top_k=2, seed=1))[2:] == [0, 0]
 
 
+@pytest.mark.parametrize("size", [1, 63, 64, 1000, 5000, 151_936])
+@pytest.mark.parametrize("top_k", [1, 20, 70])
+def test_top_k_is_exact_in_a_vocabulary_of_any_size(size: int, top_k: int) -> None:
+    logits = np.random.default_rng(size).standard_normal(size).astype(np.float32)
+    logits[size // 3 + 1 :: 2] = -np.inf
+    likely = set(np.argsort(-logits, kind="stable")[:top_k].tolist())
+    chooser = sampler(top_k=top_k, temperature=1, seed=1)
+    got = {chooser.choose(logits.copy()) for _ in range(40 * top_k if size < 1e4 else 200)}
+    assert got <= likely
+    assert len(got) > min(len(likely), np.isfinite(logits).sum()) // 2
+
+
 def test_a_seed_repeats() -> None:
     one, other = sampler(seed=9), sampler(seed=9)
     assert [one.choose(LOGITS.copy()) for _ in range(50)] == [other.choose(LOGITS.copy()) for _ in range(50)]
