@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vlpro.client import ADDRESS_HEADER, BACKGROUND_HEADER, IN_PROCESS
 from vlpro.errors import ForbiddenError, UnauthenticatedError, VlproError
 from vlpro.gateway import cookies, errors
-from vlpro.identity.authentication import allowed
+from vlpro.identity.addresses import allowed
 from vlpro.identity.principal import LOCAL, Principal
 from vlpro.identity.service import Identity
 
@@ -84,7 +84,7 @@ class Guard:
         current = policies.current() if policies.is_fresh else await asyncio.to_thread(policies.current)
         listed = current.policy.user_addresses + current.policy.administration_addresses
         if not allowed(address, listed):
-            log.warning("refused a request to %s: the policy does not list the address %s", path, address)
+            log.warning("refused a request to %r: the policy does not list the address %r", path, address)
             raise UnauthenticatedError
 
     @staticmethod
@@ -110,7 +110,7 @@ class Guard:
         origin = headers.get("origin")
         ours = origin is not None and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
         if not ours and (origin is not None or headers.get("sec-fetch-site") != "same-origin"):
-            log.warning("refused a request to %s: it comes from no page of ours", scope["path"])
+            log.warning("refused a request to %r: it comes from no page of ours", scope["path"])
             raise ForbiddenError(
                 "Web pages of other origins may not use this service.",
                 zh="其他来源的网页不能使用本服务。",

@@ -9,14 +9,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from vlpro.db import Database
 from vlpro.errors import BusyError, DatabaseError, UnauthenticatedError
+from vlpro.identity.addresses import allowed
 from vlpro.identity.keys import DAY_S
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import ADMINISTRATORS, PERMISSIONS, Permission, Role
@@ -26,7 +26,7 @@ from vlpro.identity.rate import Rate
 from vlpro.identity.tables import accounts, key_usage, keys, role_grants, sessions
 from vlpro.identity.tokens import KEY_PREFIX, digest
 
-__all__ = ["Authentication", "allowed"]
+__all__ = ["Authentication", "addresses_of"]
 
 log = logging.getLogger(__name__)
 
@@ -169,22 +169,6 @@ class Authentication:
 def addresses_of(role: Role, policy: Policy) -> tuple[str, ...]:
     """From where people of a role may come."""
     return policy.administration_addresses if role in ADMINISTRATORS else policy.user_addresses
-
-
-def allowed(address: str, listed: tuple[str, ...]) -> bool:
-    """Whether an address is in one of the networks; what is no address is in none."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return _in(parsed, listed)
-
-
-@lru_cache(maxsize=4096)
-def _in(address: IPv4Address | IPv6Address, listed: tuple[str, ...]) -> bool:
-    return any(address in ip_network(network) for network in listed)
 
 
 _PERSON = (

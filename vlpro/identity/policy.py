@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vlpro.db import Database
 from vlpro.errors import BadRequestError, ConflictError, NotFoundError
+from vlpro.identity.addresses import allowed
 from vlpro.identity.permissions import Role
 from vlpro.identity.tables import policies
 
@@ -144,7 +145,9 @@ class PolicyStore:
             rows = connection.execute(sa.select(policies).order_by(policies.c.version.desc())).all()
         return [*map(_version, rows), PolicyVersion(0, Policy(), "", None, 0.0)]
 
-    def decide(self, content: dict[str, Any], *, base: int, note: str, author: str) -> PolicyVersion:
+    def decide(
+        self, content: dict[str, Any], *, base: int, note: str, author: str, address: str | None = None
+    ) -> PolicyVersion:
         """Put a new version in force.
 
         Args:
@@ -152,9 +155,10 @@ class PolicyStore:
             base: The version that it was made from.
             note: Why.
             author: Account of the security administrator.
+            address: Where the administrator is; None: at the machine.
 
         Raises:
-            BadRequestError: A setting is unknown or out of its bounds.
+            BadRequestError: A setting is unknown or out of its bounds, or would shut its author out.
             ConflictError: Somebody decided another version since.
         """
         with self._database.write(alone=True) as connection:
@@ -169,9 +173,15 @@ class PolicyStore:
                     code="version_conflict",
                     param="base",
                 )
-            made = PolicyVersion(
-                before.version + 1, _checked(before.policy, content), note, author, time.time()
-            )
+            policy = _checked(before.policy, content)
+            if address is not None and not allowed(address, policy.administration_addresses):
+                raise BadRequestError(
+                    f"administration_addresses would not list your own address {address}: you could not undo it.",
+                    zh=f"administration_addresses 不包含您当前的地址 {address}：保存后您将无法再登录修改。",
+                    param="policy.administration_addresses",
+                    code="would_shut_out",
+                )
+            made = PolicyVersion(before.version + 1, policy, note, author, time.time())
             connection.execute(
                 sa.insert(policies).values(
                     version=made.version,

@@ -14,8 +14,8 @@ _MOST = 100_000
 class Rate:
     """Counts requests in this process; each replica counts its own.
 
-    A library's limiter was tried: its storage in memory starts a thread every 10 ms, which cost each request more than
-    all else that is asked here.
+    A library's limiter was tried: its storage in memory starts a thread every 10 ms, which cost each request more
+    than all else that is asked here.
     """
 
     def __init__(self) -> None:

@@ -147,8 +147,3 @@ class Sessions:
             query = query.where(sessions.c.id != but)
         with self._database.write() as connection:
             return connection.execute(query).rowcount
-
-    def tidy(self) -> None:
-        """Remove what expired long since."""
-        with self._database.write() as connection:
-            connection.execute(sa.delete(sessions).where(sessions.c.expires_at < self._clock()))

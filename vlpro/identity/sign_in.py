@@ -22,7 +22,8 @@ from vlpro.identity.accounts import (
     selected,
     set_password,
 )
-from vlpro.identity.authentication import addresses_of, allowed
+from vlpro.identity.addresses import allowed
+from vlpro.identity.authentication import addresses_of
 from vlpro.identity.directories.interface import DirectoryPerson, PasswordDirectory
 from vlpro.identity.factors import Factors, Place
 from vlpro.identity.failures import Failures

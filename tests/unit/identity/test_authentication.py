@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tests.people import HERE, Person, World
 from vlpro.errors import BusyError, UnauthenticatedError
-from vlpro.identity.authentication import allowed
+from vlpro.identity.addresses import allowed
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import PERMISSIONS, Permission, Role
 from vlpro.identity.service import Identity

@@ -67,6 +67,15 @@ def test_what_no_policy_can_be(
     assert world.identity.policies.current().version == 0
 
 
+def test_nobody_shuts_oneself_out(world: World, admins: tuple[Person, Person]) -> None:
+    policies = world.identity.policies
+    content = {"administration_addresses": ["10.1.0.0/16"]}
+    with pytest.raises(BadRequestError) as error:
+        policies.decide(content, base=0, note="", author=admins[0].id, address="10.2.0.1")
+    assert error.value.param == "policy.administration_addresses"
+    assert policies.decide(content, base=0, note="", author=admins[0].id, address="10.1.0.1").version == 1
+
+
 def test_the_software_comes_with_what_level_3_asks_for() -> None:
     policy = Policy()
     assert policy.password_min_length >= 10

@@ -67,6 +67,8 @@ class _OwnPages:
     async def password(self, request: Request) -> Response:
         words, form = words_of(request), await read_form(request)
         account, place = await self._who(request)
+        if account.source != "local":  # the directory keeps it
+            return RedirectResponse(_FACTORS, 303)
         if form("new") != form("repeat"):
             return self._password(words, account, error=words("error.passwords_differ"))
         try:

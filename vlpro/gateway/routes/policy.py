@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from vlpro import account_schema
 from vlpro.errors import NotFoundError
 from vlpro.gateway.deps import IdentityOf, Needs, needs
+from vlpro.gateway.forms import address_of
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
 from vlpro.identity.policy import PolicyVersion
@@ -30,12 +31,19 @@ def current(identity: IdentityOf) -> account_schema.PolicyVersion:
 
 @router.put("")
 def decide(
+    request: Request,
     identity: IdentityOf,
     principal: Annotated[Principal, Depends(Needs(Permission.POLICY_WRITE))],
     body: account_schema.NewPolicy,
 ) -> account_schema.PolicyVersion:
-    """Put a new version in force."""
-    made = identity.policies.decide(body.content, base=body.base, note=body.note, author=principal.account)
+    """Put a new version in force; refused where it would shut its author out."""
+    made = identity.policies.decide(
+        body.content,
+        base=body.base,
+        note=body.note,
+        author=principal.account,
+        address=address_of(request),
+    )
     return _reply(identity, made)
 
 
