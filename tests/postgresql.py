@@ -24,10 +24,26 @@ class Cluster:
 
     Args:
         folder: Where its socket is.
+        control: pg_ctl, with whom and where it runs.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, control: list[str]) -> None:
         self._folder = folder
+        self._control = control
+
+    def start(self) -> None:
+        """Begin to serve."""
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c fsync=off"
+        # The server inherits its output: a pipe would keep run() waiting.
+        self._do("start", "--options", options, "--log", str(self._folder / "log"))
+
+    def stop(self) -> None:
+        """End all connections, and serve no more."""
+        self._do("--mode=immediate", "stop")
+
+    def _do(self, *arguments: str) -> None:
+        command = [*self._control, *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self._folder)
 
     def new(self) -> str:
         """The URL of a new, empty database."""
@@ -61,15 +77,11 @@ def cluster() -> Iterator[Cluster]:
             capture_output=True,
             cwd=folder,
         )
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-        # The server inherits its output: a pipe would keep run() waiting.
-        started = ["start", "--options", options, "--log", str(folder / "log")]
-        subprocess.run([*control, *started], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        running = Cluster(folder, control)
+        running.start()
         try:
-            yield Cluster(folder)
+            yield running
         finally:
-            subprocess.run(
-                [*control, "--mode=immediate", "stop"], check=True, stdout=subprocess.DEVNULL, cwd=folder
-            )
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

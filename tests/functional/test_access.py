@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from tests.functional.company import Company, company
 from tests.functional.server import MODEL, chat, eventually, picture_file
+from tests.postgresql import BINARIES, cluster
 from vlpro.db import sqlite_url
 from vlpro.gateway import cookies
 from vlpro.gateway.app import parts, permissions_of, routers
@@ -385,3 +387,20 @@ def test_for_a_proxy_that_asks_whether_somebody_is_signed_in(firm: Company) -> N
             "audit",
         )
         assert nobody.get("/v1/auth/check").status_code == 401
+
+
+def test_without_its_database_the_service_answers_nobody_and_comes_back_by_itself(tmp_path: Path) -> None:
+    """Fail closed: also for who was known a moment ago."""
+    if BINARIES is None:
+        pytest.skip("PostgreSQL is not installed")
+    with cluster() as database, company(tmp_path, database.new()) as firm, firm.client(Role.USER) as li:
+        assert li.get("/v1/models").status_code == 200
+        database.stop()
+        eventually(lambda: li.get("/v1/models").status_code == 503)
+        assert li.get("/v1/models").json()["error"]["code"] == "database_error"
+        assert li.get("/", headers={"accept": "text/html"}).status_code == 503
+        reply = li.post("/login", data={"login": "liwei", "password": "x"})
+        assert reply.status_code == 503
+        database.start()
+        assert li.get("/v1/models").status_code == 200
+        firm.world.close()  # its connections are gone, too

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -77,18 +78,18 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(database_url)
-    upgrade = db.command.upgrade
+    upgrade = command.upgrade
 
     def half(config: Config, revision: str) -> None:
         upgrade(config, revision)
         raise RuntimeError("the power fails")
 
-    monkeypatch.setattr(db.command, "upgrade", half)
+    monkeypatch.setattr(command, "upgrade", half)
     with pytest.raises(RuntimeError):
         database.migrate()
     with database.read() as connection:
         assert sa.inspect(connection).get_table_names() == []
-    monkeypatch.setattr(db.command, "upgrade", upgrade)
+    monkeypatch.setattr(command, "upgrade", upgrade)
     database.migrate()
     database.close()
 

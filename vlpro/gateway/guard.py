@@ -7,12 +7,14 @@ import logging
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vlpro.client import ADDRESS_HEADER, BACKGROUND_HEADER, IN_PROCESS
 from vlpro.errors import ForbiddenError, UnauthenticatedError, VlproError
 from vlpro.gateway import cookies, errors
+from vlpro.gateway.pages.words import words_of
 from vlpro.identity.addresses import allowed
 from vlpro.identity.principal import LOCAL, Principal
 from vlpro.identity.service import Identity
@@ -136,12 +138,15 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope=scope)
-        answer = errors.response(refusal)
-        if isinstance(refusal, UnauthenticatedError):
-            if _is_navigation(scope, headers) and not _is_open(scope["path"]):
-                answer = await self._to_sign_in(scope, headers)
-            else:
-                answer.headers["www-authenticate"] = 'Bearer realm="vlpro"'
+        unknown, visits = isinstance(refusal, UnauthenticatedError), _is_navigation(scope, headers)
+        if visits and unknown and not _is_open(scope["path"]):
+            answer = await self._to_sign_in(scope, headers)
+        elif visits:
+            answer = _page(Request(scope), refusal)
+        else:
+            answer = errors.response(refusal)
+        if unknown and answer.status_code == 401:
+            answer.headers["www-authenticate"] = 'Bearer realm="vlpro"'
         await answer(scope, receive, send)
 
     async def _to_sign_in(self, scope: Scope, headers: Headers) -> Response:
@@ -159,6 +164,13 @@ class Guard:
         there = scope["path"] + (f"?{query}" if query else "")
         asked = "" if there == "/" else "?next=" + quote(there, safe="")
         return RedirectResponse(f"/login{asked}", 303, {"cache-control": "no-store"})
+
+
+def _page(request: Request, refusal: VlproError) -> Response:
+    """A refusal to a person."""
+    words, status = words_of(request), errors.STATUS[type(refusal)][0]
+    title = words("message.unavailable.title" if status >= 500 else "message.refused.title")
+    return words.page("message", status=status, title=title, body=words.sentence(refusal), tone="bad")
 
 
 def safe_path(there: str) -> str:
