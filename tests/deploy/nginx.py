@@ -29,6 +29,7 @@ __all__ = [
     "INSIDE",
     "LARGE",
     "OUTSIDE",
+    "SERVER",
     "SHIPPED",
     "UNKNOWN_TO_POLICY",
     "Nginx",
@@ -45,6 +46,8 @@ __all__ = [
 SHIPPED = ROOT / "deploy" / "nginx"
 HOST = "vlpro.test"
 
+SERVER = "127.17.0.1"
+"""Where it listens: no other program of this machine, which might take the same port, is there."""
 INSIDE = "127.0.0.1"
 """Listed, and a monitor too."""
 OUTSIDE = "127.0.0.2"
@@ -132,7 +135,7 @@ class Nginx:
     ) -> socket.socket:
         """A connection from one of this machine's addresses; with TLS unless ``plain``."""
         port = self.plain_port if plain else self.port
-        raw = socket.create_connection(("127.0.0.1", port), 15, (source, 0))
+        raw = socket.create_connection((SERVER, port), 15, (source, 0))
         if plain:
             return raw
         try:
@@ -244,8 +247,8 @@ def _configure(
         "127.0.0.1:5601": f"127.0.0.1:{application}",
         "[::]:443": f"[::1]:{ports[0]}",
         "[::]:80": f"[::1]:{ports[1]}",
-        "listen 443": f"listen 127.0.0.1:{ports[0]}",
-        "listen 80": f"listen 127.0.0.1:{ports[1]}",
+        "listen 443": f"listen {SERVER}:{ports[0]}",
+        "listen 80": f"listen {SERVER}:{ports[1]}",
     }
     for source in [SHIPPED / "vlpro.conf", *(folder / "vlpro").glob("*.conf")]:
         text = source.read_text(encoding="utf-8")
@@ -358,7 +361,7 @@ def _has_ipv6() -> bool:
 
 
 def _listens(port: int) -> bool:
-    socket.create_connection(("127.0.0.1", port)).close()
+    socket.create_connection((SERVER, port)).close()
     return True
 
 
