@@ -14,10 +14,10 @@ from tests.browser.receipt import photo
 
 SIZES = {"desktop": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
 
-_CONTROLS = "button, a[href], input:not([hidden]), textarea, [role=slider], [role=meter]"
+CONTROLS = "button, a[href], input:not([hidden]), textarea, [role=slider], [role=meter]"
 
 # Names of what can be operated and is seen, shadow roots included, that fail a test.
-_FAILING = """([selector, test]) => {
+FAILING = """([selector, test]) => {
   const byId = (element) => (element.getAttribute("aria-labelledby") ?? "").split(" ")
     .map((id) => document.getElementById(id)?.textContent ?? "").join("");
   const labels = (element) => [...(element.labels ?? [])].map((label) => label.textContent).join("");
@@ -87,8 +87,8 @@ def test_page_fits_every_screen(
     _fits(chat)
     _shoot(chat, screenshots, f"{name}-answer")
     assert chat.page.get_by_role("heading", level=1).count() == 1
-    assert chat.page.evaluate(_FAILING, [_CONTROLS, "unnamed"]) == []
-    assert chat.page.evaluate(_FAILING, [_CONTROLS, "small"]) == []
+    assert chat.page.evaluate(FAILING, [CONTROLS, "unnamed"]) == []
+    assert chat.page.evaluate(FAILING, [CONTROLS, "small"]) == []
     answer.get_by_role("button", name=re.compile("^(查看原图|Original size)$")).click()
     expect(chat.viewer.locator(".picture img")).to_be_visible()
     _shoot(chat, screenshots, f"{name}-viewer")

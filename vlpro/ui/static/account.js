@@ -9,13 +9,13 @@ export default function (host) {
   const update = ({ id, idleMinutes, name, detail, watermark, words }) => {
     watch({ id, idleMinutes });
     mark(watermark);
-    const failed = el("small", { class: "failed", role: "alert" });
     const out = async () => {
-      failed.textContent = (await signOut()) ? "" : words.sign_out_failed;
+      root.querySelector(".failed")?.remove();
+      if (!(await signOut())) root.append(el("small", { class: "failed", role: "alert" }, words.sign_out_failed));
     };
     root.replaceChildren(
       el("div", { class: "who", title: `${name} · ${detail}` }, name, detail ? el("span", {}, ` · ${detail}`) : null),
-      el("button", { type: "button", class: "icon out", onclick: out }, words.sign_out), failed,
+      el("button", { type: "button", class: "icon out", onclick: out }, words.sign_out),
     );
   };
   return { update };

@@ -13,6 +13,18 @@
     "Copy to clipboard": "复制",
     "Copied": "已复制",
     "Clear value": "清除",
+    "Clear entry": "清除",
+    "Open": "展开",
+    "App pages": "页面",
+    "Increment": "增大",
+    "Decrement": "减小",
+    "Choose an option": "请选择",
+    "Choose options": "请选择",
+    "Choose date": "选择日期",
+    "Selected values": "已选",
+    "No results": "没有符合的选项",
+    "Select all": "全部选择",
+    "Clear all": "全部清除",
     "Running...": "运行中…",
     "Connecting": "正在连接",
     "Connection error": "连接中断",
@@ -24,7 +36,7 @@
     "Streamlit server is not responding. Are you connected to the internet?":
       "The service does not answer. The page connects again by itself.",
   };
-  const attributes = ["aria-label", "title"];
+  const attributes = ["aria-label", "title", "placeholder"];
   const chinese = () => document.documentElement.lang.startsWith("zh");
   const translate = (node) => {
     if (node.nodeType === Node.TEXT_NODE) {
@@ -36,6 +48,7 @@
         if (!value) continue;
         if (labels[value]) node.setAttribute(name, labels[value]);
         else if (value.startsWith("Help for ")) node.setAttribute(name, `${value.slice(9)}：说明`);
+        else if (value.startsWith("Remove ")) node.setAttribute(name, `移除 ${value.slice(7)}`);
       }
       node.childNodes.forEach(translate);
     }

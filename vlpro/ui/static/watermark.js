@@ -1,7 +1,9 @@
 // Who looks, when and up to which level, over everything that is shown: a tile of text that repeats, in --vl-watermark
 // of the root element, from where the page's and the viewer's sheets take it. Nothing scrolls it away.
 
-const [WIDTH, HEIGHT, TILT] = [340, 210, -22];
+const FONT = "13px system-ui, 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif";
+const TILT = (-22 * Math.PI) / 180;
+const [LINE, APART] = [18, 64]; // pixels between the lines, and between two texts
 
 let shown = null;
 let offset = 0; // milliseconds by which this machine's clock is behind the service's
@@ -15,12 +17,17 @@ function minute() {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
+/** Two texts, one right below the other, in a picture just large enough for both. */
 function tile(lines) {
-  const text = (line, x, y) => `<text x="${x}" y="${y}" transform="rotate(${TILT} ${x} ${y})">${escaped(line)}</text>`;
-  const group = (x, y) => lines.map((line, row) => text(line, x + row * 8, y + row * 18)).join("");
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" font-size="13"`
-    + ` font-family="system-ui, 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif" fill="#7a8693" fill-opacity="0.26">`
-    + `${group(18, 92)}${group(188, 192)}</svg>`;
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = FONT;
+  const long = Math.max(...lines.map((line) => pen.measureText(line).width));
+  const [wide, high] = [long * Math.cos(TILT) + LINE, long * -Math.sin(TILT) + LINE * lines.length];
+  const text = (line, row) => `<text y="${row * LINE}">${escaped(line)}</text>`;
+  const group = (x, y) => `<g transform="translate(${x} ${y}) rotate(${(TILT * 180) / Math.PI})">${lines.map(text).join("")}</g>`;
+  const [width, height] = [Math.ceil(2 * (wide + APART)), Math.ceil(2 * high + APART)];
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" style="font: ${escaped(FONT)}"`
+    + ` fill="#7a8693" fill-opacity="0.26">${group(APART / 2, high)}${group(width / 2 + APART / 2, height - APART / 4)}</svg>`;
 }
 
 function draw() {

@@ -51,7 +51,7 @@ def _who(person: OwnAccount) -> None:
         (t("accounts.department"), escape(person.department or "–")),
         (t("column.role"), escape(t(f"role.{person.role}"))),
         (t("column.level"), level),
-        (t("setting.idle_minutes"), escape(t("me.minutes", minutes=person.idle_minutes))),
+        (t("me.idle"), escape(t("me.minutes", minutes=person.idle_minutes))),
     ]
     links = (
         f'<p class="vl-inline"><a href="/account/password">{escape(t("me.password"))}</a>'
@@ -76,7 +76,7 @@ def _sessions() -> list[Any]:
         ("address", "minmax(0, 1.6fr)"),
         ("since", "136px"),
         ("seen", "136px"),
-        ("factor", "104px"),
+        ("factor", "124px"),
     )
     rows = sessions.rows(found.data)
     for row in rows:

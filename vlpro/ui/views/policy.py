@@ -38,7 +38,12 @@ def page(person: OwnAccount) -> None:
         title(t("nav.policy"), t("policy.about"))
         if not found:
             return
-        current = found[0]
+        newest = found[0]
+        # What somebody is changing stays at the version that they began with, until it is saved or discarded.
+        began = st.session_state.get("policy_base", newest.version)
+        current = next((version for version in found if version.version == began), newest)
+        if current is not newest:
+            note("warn", t("policy.newer", number=newest.version, author=newest.author or "–"))
         strip(
             [
                 (t("policy.version"), escape(_number(current))),
@@ -52,6 +57,9 @@ def page(person: OwnAccount) -> None:
         content, wrong = _form(current)
         _versions(found)
     changes = differences(current.content, {**current.content, **content}, session.language())
+    st.session_state.policy_base = current.version if changes or wrong else newest.version
+    if current is not newest and not (changes or wrong):
+        st.rerun()
     if changes or wrong:
         with st.bottom, st.container(key="save-place"):
             _save_bar(current, content, changes, wrong=wrong)
@@ -187,6 +195,7 @@ def _save_bar(
 
 
 def _discard() -> None:
+    st.session_state.pop("policy_base", None)
     st.session_state.policy_draft = st.session_state.get("policy_draft", 0) + 1
 
 
@@ -213,7 +222,9 @@ def _save(current: PolicyVersion, content: dict[str, Any], changes: Sequence[tup
             return
         lost = " · ".join(f"{name}: {' '.join(change.split())}" for name, change in changes)
         session.remember("notice", ("warn", session.sentence(error), t("policy.lost", changes=lost)))
+        st.session_state.pop("policy_base", None)
     else:
+        st.session_state.policy_base = made.version
         session.remember("notice", ("info", t("policy.saved", number=made.version)))
     st.rerun()
 
@@ -272,7 +283,7 @@ def _compare(found: Sequence[PolicyVersion]) -> tuple[PolicyVersion, PolicyVersi
         )
 
     old = st.selectbox(t("policy.compare.old"), [None, *numbers], key="policy_old", format_func=name)
-    new = st.selectbox(t("policy.compare.new"), numbers, key="policy_new", format_func=name)
+    new = st.selectbox(t("policy.compare.new"), numbers, key=f"policy_new_{numbers[0]}", format_func=name)
     return (by_number[old], by_number[new]) if old is not None and old != new else None
 
 

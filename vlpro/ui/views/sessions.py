@@ -41,7 +41,7 @@ def page(person: OwnAccount) -> None:
         held = [one for one in found.data if wanted in f"{one.login} {one.name} {one.address}".casefold()]
         data, turn = paged(rows(held), "sessions")
         names = ("login", "address", "since", "seen", "factor")
-        sizes = ("minmax(0, 1.4fr)", "minmax(0, 1.4fr)", "136px", "136px", "104px")
+        sizes = ("minmax(0, 1.4fr)", "minmax(0, 1.4fr)", "136px", "136px", "124px")
         data |= {
             "label": t("nav.sessions"),
             "columns": [
