@@ -30,11 +30,15 @@ class Sealer:
 
     Args:
         key: 32 bytes.
+
+    Attributes:
+        signing_seed: Of the Ed25519 key that signs the audit's checkpoints, 32 bytes.
     """
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(_derived(key, b"vlpro seal 1"))
         self._mac = _derived(key, b"vlpro mac 1")
+        self.signing_seed = _derived(key, b"vlpro audit sign 1")
 
     def seal(self, data: bytes, place: str) -> bytes:
         """Encrypt, bound to its place.

@@ -17,17 +17,17 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from vlpro.errors import ConfigError, DatabaseError
 
-__all__ = ["Database", "sqlite_url"]
+__all__ = ["MIGRATIONS", "Database", "sqlite_url"]
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 10_000
 _POSTGRESQL = {"connect_timeout": 5, "options": "-c statement_timeout=20000"}
 _LOCK = 0x766C70726F  # "vlpro": the key of PostgreSQL's advisory locks, which are numbers
 
 
-def sqlite_url(folder: Path) -> str:
+def sqlite_url(folder: Path, name: str = "vlpro") -> str:
     """The URL of the database that lies in a folder."""
-    return f"sqlite:///{folder / 'vlpro.db'}"
+    return f"sqlite:///{folder / name}.db"
 
 
 class Database:
@@ -133,22 +133,27 @@ class Database:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             yield connection
 
-    def migrate(self, revision: str = "head") -> None:
+    def migrate(self, revision: str = "head", *, folder: Path = MIGRATIONS) -> None:
         """Bring the schema up to this version; several processes may call it at once.
 
         Args:
             revision: An earlier one, for tests.
+            folder: Of the migrations; its name names the table of versions.
 
         Raises:
             ConfigError: The schema is of a newer version than this software.
             DatabaseError: The database does not answer.
         """
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.set_main_option("script_location", str(folder))
+        versions = "alembic_version" if folder == MIGRATIONS else f"{folder.parent.name}_version"
+        config.attributes["version_table"] = versions
         script = ScriptDirectory.from_config(config)
         known = {revision.revision for revision in script.walk_revisions()}
         with self.write(alone=True) as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+            current = MigrationContext.configure(
+                connection, opts={"version_table": versions}
+            ).get_current_revision()
             if current is not None and current not in known:
                 raise ConfigError(
                     f"The database has schema {current}, which is newer than this software knows. Run the version "

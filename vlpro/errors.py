@@ -18,6 +18,7 @@ VlproError                     code, param and two sentences (English and Chines
 │   └── EngineTimeoutError     it took longer than allowed
 ├── DirectoryUnavailableError  the company's directory does not answer
 ├── DatabaseError              the database is gone, locked or full
+├── AuditError                 the audit record cannot be written: nothing is done without
 └── ConfigError                a setting is missing or contradicts another one
     └── ModelFilesError        a model's folder is not what its manifest says
 """
@@ -27,6 +28,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AuditError",
     "BadRequestError",
     "BusyError",
     "ConfigError",
@@ -196,6 +198,12 @@ class DirectoryUnavailableError(VlproError):
     """The company's directory does not answer, or answers nonsense."""
 
     default_code = "directory_unavailable"
+
+
+class AuditError(VlproError):
+    """The audit record cannot be written, and nothing is done without it."""
+
+    default_code = "audit_error"
 
 
 class ConfigError(VlproError):

@@ -13,6 +13,7 @@ TREE = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubcl
 
 def test_public_names() -> None:
     assert errors.__all__ == [
+        "AuditError",
         "BadRequestError",
         "BusyError",
         "ConfigError",

@@ -1,0 +1,151 @@
+"""Signed checkpoints: what the whole record was at a moment. With a copy elsewhere, a tail cannot be cut unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from vlpro.audit.canonical import encode
+from vlpro.audit.errors import VerificationError
+from vlpro.audit.tables import checkpoints
+from vlpro.audit.tree import EMPTY, HASH_BYTES, Frontier
+
+__all__ = ["Checkpoint", "Signer", "opened", "public_key"]
+
+_SIGNED = b"vlpro audit checkpoint 1\0"  # keeps these signatures apart from any other use of the key
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A statement about the first ``size`` records.
+
+    Args:
+        size: How many.
+        root: Of RFC 6962's tree over them.
+        data: The statement's bytes: canonical JSON.
+        signature: Ed25519 (RFC 8032).
+        roots: Of the complete subtrees, to continue the tree from; 32 bytes each, not signed.
+    """
+
+    size: int
+    root: bytes
+    data: bytes
+    signature: bytes
+    roots: bytes = b""
+
+    @property
+    def hash(self) -> bytes:
+        """What the next checkpoint names as the one before."""
+        return hashlib.sha256(self.data + self.signature).digest()
+
+    def frontier(self) -> Frontier:
+        """The tree as it was.
+
+        Raises:
+            VerificationError: The stored subtrees are not those of the signed root.
+        """
+        pieces = [self.roots[i : i + HASH_BYTES] for i in range(0, len(self.roots), HASH_BYTES)]
+        try:
+            frontier = Frontier(self.size, pieces)
+        except ValueError:
+            frontier = Frontier()
+        if frontier.root() != self.root or frontier.size != self.size:
+            raise VerificationError("the subtrees beside a checkpoint are not those that it signs", self.size)
+        return frontier
+
+    def as_json(self) -> str:
+        """As one line, for a copy elsewhere."""
+        return json.dumps({"checkpoint": self.data.decode(), "signature": self.signature.hex()})
+
+
+class Signer:
+    """Signs checkpoints of one log.
+
+    Args:
+        seed: 32 bytes: the Ed25519 private key.
+        log_id: The log's own, so that two logs are not taken for each other.
+    """
+
+    def __init__(self, seed: bytes, log_id: str) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.log_id = log_id
+
+    def sign(self, frontier: Frontier, before: Checkpoint | None, now: float) -> Checkpoint:
+        """Make the checkpoint of a tree.
+
+        Args:
+            frontier: The tree.
+            before: The checkpoint before.
+            now: Unix time.
+        """
+        root = frontier.root()
+        content = {
+            "v": 1,
+            "log": self.log_id,
+            "size": frontier.size,
+            "root": root.hex(),
+            "prev": (before.hash if before is not None else EMPTY).hex(),
+            "time": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "key": self.public.hex(),
+        }
+        data = encode(content)
+        signature = self._key.sign(_SIGNED + data)
+        return Checkpoint(frontier.size, root, data, signature, b"".join(frontier.roots))
+
+    def last(self, connection: sa.Connection) -> Checkpoint | None:
+        """The newest that is stored; None where there is none."""
+        row = connection.execute(
+            sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+        ).one_or_none()
+        if row is None:
+            return None
+        return opened(bytes(row.data), bytes(row.signature), [self.public], roots=bytes(row.roots))
+
+
+def opened(
+    data: bytes, signature: bytes, keys: Sequence[bytes], *, log_id: str | None = None, roots: bytes = b""
+) -> Checkpoint:
+    """A checkpoint whose signature is right.
+
+    Args:
+        data: Its bytes.
+        signature: Its signature.
+        keys: Public keys that are trusted, 32 bytes each.
+        log_id: Of the log that it must be of; None: of any.
+        roots: Stored beside it.
+
+    Raises:
+        VerificationError: It is none, is of another log, or nobody who is trusted signed it.
+    """
+    try:
+        content: dict[str, Any] = json.loads(data)
+        size, root, key = int(content["size"]), bytes.fromhex(content["root"]), bytes.fromhex(content["key"])
+        of = content["log"]
+    except (ValueError, KeyError, TypeError):
+        raise VerificationError("a checkpoint's bytes are no checkpoint") from None
+    if key not in keys:
+        raise VerificationError(
+            f"the checkpoint of {size} records is signed by a key that is not trusted", size
+        )
+    if log_id is not None and of != log_id:
+        raise VerificationError(f"the checkpoint of {size} records is of another log ({of})", size)
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, _SIGNED + data)
+    except InvalidSignature:
+        raise VerificationError(f"the signature of the checkpoint of {size} records is wrong", size) from None
+    return Checkpoint(size, root, data, signature, roots)
+
+
+def public_key(seed: bytes) -> bytes:
+    """The public key of a signer, 32 bytes."""
+    return Signer(seed, "").public

@@ -1,0 +1,48 @@
+"""What can happen, as ``source:subject:action``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Event", "Outcome"]
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Event(StrEnum):
+    """The vocabulary; what is not in it cannot be recorded."""
+
+    LOG_BEGUN = "audit:log:begun"
+    LOG_QUERIED = "audit:log:queried"
+    LOG_VERIFIED = "audit:log:verified"
+    LOG_EXPORTED = "audit:log:exported"
+    CONTENT_VIEWED = "audit:content:viewed"
+    SERVICE_STARTED = "system:service:started"
+    SERVICE_STOPPED = "system:service:stopped"
+    CLOCK_JUMPED = "system:clock:jumped"
+    MODEL_LOADED = "engine:model:loaded"
+    SETUP_COMPLETED = "identity:setup:completed"
+    SIGN_IN = "identity:session:begun"
+    SIGN_OUT = "identity:session:ended"
+    SECOND_FACTOR = "identity:factor:given"
+    FACTOR_CHANGED = "identity:factor:changed"
+    PASSWORD_CHANGED = "identity:password:changed"  # noqa: S105 - an event
+    KEY_CREATED = "identity:key:created"
+    KEY_REVOKED = "identity:key:revoked"
+    ACCOUNT_CREATED = "identity:account:created"
+    ACCOUNT_CHANGED = "identity:account:changed"
+    ROLE_GRANTED = "identity:role:granted"
+    LEVEL_SET = "identity:level:set"
+    POLICY_DECIDED = "policy:version:decided"
+    REQUEST_REFUSED = "gateway:request:refused"
+    ASKED = "chat:question:asked"
+    ANSWERED = "chat:answer:completed"
+    CONVERSATION_CLEARED = "chat:conversation:cleared"
+    CONVERSATION_EXPORTED = "chat:conversation:exported"
+    ALERT_RAISED = "alert:rule:raised"

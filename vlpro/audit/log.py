@@ -1,0 +1,263 @@
+"""The log: many who record, one who writes. What :meth:`AuditLog.record` has returned for is on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from vlpro.audit.checkpoint import Checkpoint, Signer
+from vlpro.audit.events import Event
+from vlpro.audit.record import FIRST, Entry, Record, make
+from vlpro.audit.tables import checkpoints, records
+from vlpro.audit.tree import Frontier
+from vlpro.db import Database
+from vlpro.errors import AuditError, VlproError
+
+__all__ = ["AuditLog"]
+
+log = logging.getLogger(__name__)
+
+_MOST = 512  # records in one transaction
+_JUMP_S = 5.0
+_READ = 10_000
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: Entry
+    done: Future[int]
+
+
+class AuditLog:
+    """Appends records, in groups that share one write to the disk.
+
+    Each group is one transaction that runs alone: it reads where the chain ends, continues it, and commits. Several
+    replicas on one PostgreSQL so keep one chain.
+
+    Args:
+        database: Of the audit; on SQLite a file of its own.
+        signer: Signs checkpoints.
+        every_records: Records after which a checkpoint is signed.
+        every_s: Seconds after which one is, if anything was recorded.
+        copied: Is given each checkpoint, to keep it in a second place; what it raises stops the log.
+        clock: Unix time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        signer: Signer,
+        *,
+        every_records: int = 1000,
+        every_s: float = 300.0,
+        copied: Callable[[Checkpoint], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._signer = signer
+        self._every_records = every_records
+        self._every_s = every_s
+        self._copied = copied
+        self._clock = clock
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._unsigned = 0  # records of this process since the last checkpoint
+        self._signed_at = time.monotonic()
+        self._drift = clock() - time.monotonic()
+
+    def start(self) -> None:
+        """Begin to write."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, sign a last checkpoint, and end."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def submit(self, entry: Entry) -> Future[int]:
+        """Have something recorded; the future has the record's number once it is on the disk, or an AuditError."""
+        waiting = _Waiting(entry, Future())
+        if self._thread is None:
+            waiting.done.set_exception(_not_written())
+        else:
+            self._queue.put(waiting)
+        return waiting.done
+
+    def record(self, entry: Entry) -> int:
+        """Record, and wait until it is on the disk. Blocks: not for the event loop.
+
+        Returns:
+            The record's number.
+
+        Raises:
+            AuditError: It could not be written. What was to be recorded must not happen.
+        """
+        return self.submit(entry).result()
+
+    async def arecord(self, entry: Entry) -> int:
+        """As :meth:`record`, for the event loop."""
+        return await asyncio.wrap_future(self.submit(entry))
+
+    # --- the writer
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            batch, going = self._next()
+            try:
+                if batch:
+                    self._write(batch)
+                self._sign(last=not going)
+            except Exception:
+                log.exception("the audit log failed")
+            finally:
+                for waiting in batch:
+                    if not waiting.done.done():
+                        waiting.done.set_exception(_not_written())
+        while True:  # who came after the end
+            try:
+                late = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if late is not None:
+                late.done.set_exception(_not_written())
+
+    def _next(self) -> tuple[list[_Waiting], bool]:
+        """What waits; and whether there will be more. Waits for the first."""
+        batch: list[_Waiting] = []
+        try:
+            waiting = self._queue.get(timeout=min(1.0, self._every_s))
+            while waiting is not None:
+                batch.append(waiting)
+                if len(batch) == _MOST:
+                    break
+                waiting = self._queue.get_nowait()
+        except queue.Empty:
+            return batch, True
+        else:
+            return batch, waiting is not None
+
+    def _write(self, batch: Sequence[_Waiting]) -> None:
+        entries: list[tuple[Entry, Future[int] | None]] = [(waiting.entry, waiting.done) for waiting in batch]
+        drift = self._clock() - time.monotonic()
+        if abs(drift - self._drift) > _JUMP_S:
+            moved = {"seconds": round(drift - self._drift, 3)}
+            entries.insert(0, (Entry(Event.CLOCK_JUMPED, detail=moved), None))
+            self._drift = drift
+        made: list[Record] = []
+        refused: list[Future[int]] = []
+        try:
+            with self._database.write(alone=True) as connection:
+                seq, prev = self._end(connection)
+                for entry, done in entries:
+                    try:
+                        record = make(entry, seq=seq + 1, prev=prev, now=self._clock())
+                    except ValueError:
+                        log.exception("an entry cannot be written down: %s", entry.event)
+                        refused += [done] if done else []
+                        continue
+                    made.append(record)
+                    seq, prev = record.seq, record.hash
+                if made:
+                    connection.execute(sa.insert(records), [self.row(record) for record in made])
+        except VlproError:
+            if not self._arrived(made):
+                raise
+        self._unsigned += len(made)
+        numbers = {id(record.entry): record.seq for record in made}
+        for entry, done in entries:
+            if done is not None and done not in refused:
+                done.set_result(numbers[id(entry)])
+
+    def _end(self, connection: sa.Connection) -> tuple[int, bytes]:
+        """Number and hash of the last record."""
+        last = connection.execute(
+            sa.select(records.c.seq, records.c.hash).order_by(records.c.seq.desc()).limit(1)
+        ).one_or_none()
+        return (last.seq, bytes(last.hash)) if last is not None else (0, FIRST)
+
+    def _arrived(self, made: Sequence[Record]) -> bool:
+        """After a commit whose outcome was lost: whether its records are there."""
+        if not made:
+            return False
+        try:
+            with self._database.read() as connection:
+                found = connection.execute(
+                    sa.select(records.c.hash).where(records.c.seq == made[-1].seq)
+                ).scalar()
+        except VlproError:
+            return False
+        return found is not None and bytes(found) == made[-1].hash
+
+    @staticmethod
+    def row(record: Record) -> dict[str, object]:
+        """A record as its table has it."""
+        actor = record.entry.actor
+        return {
+            "seq": record.seq,
+            "hash": record.hash,
+            "time": record.time,
+            "event": str(record.entry.event),
+            "outcome": str(record.entry.outcome),
+            "login": actor.login,
+            "session": actor.session or actor.key,
+            "address": actor.address,
+            "object": record.entry.object,
+            "data": record.data,
+        }
+
+    # --- checkpoints
+
+    def _sign(self, *, last: bool = False) -> None:
+        """Sign a checkpoint, if it is time."""
+        due = time.monotonic() - self._signed_at >= self._every_s
+        if not self._unsigned or not (due or last or self._unsigned >= self._every_records):
+            return
+        with self._database.write(alone=True) as connection:
+            before = self._signer.last(connection)
+            size, _ = self._end(connection)
+            self._unsigned, self._signed_at = 0, time.monotonic()
+            if before is not None and before.size >= size:
+                return  # another replica has signed
+            frontier = before.frontier() if before is not None else Frontier()
+            while frontier.size < size:
+                leaves = connection.execute(
+                    sa.select(records.c.seq, records.c.hash)
+                    .where(records.c.seq > frontier.size)
+                    .order_by(records.c.seq)
+                    .limit(_READ)
+                ).all()
+                for leaf in leaves:
+                    if leaf.seq != frontier.size + 1:
+                        raise AuditError(
+                            f"Audit record {frontier.size + 1} is missing: no checkpoint is signed. "
+                            "Run vlpro audit verify.",
+                            zh=f"审计记录缺少第 {frontier.size + 1} 条，未签署检查点。请运行 vlpro audit verify。",
+                        )
+                    frontier.append(bytes(leaf.hash))
+            signed = self._signer.sign(frontier, before, self._clock())
+            connection.execute(
+                sa.insert(checkpoints).values(
+                    size=signed.size, data=signed.data, signature=signed.signature, roots=signed.roots
+                )
+            )
+        self._copied(signed)
+
+
+def _not_written() -> AuditError:
+    return AuditError(
+        "The audit record cannot be written, so nothing is done. Tell your administrator.",
+        zh="审计记录无法写入，操作没有执行。请告知管理员。",
+    )

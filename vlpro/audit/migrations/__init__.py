@@ -1,0 +1,1 @@
+"""Changes of the audit's schema, in order (Alembic)."""

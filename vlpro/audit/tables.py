@@ -1,0 +1,42 @@
+"""The tables of the audit. Records are added, never altered; columns beside the bytes are there to be searched."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+__all__ = ["checkpoints", "metadata", "records"]
+
+metadata = sa.MetaData()
+
+records = sa.Table(
+    "audit_records",
+    metadata,
+    sa.Column(
+        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("event", sa.String(48), nullable=False),
+    sa.Column("outcome", sa.String(8), nullable=False),
+    sa.Column("login", sa.String(64), nullable=False),
+    sa.Column("session", sa.String(32), nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("object", sa.String(64), nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Index("ix_audit_records_time", "time"),
+    sa.Index("ix_audit_records_event", "event", "seq"),
+    sa.Index("ix_audit_records_login", "login", "seq"),
+    sa.Index("ix_audit_records_session", "session", "seq"),
+    sa.Index("ix_audit_records_object", "object", "seq"),
+)
+
+checkpoints = sa.Table(
+    "audit_checkpoints",
+    metadata,
+    sa.Column(
+        "size", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("data", sa.LargeBinary, nullable=False),  # canonical JSON
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    sa.Column("roots", sa.LargeBinary, nullable=False),  # of the tree's complete subtrees, to go on from
+)
