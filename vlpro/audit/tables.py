@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["checkpoints", "metadata", "records"]
+__all__ = ["checkpoints", "contents", "metadata", "records"]
 
 metadata = sa.MetaData()
 
@@ -28,6 +28,14 @@ records = sa.Table(
     sa.Index("ix_audit_records_login", "login", "seq"),
     sa.Index("ix_audit_records_session", "session", "seq"),
     sa.Index("ix_audit_records_object", "object", "seq"),
+)
+
+# What people wrote, sealed, where the policy keeps it. A record holds a commitment to it, so that it can be erased.
+contents = sa.Table(
+    "audit_contents",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
 
 checkpoints = sa.Table(

@@ -181,4 +181,3 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["key"], ["keys.id"], name=op.f("fk_key_usage_key")),
         sa.PrimaryKeyConstraint("key", "day", name=op.f("pk_key_usage")),
     )
-    # ### end Alembic commands ###

@@ -23,6 +23,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size"),
     )
     op.create_table(
+        "audit_contents",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "audit_records",
         sa.Column(
             "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
@@ -43,4 +49,3 @@ def upgrade() -> None:
     op.create_index("ix_audit_records_object", "audit_records", ["object", "seq"], unique=False)
     op.create_index("ix_audit_records_session", "audit_records", ["session", "seq"], unique=False)
     op.create_index("ix_audit_records_time", "audit_records", ["time"], unique=False)
-    # ### end Alembic commands ###
