@@ -145,10 +145,10 @@ def link_names(page: Page) -> list[str]:
 @pytest.mark.parametrize(
     "case",
     [
-        (Role.USER, "", ["对话", "我的账号"], ("accounts", "policy")),
-        (Role.SYSTEM, "系统管理员", ["账号", "会话", "运行状态", "我的账号"], ("policy", "roles")),
-        (Role.SECURITY, "安全管理员", ["策略", "角色与密级", "我的账号"], ("accounts", "sessions")),
-        (Role.AUDIT, "审计管理员", ["我的账号"], ("accounts", "roles")),
+        (Role.USER, "", ["对话", "我的账号"], ("accounts",)),
+        (Role.SYSTEM, "系统管理员", ["账号", "会话", "运行状态", "我的账号"], ("policy",)),
+        (Role.SECURITY, "安全管理员", ["策略", "角色与密级", "我的账号"], ("accounts",)),
+        (Role.AUDIT, "审计管理员", ["我的账号"], ("roles",)),
     ],
     ids=lambda case: str(case[0]),
 )
@@ -403,7 +403,7 @@ def test_a_page_that_only_polls_goes_idle(firm: Company, visit: Visit) -> None:
     expect(chat.question).to_be_visible(timeout=20_000)
     expect(chat.status).to_contain_text("就绪")
     firm.unused(person, minutes=1)
-    time.sleep(4)  # two looks of the status panel, and the time for which a session is remembered
+    time.sleep(3)  # a look of the status panel, and the time for which a session is remembered
     assert _unused_s(firm, person) > 60
     page.get_by_role("slider", name="最大长度 Max Tokens").press("ArrowRight")
     expect(chat.budget).to_contain_text("1,152")
@@ -436,6 +436,10 @@ def test_another_person_in_the_same_browser_sees_their_own(firm: Company, visit:
     chat.ask("my secret matter")
     chat.answer("You asked: my secret matter")
     expect(page.locator(".vl-head")).to_contain_text("秘密")
+    page.get_by_test_id("stTopNavLink").filter(has_text="我的账号").click()
+    heading(page, "我的账号")
+    page.get_by_test_id("stTopNavLink").filter(has_text="对话").click()
+    heading(page, "my secret matter")
     carry(page.context, firm, firm.session(firm.person("second", "林后", "采购部")))
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(".account .who")).to_have_text("林后 · 采购部", timeout=20_000)
@@ -470,9 +474,6 @@ def test_a_key_is_shown_once_and_works(firm: Company, visit: Visit) -> None:
             model="vlpro-fake", messages=[{"role": "user", "content": "count to 3"}]
         )
         assert (answer.choices[0].message.content or "").strip() == "1 2 3"
-        page.get_by_test_id("stTopNavLink").filter(has_text="对话").click()
-        heading(page, "今天要看什么图片？")
-        page.get_by_test_id("stTopNavLink").filter(has_text="我的账号").click()
         table.get_by_role("button").click()
         dialog(page, "报销系统").get_by_role("button", name="撤销密钥").click()
         told(page, "密钥“报销系统”已撤销")

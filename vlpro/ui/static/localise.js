@@ -22,6 +22,9 @@
     "Choose options": "请选择",
     "Choose date": "选择日期",
     "Selected values": "已选",
+    "Page not found": "没有这个页面",
+    "The page that you have requested does not seem to exist. Running the app's main page.":
+      "地址中的页面不存在，已打开首页。",
     "No results": "没有符合的选项",
     "Select all": "全部选择",
     "Clear all": "全部清除",
@@ -35,6 +38,8 @@
   const english = { // what would mislead where there is no internet
     "Streamlit server is not responding. Are you connected to the internet?":
       "The service does not answer. The page connects again by itself.",
+    "The page that you have requested does not seem to exist. Running the app's main page.":
+      "There is no page at this address. The first page is shown.",
   };
   const attributes = ["aria-label", "title", "placeholder"];
   const chinese = () => document.documentElement.lang.startsWith("zh");

@@ -26,6 +26,7 @@ _ADMINISTRATORS = ("system", "security", "audit")
 
 def page(person: OwnAccount) -> None:
     """Draw everything."""
+    session.take("told")  # a password that was told stays no longer than its dialog
     with frame.panel(person):
         query = st.text_input(
             t("accounts.find"),

@@ -24,6 +24,7 @@ _DAYS = 90
 
 def page(person: OwnAccount) -> None:
     """Draw everything."""
+    session.take("told")  # a secret that was told stays no longer than its dialog
     with frame.panel(person):
         status_panel(busy=False)
     with frame.middle(narrow=True):

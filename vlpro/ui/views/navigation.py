@@ -51,7 +51,14 @@ def run(person: OwnAccount) -> None:
     """Draw the page that the address names, if it is one of this person's."""
 
     def drawn(place: Place) -> Callable[[], None]:
-        return lambda: place.draw(person) if person.role in place.roles else _not_available(person)
+        def draw() -> None:
+            st.session_state.place = place.path
+            if person.role in place.roles:
+                place.draw(person)
+            else:
+                _not_available(person)
+
+        return draw
 
     # No page has an icon here: Streamlit would fetch it from elsewhere for the browser's tab. The sheet draws them.
     # A default page has no path of its own: for who has no chat it leads on to their first page.
@@ -67,13 +74,22 @@ def run(person: OwnAccount) -> None:
         for place in PLACES
     }
     start = st.Page(
-        chat.page if chats else lambda: st.switch_page(pages[first.path]),
+        _chat if chats else lambda: st.switch_page(pages[first.path]),
         title=t("nav.chat"),
         url_path="start",
         default=True,
         visibility="visible" if chats else "hidden",
     )
     st.navigation([start, *pages.values()], position="top").run()
+
+
+def _chat() -> None:
+    """The chat; who comes back from another page finds the conversation that was open."""
+    before, st.session_state.place = st.session_state.get("place", ""), ""
+    if before and session.conversation_id() is None:
+        session.open_conversation(st.session_state.get("left_conversation"))
+    chat.page()
+    st.session_state.left_conversation = session.conversation_id()
 
 
 def _not_available(person: OwnAccount) -> None:
