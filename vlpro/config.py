@@ -76,6 +76,25 @@ class Settings(BaseSettings):
             "socket. Profile mlps3 needs it"
         ),
     ] = ()
+    audit_database_url: Annotated[
+        SecretStr,
+        Field(
+            description="Database of the audit; empty: the one of database_url where that is a PostgreSQL, else a "
+            "SQLite of its own in the data folder"
+        ),
+    ] = SecretStr("")
+    audit_copy: Annotated[
+        Path | None,
+        Field(
+            description="File to which the audit's checkpoints are copied, best on another disk or machine"
+        ),
+    ] = None
+    audit_texts: Annotated[
+        Literal["hashed", "encrypted"],
+        Field(
+            description="What the audit keeps of questions and answers: a hash only, or the text, encrypted, too"
+        ),
+    ] = "hashed"
     ldap: Annotated[
         LdapOptions | None,
         Field(description="The company's LDAP directory, as a table or JSON ([identity.md](identity.md))"),

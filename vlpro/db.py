@@ -35,12 +35,13 @@ class Database:
 
     Args:
         url: ``sqlite:///…`` or ``postgresql://…``; the driver is chosen here.
+        lock: What its writers that want to be alone wait for; another number is another lock.
 
     Raises:
         ConfigError: The URL names another kind, is malformed, or its driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, lock: int = _LOCK) -> None:
         scheme = url.partition("://")[0]
         if scheme not in ("sqlite", "postgresql", "postgres"):
             raise ConfigError(
@@ -49,6 +50,7 @@ class Database:
                 param="database_url",
             )
         self.sqlite = scheme == "sqlite"
+        self._lock = lock
         try:
             parsed = sa.make_url(url)
             if self.sqlite:
@@ -130,7 +132,7 @@ class Database:
         writer = self._engine.execution_options(vlpro_write=True)
         with _told(), writer.begin() as connection:
             if alone and not self.sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(self._lock)))
             yield connection
 
     def migrate(self, revision: str = "head", *, folder: Path = MIGRATIONS) -> None:

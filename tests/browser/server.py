@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["ROOT", "await_start", "free_port", "running", "without_files"]
+__all__ = ["ROOT", "await_start", "free_port", "running", "without_large_files"]
 
 ROOT = Path(__file__).parents[2]
 _START_S = 60
@@ -27,12 +27,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(log: Path, *, writes_files: bool = True, **settings: str) -> Iterator[str]:
+def running(log: Path, *, writes_large_files: bool = True, **settings: str) -> Iterator[str]:
     """``streamlit run app.py`` until the end of the block.
 
     Args:
         log: Where its output goes.
-        writes_files: Whether the kernel lets it write to files (setrlimit(2), RLIMIT_FSIZE).
+        writes_large_files: Whether the kernel lets it write files of over 2 MiB (setrlimit(2), RLIMIT_FSIZE): the
+            audit's are smaller in a test, the tests' pictures are larger.
         **settings: Environment variables, without ``VLPRO_``.
 
     Yields:
@@ -40,11 +41,12 @@ def running(log: Path, *, writes_files: bool = True, **settings: str) -> Iterato
     """
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
+    settings.setdefault("data_dir", str(log.with_name(f"{log.name}-data")))
     environment |= {f"VLPRO_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    if not writes_files:
-        command = without_files(command)
-    with log.open("wb") if writes_files else nullcontext(subprocess.DEVNULL) as output:
+    if not writes_large_files:
+        command = without_large_files(command)
+    with log.open("wb") if writes_large_files else nullcontext(subprocess.DEVNULL) as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
             await_start(process, f"http://127.0.0.1:{port}", log)
@@ -58,9 +60,9 @@ def running(log: Path, *, writes_files: bool = True, **settings: str) -> Iterato
                 process.wait(5)
 
 
-def without_files(command: Sequence[str]) -> list[str]:
-    """The command under a limit by which each write to a file fails, in its children too."""
-    return ["sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", *command]
+def without_large_files(command: Sequence[str]) -> list[str]:
+    """The command under a limit by which a file grows to 2 MiB and no further, in its children too."""
+    return ["sh", "-c", 'ulimit -f 4096 && exec "$@"', "sh", *command]  # blocks of 512 bytes
 
 
 def await_start(process: subprocess.Popen[bytes], base: str, log: Path) -> None:

@@ -1,7 +1,7 @@
-"""Pictures touch no disk on their way in: the service takes 15 MB while the kernel lets it write to no file.
+"""Pictures touch no disk on their way in: the service takes 15 MB while the kernel lets no file grow over 2 MiB.
 
-RLIMIT_FSIZE of 0 makes every write to a file fail, unnamed temporary files (O_TMPFILE) included, which file watchers
-do not see. A form upload under the same limit fails: so the limit does catch what is spooled.
+RLIMIT_FSIZE makes a write beyond it fail, to unnamed temporary files (O_TMPFILE) too, which file watchers do not see.
+A form upload under the same limit fails: so the limit does catch what is spooled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.chat import ANSWER_MS
 from tests.browser.conftest import OpenChat
-from tests.browser.server import running, without_files
+from tests.browser.server import running, without_large_files
 
 FORM_UPLOAD = """
 import asyncio, sys
@@ -44,9 +44,9 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def memory_only(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The product, unable to write files; the fake engine, since the embedded one gets pictures as shared memory."""
+    """The product, unable to write a picture to a file; the fake engine: the others get pictures as shared memory."""
     log = tmp_path_factory.mktemp("memory") / "log"
-    with running(log, writes_files=False, engine="fake") as base:
+    with running(log, writes_large_files=False, engine="fake") as base:
         yield base
 
 
@@ -64,11 +64,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_control_a_form_upload_is_caught(limited: bool) -> None:  # noqa: FBT001 - a parameter
     command = [sys.executable, "-c", FORM_UPLOAD]
     done = subprocess.run(
-        without_files(command) if limited else command, capture_output=True, text=True, check=False
+        without_large_files(command) if limited else command, capture_output=True, text=True, check=False
     )
     if limited:
         assert done.returncode
-        assert "temporary" in done.stderr  # none of the folders for temporary files can be written to
+        assert "File too large" in done.stderr
     else:
         assert done.stdout == "15000000\n", done.stderr
 

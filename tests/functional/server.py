@@ -7,11 +7,13 @@ import base64
 import io
 import json
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -117,11 +119,23 @@ def run(
         engine: Instead of the one that the settings name.
         send_buffer: Bytes that the kernel keeps for a reader; as the system has it where left out.
     """
-    if engine is None:
-        parts = gateway.parts(settings)
-    else:
-        with mock.patch.object(gateway, "engine_of", return_value=engine):
+    folder = (
+        tempfile.TemporaryDirectory(prefix="vlpro") if settings.data_dir == Path("data") else nullcontext("")
+    )
+    with folder as made:
+        if made:
+            settings = settings.model_copy(update={"data_dir": Path(made)})
+        if engine is None:
             parts = gateway.parts(settings)
+        else:
+            with mock.patch.object(gateway, "engine_of", return_value=engine):
+                parts = gateway.parts(settings)
+        with _serving(parts, send_buffer) as running:
+            yield running
+
+
+@contextmanager
+def _serving(parts: Json, send_buffer: int | None) -> Iterator[Server]:
     mount = next(route for route in parts["routes"] if isinstance(route, Mount))
     # As Streamlit starts it, except for the WebSocket library, which the API does not use.
     config = uvicorn.Config(Starlette(**parts), access_log=False, ws="none", log_level="critical")

@@ -132,7 +132,7 @@ def test_a_question_of_a_conversation_says_where_it_stands_in_the_queue() -> Non
 
 
 def test_waiting_questions_are_answered_in_turn(narrow: Server) -> None:
-    first = _send(narrow, chat("count to 10", stream=True))
+    first = _send(narrow, chat("count to 50", stream=True))
     eventually(lambda: narrow.running() == 1)
     reply = narrow.post("/v1/chat/completions", chat("count to 1"))
     assert reply.status_code == 200

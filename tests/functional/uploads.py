@@ -1,4 +1,4 @@
-"""``python -m tests.functional.uploads KIND DESCRIPTOR SEAL``: a server in a process of its own, to be watched.
+"""``python -m tests.functional.uploads KIND DESCRIPTOR SEAL FOLDER``: a server in its own process, to be watched.
 
 ``service`` is this product; ``stock`` is how uploads are usually taken, which writes them to a temporary file.
 """
@@ -9,6 +9,7 @@ import asyncio
 import resource
 import socket
 import sys
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -29,10 +30,14 @@ def main() -> None:
     """Serve on an inherited listener until killed."""
     kind, descriptor, sealed = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "sealed"
     stock = Starlette(routes=[Route("/", _stock, methods=["POST"])])
-    app = stock if kind == "stock" else Starlette(**parts(Settings(engine="fake")))
+    app = (
+        stock if kind == "stock" else Starlette(**parts(Settings(engine="fake", data_dir=Path(sys.argv[4]))))
+    )
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
     if sealed:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file can be written any more
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (2 << 20, 2 << 20)
+        )  # the audit's fit, the tests' pictures do not
     asyncio.run(server.serve([socket.socket(fileno=descriptor)]))
 
 

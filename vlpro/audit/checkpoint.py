@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from vlpro.audit.canonical import encode
-from vlpro.audit.errors import VerificationError
+from vlpro.audit.errors import Finding, VerificationError
 from vlpro.audit.tables import checkpoints
 from vlpro.audit.tree import EMPTY, HASH_BYTES, Frontier
 
-__all__ = ["Checkpoint", "Signer", "opened", "public_key"]
+__all__ = ["Checkpoint", "Signer", "opened", "public_key", "statement"]
 
 _SIGNED = b"vlpro audit checkpoint 1\0"  # keeps these signatures apart from any other use of the key
 
@@ -59,7 +59,12 @@ class Checkpoint:
         except ValueError:
             frontier = Frontier()
         if frontier.root() != self.root or frontier.size != self.size:
-            raise VerificationError("the subtrees beside a checkpoint are not those that it signs", self.size)
+            raise VerificationError(
+                "the subtrees beside a checkpoint are not those that it signs",
+                self.size,
+                zh="检查点旁保存的子树与其签名内容不符",
+                finding=Finding.COLUMN,
+            )
         return frontier
 
     def as_json(self) -> str:
@@ -98,9 +103,21 @@ class Signer:
             "time": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "key": self.public.hex(),
         }
-        data = encode(content)
-        signature = self._key.sign(_SIGNED + data)
+        data, signature = self.state(_SIGNED, content)
         return Checkpoint(frontier.size, root, data, signature, b"".join(frontier.roots))
+
+    def state(self, purpose: bytes, content: dict[str, Any]) -> tuple[bytes, bytes]:
+        """Sign a statement.
+
+        Args:
+            purpose: Keeps statements of different kinds apart.
+            content: JSON values.
+
+        Returns:
+            Its bytes (canonical JSON), and the signature.
+        """
+        data = encode(content)
+        return data, self._key.sign(purpose + data)
 
     def last(self, connection: sa.Connection) -> Checkpoint | None:
         """The newest that is stored; None where there is none."""
@@ -127,23 +144,80 @@ def opened(
     Raises:
         VerificationError: It is none, is of another log, or nobody who is trusted signed it.
     """
+    content = statement(_SIGNED, data, signature, keys, log_id=log_id)
+    try:
+        size, root = int(content["size"]), bytes.fromhex(content["root"])
+    except (ValueError, KeyError, TypeError):
+        raise _unreadable() from None
+    return Checkpoint(size, root, data, signature, roots)
+
+
+def statement(
+    purpose: bytes, data: bytes, signature: bytes, keys: Sequence[bytes], *, log_id: str | None = None
+) -> dict[str, Any]:
+    """What a signed statement says, after its signature was found right.
+
+    Args:
+        purpose: As it was signed for.
+        data: Its bytes.
+        signature: Its signature.
+        keys: Public keys that are trusted, 32 bytes each.
+        log_id: Of the log that it must be of; None: of any.
+
+    Raises:
+        VerificationError: It is none, is of another log, or nobody who is trusted signed it.
+    """
     try:
         content: dict[str, Any] = json.loads(data)
-        size, root, key = int(content["size"]), bytes.fromhex(content["root"]), bytes.fromhex(content["key"])
-        of = content["log"]
-    except (ValueError, KeyError, TypeError):
-        raise VerificationError("a checkpoint's bytes are no checkpoint") from None
+        key, of, at = bytes.fromhex(content["key"]), content["log"], content["time"]
+        size = content.get("size")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _unreadable() from None
+    place = size if isinstance(size, int) else None
+    which, which_zh = (
+        f"the checkpoint of {size} records" if place else "the seal of an archive",
+        (f"{size} 条记录处的检查点" if place else "归档的封印"),
+    )
     if key not in keys:
         raise VerificationError(
-            f"the checkpoint of {size} records is signed by a key that is not trusted", size
+            f"{which} is signed by a key that is not trusted",
+            place,
+            zh=f"{which_zh}由不受信任的密钥签署",
+            finding=Finding.FORGED,
+            expected=" / ".join(trusted.hex() for trusted in keys),
+            found=f"{key.hex()}, {at}",
+            meaning="Somebody without the key has forged it; or the key file was replaced, and the former public key "
+            "is needed, too (--key).",
+            meaning_zh="有人在没有密钥的情况下伪造；或更换过密钥文件，还需要用 --key 指定原来的公钥。",
         )
-    if log_id is not None and of != log_id:
-        raise VerificationError(f"the checkpoint of {size} records is of another log ({of})", size)
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, _SIGNED + data)
-    except InvalidSignature:
-        raise VerificationError(f"the signature of the checkpoint of {size} records is wrong", size) from None
-    return Checkpoint(size, root, data, signature, roots)
+        Ed25519PublicKey.from_public_bytes(key).verify(bytes(signature), purpose + data)
+    except (InvalidSignature, TypeError):
+        raise VerificationError(
+            f"the signature of {which} is wrong",
+            place,
+            zh=f"{which_zh}的签名不正确",
+            finding=Finding.FORGED,
+            meaning="It was altered, or forged by somebody without the key.",
+            meaning_zh="内容被改动，或由没有密钥的人伪造。",
+        ) from None
+    if log_id is not None and of != log_id:
+        raise VerificationError(
+            f"{which} is of another log",
+            place,
+            zh=f"{which_zh}属于另一份日志",
+            finding=Finding.REPLACED,
+            expected=log_id,
+            found=str(of),
+            meaning="The record was replaced by another one that the same key signs, or the wrong files were put "
+            "together.",
+            meaning_zh="记录被同一密钥签署的另一份日志替换，或文件配错。",
+        )
+    return content
+
+
+def _unreadable() -> VerificationError:
+    return VerificationError("the bytes of a checkpoint or a seal are none", zh="检查点或封印的内容无法解析")
 
 
 def public_key(seed: bytes) -> bytes:

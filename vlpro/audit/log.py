@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from vlpro.audit.checkpoint import Checkpoint, Signer
 from vlpro.audit.events import Event
 from vlpro.audit.record import FIRST, Entry, Record, make
-from vlpro.audit.tables import checkpoints, records
+from vlpro.audit.tables import checkpoints, contents, records
 from vlpro.audit.tree import Frontier
 from vlpro.db import Database
 from vlpro.errors import AuditError, VlproError
@@ -172,6 +172,11 @@ class AuditLog:
                     seq, prev = record.seq, record.hash
                 if made:
                     connection.execute(sa.insert(records), [self.row(record) for record in made])
+                kept = [(name, data) for record in made for name, data in record.entry.contents.items()]
+                if kept:
+                    connection.execute(
+                        sa.insert(contents), [{"id": name, "data": data} for name, data in kept]
+                    )
         except VlproError:
             if not self._arrived(made):
                 raise

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from vlpro.audit.canonical import encode, quoted
-from vlpro.audit.errors import VerificationError
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.tree import EMPTY, leaf_hash
 
-__all__ = ["FIRST", "Actor", "Entry", "Record", "checked", "make"]
+__all__ = ["FIRST", "Actor", "Entry", "Record", "make"]
 
 FIRST = EMPTY
 """What the first record names as the one before."""
@@ -53,6 +51,7 @@ class Entry:
         outcome: How it ended.
         object: To what: an id of ours.
         detail: What else is known; JSON values. Never a secret, never a picture, never a text that a person typed.
+        contents: Sealed texts to be stored beside the record, by id.
     """
 
     event: Event
@@ -60,6 +59,7 @@ class Entry:
     outcome: Outcome = Outcome.OK
     object: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ def make(entry: Entry, *, seq: int, prev: bytes, now: float) -> Record:
         ValueError: The detail is no JSON.
     """
     actor, q = entry.actor, quoted
+    now = round(now, 6)  # so that the column and the text are the same moment, to the bit
     time = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
     # Canonical by hand, since thousands are written a second: the keys stand in order.
     data = (
@@ -96,33 +97,3 @@ def make(entry: Entry, *, seq: int, prev: bytes, now: float) -> Record:
         f'"seq":{seq},"session":{q(actor.session)},"time":"{time}","v":{_VERSION}}}'
     ).encode()
     return Record(seq, now, entry, data, leaf_hash(data))
-
-
-def checked(data: bytes, *, seq: int, prev: bytes | None) -> tuple[dict[str, Any], bytes]:
-    """Check a record's bytes against its place.
-
-    Args:
-        data: As stored.
-        seq: Its place.
-        prev: Hash of the record before; None: it is not known, at the beginning of a part.
-
-    Returns:
-        What it says, and its hash.
-
-    Raises:
-        VerificationError: The bytes are no record, or of another place.
-    """
-    try:
-        content: dict[str, Any] = json.loads(data)
-        told, before = content["seq"], content["prev"]
-    except (ValueError, KeyError, TypeError):
-        raise VerificationError("its bytes are no record", seq) from None
-    if told != seq:
-        raise VerificationError(
-            f"it says that it is record {told}: it was moved, or one before it is missing", seq
-        )
-    if prev is not None and before != prev.hex():
-        raise VerificationError(
-            "it does not follow from the one before: that one was altered, replaced or removed", seq
-        )
-    return content, leaf_hash(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["checkpoints", "contents", "metadata", "records"]
+__all__ = ["archives", "checkpoints", "contents", "metadata", "records"]
 
 metadata = sa.MetaData()
 
@@ -47,4 +47,15 @@ checkpoints = sa.Table(
     sa.Column("data", sa.LargeBinary, nullable=False),  # canonical JSON
     sa.Column("signature", sa.LargeBinary, nullable=False),
     sa.Column("roots", sa.LargeBinary, nullable=False),  # of the tree's complete subtrees, to go on from
+)
+
+# Which parts of the record were moved into archives.
+archives = sa.Table(
+    "audit_archives",
+    metadata,
+    sa.Column(
+        "last", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("data", sa.LargeBinary, nullable=False),  # canonical JSON
+    sa.Column("signature", sa.LargeBinary, nullable=False),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from vlpro.audit.events import Event
 from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
 from vlpro.chat.fitting import Shown
 from vlpro.chat.pictures import KeptPicture, PictureStore
@@ -333,8 +334,14 @@ class ConversationService:
 
         Returns:
             How many pictures were freed.
+
+        Raises:
+            AuditError: It cannot be recorded.
         """
         conversation = self._store.get(person, conversation_id)
+        pictures = [{"sha256": kept.picture.sha256} for kept in conversation.pictures]
+        detail = {"images": pictures, "turns": len(conversation.messages)}
+        await self._chat.recorder.anote(Event.CONVERSATION_CLEARED, object=conversation.id, detail=detail)
         self._store.remove(conversation)  # first: nothing may be asked in it while its answer ends
         await self._end(conversation)
         freed = self._release(conversation)

@@ -9,11 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from vlpro.audit.recorder import NullRecorder, Recorder
 from vlpro.chat import grounding
 from vlpro.chat.fitting import Counted, Shown, count, reduced
 from vlpro.chat.json_schema import check_schema
 from vlpro.chat.language import AnswerLanguage, with_language
 from vlpro.chat.queue import Queue, Ticket
+from vlpro.chat.recording import Recorded
 from vlpro.chat.stopping import StopCutter
 from vlpro.engines.interface import (
     Delta,
@@ -140,6 +142,32 @@ class Finished:
     grounding: tuple[tuple[grounding.Place, ...], ...]
 
 
+@dataclass(slots=True)
+class _Written:
+    """What the engine has written to one question so far."""
+
+    texts: list[str] = field(default_factory=list)
+    reasons: list[FinishReason] = field(default_factory=list)
+    used: Usage = field(default_factory=lambda: Usage(0, 0))
+    uncounted: str = ""
+
+    def begin(self) -> None:
+        """The next answer."""
+        self.texts.append("")
+
+    def add(self, delta: Delta) -> None:
+        """A piece of the last one."""
+        self.texts[-1] += delta.text
+        self.uncounted += delta.text
+        if delta.finish_reason is not None:
+            self.reasons.append(delta.finish_reason)
+        if delta.usage is not None:
+            # The prompt counts once, and as the first answer found it.
+            first = self.used if self.used.prompt_tokens else delta.usage
+            total = self.used.completion_tokens + delta.usage.completion_tokens
+            self.used, self.uncounted = replace(first, completion_tokens=total), ""
+
+
 class ChatService:
     """Answers questions with one engine, a bounded number at once.
 
@@ -153,6 +181,7 @@ class ChatService:
         answer_timeout_s: Seconds that one answer may take, waiting excluded.
         answer_language: Language to ask an engine that sees for, where the question does not choose one.
         share_prefixes: Whether what the engine has read for one person serves the others.
+        recorder: Of the audit; nobody is answered without a record. Left out: nothing is recorded, for tests.
     """
 
     def __init__(
@@ -167,6 +196,7 @@ class ChatService:
         answer_timeout_s: float,
         answer_language: AnswerLanguage = "off",
         share_prefixes: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self.engine = engine
         self.queue = Queue(concurrency=engine.capabilities.concurrency, size=queue_size)
@@ -178,6 +208,7 @@ class ChatService:
         self._answer_timeout_s = answer_timeout_s
         self._answer_language = answer_language
         self._share_prefixes = share_prefixes
+        self.recorder = recorder or NullRecorder()
         self._reading = asyncio.Semaphore(2)  # each may hold a whole decoded picture beside the result
 
     def check_model(self, name: str) -> None:
@@ -227,6 +258,7 @@ class ChatService:
             BusyError: The queue is full.
             BadRequestError: Something in the question is wrong, or the engine cannot honour it.
             EngineError: The engine failed.
+            AuditError: The question, or the answer, cannot be recorded.
         """
         began = time.perf_counter()
         self.check(question)
@@ -236,50 +268,50 @@ class ChatService:
             waits(ticket)
             counted = self.fit(question, await self._read(question))
             request, shown = await self._reduced(counted)
-            async with ticket.turn():
-                turn = time.perf_counter()
-                timing = Timing(queued_ms=(turn - began) * 1000)
-                yield Started(shown)
-                texts, used, begun = [], Usage(0, 0), ""
-                try:
+            record = await Recorded.ask(self.recorder, question, request, self.engine)
+            written = _Written()
+            try:
+                async with ticket.turn():
+                    turn = time.perf_counter()
+                    timing = Timing(queued_ms=(turn - began) * 1000)
+                    yield Started(shown)
                     for choice in range(question.choices):
-                        text = ""
+                        written.begin()
                         async with aclosing(self._one(request, question, choice)) as deltas:
                             async for delta in deltas:
                                 if timing.first_token_ms is None and delta.text:
-                                    timing = replace(
-                                        timing, first_token_ms=(time.perf_counter() - began) * 1000
-                                    )
-                                text += delta.text
-                                begun += delta.text
-                                if delta.usage is not None:
-                                    begun = ""
-                                    # The prompt counts once, and as the first answer found it.
-                                    first = used if choice else delta.usage
-                                    written = used.completion_tokens + delta.usage.completion_tokens
-                                    used = replace(first, completion_tokens=written)
+                                    first = (time.perf_counter() - began) * 1000
+                                    timing = replace(timing, first_token_ms=first)
+                                written.add(delta)
                                 if delta.text or delta.finish_reason:
                                     yield Piece(choice, delta.text, delta.finish_reason)
-                        texts.append(text)
-                finally:
-                    if question.spent is not None:
-                        question.spent(self._spent(request, used, begun))
-                end = time.perf_counter()
-                self.last = timing = replace(
-                    timing,
-                    total_ms=(end - began) * 1000,
-                    tokens_per_s=used.completion_tokens / max(end - turn, 1e-6),
-                )
+                    end = time.perf_counter()
+                    self.last = timing = replace(
+                        timing,
+                        total_ms=(end - began) * 1000,
+                        tokens_per_s=written.used.completion_tokens / max(end - turn, 1e-6),
+                    )
+                # Before the end of the answer is told to anybody: without its record it has none.
+                await record.answered(written.texts, written.reasons, written.used, timing)
+            except BaseException as error:
+                record.ended(written.texts, self._spent(request, written), error)
+                raise
+            finally:
+                if question.spent is not None:
+                    question.spent(self._spent(request, written))
         sizes = [(p.original_width, p.original_height) for p in shown]
-        boxes = tuple(grounding.places(text, sizes) for text in texts)
-        yield Finished(used, timing, boxes)
+        boxes = tuple(grounding.places(text, sizes) for text in written.texts)
+        yield Finished(written.used, timing, boxes)
 
-    def _spent(self, request: Request, used: Usage, begun: str) -> Usage:
+    def _spent(self, request: Request, written: _Written) -> Usage:
         """What answers took: complete ones as the engine counted, one that was ended as it is counted here."""
-        if not begun and used.prompt_tokens:
+        used, rest = written.used, written.uncounted
+        if not rest and used.prompt_tokens:
             return used
-        written = used.completion_tokens + self.engine.count_tokens(begun)
-        return Usage(used.prompt_tokens or self.engine.count_prompt(request), written)
+        return Usage(
+            used.prompt_tokens or self.engine.count_prompt(request),
+            used.completion_tokens + self.engine.count_tokens(rest),
+        )
 
     async def read_ahead(self, expected: Question, messages: Sequence[Message]) -> None:
         """Let the engine read what a question that is still being typed will begin with; it gives way to all others.

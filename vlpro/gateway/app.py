@@ -26,6 +26,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 
 from vlpro import __version__, client, config, errors, schema
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import LogRecorder, NullRecorder, Recorder
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.pictures import PictureStore
 from vlpro.chat.service import ChatService
@@ -41,7 +43,16 @@ from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
-from vlpro.gateway.profile import hosts_of, identity_of, oidc_of, print_setup_secret
+from vlpro.gateway.profile import (
+    check_profile,
+    hosts_of,
+    identity_of,
+    oidc_of,
+    print_setup_secret,
+    recorder_of,
+    sealer_of,
+)
+from vlpro.gateway.refusals import Refusals
 from vlpro.gateway.routes import (
     account,
     chat,
@@ -129,8 +140,14 @@ def engine_of(settings: Settings) -> Engine:
     return WorkerEngine(engine, options.get(name, {}), idle_unload_s=settings.idle_unload_s)
 
 
-def services(settings: Settings, engine: Engine, identity: Identity | None = None) -> Services:
-    """All services; the engine is not started yet."""
+def services(
+    settings: Settings,
+    engine: Engine,
+    recorder: Recorder | None = None,
+    identity: Identity | None = None,
+) -> Services:
+    """All services; the engine is not started yet. Without a recorder nothing is recorded: for tests."""
+    recorder = recorder or NullRecorder()
     limits = Limits(
         max_bytes=settings.max_image_bytes,
         max_pixels=settings.max_image_pixels,
@@ -148,6 +165,7 @@ def services(settings: Settings, engine: Engine, identity: Identity | None = Non
         answer_timeout_s=settings.answer_timeout_s,
         answer_language=settings.answer_language,
         share_prefixes=settings.share_prefixes,
+        recorder=recorder,
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     return Services(
@@ -164,6 +182,7 @@ def services(settings: Settings, engine: Engine, identity: Identity | None = Non
         ),
         device=DeviceMonitor(),
         started=int(time.time()),
+        recorder=recorder,
         identity=identity,
     )
 
@@ -181,6 +200,7 @@ def api(all_services: Services) -> FastAPI:
         responses={"default": {"model": schema.ErrorEnvelope, "description": "Refused or failed"}},
     )
     app.state.services = all_services
+    app.state.refusals = Refusals(all_services.recorder)
     for router in routers(accounts=all_services.identity is not None):
         app.include_router(router)
     app.add_api_route("/docs", docs_page(app), include_in_schema=False)
@@ -227,13 +247,14 @@ def exception_handlers() -> _Handlers:
 
 
 def middleware(
-    settings: Settings, identity: Identity | None, page: Sequence[Middleware] = ()
+    settings: Settings, identity: Identity | None, recorder: Recorder, page: Sequence[Middleware] = ()
 ) -> list[Middleware]:
     """What stands before all routes and pages, outermost first.
 
     Args:
         settings: The settings.
         identity: The accounts; None: profile ``local``.
+        recorder: Of the audit.
         page: The page's own, so that refusals carry its headers too.
     """
     return [
@@ -242,7 +263,7 @@ def middleware(
         *page,
         Middleware(TrustedProxies, proxies=settings.trusted_proxies),
         Middleware(OwnOrigin, allowed_hosts=hosts_of(settings), local=identity is None),
-        Middleware(Guard, identity=identity),
+        Middleware(Guard, identity=identity, recorder=recorder),
         Middleware(
             BodyLimit,
             max_bytes=settings.max_body_bytes,
@@ -278,10 +299,12 @@ def parts(
         )
     # The web server would believe X-Forwarded-For of whoever connects from this machine; we ask our settings.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
-    identity = identity_of(settings)
+    check_profile(settings)
+    recorder = recorder_of(settings, sealer_of(settings))
+    identity = identity_of(settings, recorder)
     # Uploads of the page stay in memory: beyond this size Starlette's form parser would write them to a file.
     MultiPartParser.spool_max_size = settings.max_body_bytes + 1
-    all_services = services(settings, engine_of(settings), identity)
+    all_services = services(settings, engine_of(settings), recorder, identity)
     routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
     if identity is not None:
         routes += sign_in_routes(identity, oidc_of(settings), settings.public_url, _host(settings.oidc))
@@ -289,7 +312,7 @@ def parts(
 
     return {
         "routes": routes,
-        "middleware": middleware(settings, identity, page),
+        "middleware": middleware(settings, identity, recorder, page),
         "exception_handlers": exception_handlers(),
         "lifespan": _lifespan(all_services),
     }
@@ -300,7 +323,10 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
     async def lifespan(app: Any) -> AsyncIterator[None]:
         _send_at_once()
         _free_at_once()
-        engine, identity = all_services.chat.engine, all_services.identity
+        engine, identity, recorder = all_services.chat.engine, all_services.identity, all_services.recorder
+        if isinstance(recorder, LogRecorder):
+            recorder.audit.start()
+            await recorder.anote(Event.SERVICE_STARTED, detail=_start(all_services.settings, engine))
         if identity is not None:
             print_setup_secret(identity, all_services.settings)
         await engine.start()
@@ -314,8 +340,21 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
             await engine.stop()
             if identity is not None:
                 identity.database.close()
+            if isinstance(recorder, LogRecorder):
+                recorder.later(Event.SERVICE_STOPPED)
+                await asyncio.to_thread(recorder.audit.stop)
 
     return lifespan
+
+
+def _start(settings: Settings, engine: Engine) -> dict[str, str]:
+    """What the record of a start says."""
+    return {
+        "version": __version__,
+        "profile": settings.profile,
+        "engine": engine.name,
+        "model": engine.capabilities.model,
+    }
 
 
 def _host(oidc: OidcOptions | None) -> str:
@@ -344,7 +383,10 @@ def _free_at_once() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
-async def _known(_: Request, error: errors.VlproError) -> Response:
+async def _known(request: Request, error: errors.VlproError) -> Response:
+    refusals = getattr(request.app.state, "refusals", None)
+    if isinstance(error, errors.ForbiddenError) and refusals is not None:
+        refusals.add(error.code, request.url.path)
     return error_table.response(error)
 
 

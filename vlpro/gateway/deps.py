@@ -13,6 +13,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, params
 
+from vlpro.audit.recorder import Recorder
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
@@ -49,6 +50,7 @@ class Services:
     conversations: ConversationService
     device: DeviceMonitor
     started: int
+    recorder: Recorder
     identity: Identity | None = None
 
 

@@ -11,10 +11,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vlpro.audit.record import Actor
+from vlpro.audit.recorder import ACTOR, Recorder
 from vlpro.client import ADDRESS_HEADER, BACKGROUND_HEADER, IN_PROCESS
 from vlpro.errors import ForbiddenError, UnauthenticatedError, VlproError
 from vlpro.gateway import cookies, errors
 from vlpro.gateway.pages.words import words_of
+from vlpro.gateway.refusals import Refusals
 from vlpro.identity.addresses import allowed
 from vlpro.identity.principal import LOCAL, Principal
 from vlpro.identity.service import Identity
@@ -42,11 +45,13 @@ class Guard:
     Args:
         app: The application behind it.
         identity: None: profile ``local``, where it is the person at the machine.
+        recorder: Of the audit: whose deeds a request's are, and what was refused.
     """
 
-    def __init__(self, app: ASGIApp, identity: Identity | None) -> None:
+    def __init__(self, app: ASGIApp, identity: Identity | None, recorder: Recorder) -> None:
         self._app = app
         self._identity = identity
+        self._refusals = Refusals(recorder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one connection."""
@@ -56,8 +61,10 @@ class Guard:
         state = scope.setdefault("state", {})
         if self._identity is None:
             state["principal"] = LOCAL
+            ACTOR.set(_actor(scope, LOCAL))
             await self._app(scope, receive, send)
             return
+        ACTOR.set(_actor(scope, None))
         headers = Headers(scope=scope)
         address = _address(scope, headers)
         state["address"] = address
@@ -70,9 +77,12 @@ class Guard:
                 token = _token(scope["path"], headers)
                 background = headers.get(BACKGROUND_HEADER) is not None
                 state["principal"] = await self._who(self._identity, token, address, background=background)
+                ACTOR.set(_actor(scope, state["principal"]))
                 if scope["type"] == "websocket":
                     receive = self._while_signed_in(self._identity, token, address, receive)
         except VlproError as refusal:
+            if not _is_probe_of_ours(scope, headers):
+                self._refusals.add(refusal.code, scope["path"])
             await self._refuse(refusal, scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -164,6 +174,30 @@ class Guard:
         there = scope["path"] + (f"?{query}" if query else "")
         asked = "" if there == "/" else "?next=" + quote(there, safe="")
         return RedirectResponse(f"/login{asked}", 303, {"cache-control": "no-store"})
+
+
+def _actor(scope: Scope, principal: Principal | None) -> Actor:
+    """Whose deeds a request's are, for the audit."""
+    state = scope["state"]
+    client = scope.get("client")
+    address = state.get("address") or (client[0] if client else "")
+    request = str(state.get("request_id", ""))
+    if principal is None:
+        return Actor(request=request, address=address)
+    return Actor(
+        account=principal.account,
+        login=principal.login,
+        role=str(principal.role),
+        session=principal.session or "",
+        key=principal.key or "",
+        request=request,
+        address=address,
+    )
+
+
+def _is_probe_of_ours(scope: Scope, headers: Headers) -> bool:
+    """Whoever opens a page without a session is shown the way in; a page that lost its session asks whether so."""
+    return _is_navigation(scope, headers) or headers.get(BACKGROUND_HEADER) is not None
 
 
 def _page(request: Request, refusal: VlproError) -> Response:

@@ -8,26 +8,38 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from vlpro.audit.recorder import LogRecorder, Recorder
+from vlpro.audit.service import open_log
 from vlpro.config import Settings
-from vlpro.crypto import Sealer, read_key_file
+from vlpro.crypto import Sealer, make_key_file, read_key_file
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.interface import PasswordDirectory
 from vlpro.identity.directories.oidc import OidcProvider
 from vlpro.identity.service import Identity
 
-__all__ = ["database_of", "hosts_of", "identity_of", "oidc_of", "print_setup_secret"]
+__all__ = [
+    "check_profile",
+    "database_of",
+    "hosts_of",
+    "identity_of",
+    "oidc_of",
+    "print_setup_secret",
+    "recorder_of",
+    "sealer_of",
+]
+
+_AUDIT_LOCK = 0x6175646974  # "audit": writers of the audit do not wait for those of accounts
 
 
-def identity_of(settings: Settings) -> Identity | None:
-    """The accounts, over a database of this version; None in profile ``local``.
+def check_profile(settings: Settings) -> None:
+    """Refuse to start while a condition of the profile is missing.
 
     Raises:
-        ConfigError: A condition of the profile is missing; names it.
-        DatabaseError: The database does not answer.
+        ConfigError: Names it.
     """
     if settings.profile == "local":
-        return None
+        return
     for name, value, en, zh in (
         (
             "public_url",
@@ -54,13 +66,76 @@ def identity_of(settings: Settings) -> Identity | None:
                 zh=f"mlps3 模式需要设置 VLPRO_{name.upper()}：{zh}。",
                 param=name,
             )
-    key = read_key_file(settings.key_file or Path(), settings.data_dir)
+
+
+def sealer_of(settings: Settings) -> Sealer:
+    """What opens and signs what is stored; in profile ``local`` its key is made at the first start.
+
+    Raises:
+        ConfigError: The key file is missing, or no key.
+    """
+    if settings.profile == "local" and settings.key_file is None:
+        folder = data_folder(settings)
+        path = folder / "key"
+        if not path.exists():
+            make_key_file(path)
+        # Nobody else is kept out of what the person at the machine owns: the key lies beside the data.
+        return Sealer(read_key_file(path, folder / "nowhere"))
+    return Sealer(read_key_file(settings.key_file or Path(), settings.data_dir))
+
+
+def recorder_of(settings: Settings, sealer: Sealer) -> LogRecorder:
+    """The audit, not yet started.
+
+    Raises:
+        ConfigError: Its database cannot be used.
+        DatabaseError: It does not answer.
+    """
+    url = settings.audit_database_url.get_secret_value() or settings.database_url.get_secret_value()
+    if not url.startswith("postgres"):
+        own = settings.audit_database_url.get_secret_value()
+        url = own or sqlite_url(data_folder(settings).resolve(), "audit")
+    log = open_log(Database(url, lock=_AUDIT_LOCK), sealer, copy=settings.audit_copy)
+    recorder = LogRecorder(log, sealer)
+    recorder.texts = settings.audit_texts
+    return recorder
+
+
+def data_folder(settings: Settings) -> Path:
+    """The folder of the data, made where it is missing. Raises: ConfigError."""
+    folder = settings.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {folder} cannot be made: {error.strerror}.",
+            zh=f"无法创建数据文件夹 {folder}：{error.strerror}。",
+            param="data_dir",
+        ) from error
+    return folder
+
+
+def identity_of(settings: Settings, recorder: Recorder | None = None) -> Identity | None:
+    """The accounts, over a database of this version; None in profile ``local``.
+
+    Args:
+        settings: The settings.
+        recorder: Of the audit; None: nothing is recorded.
+
+    Raises:
+        ConfigError: A condition of the profile is missing; names it.
+        DatabaseError: The database does not answer.
+    """
+    if settings.profile == "local":
+        return None
+    check_profile(settings)
     return Identity(
         database_of(settings),
-        Sealer(key),
+        sealer_of(settings),
         settings.public_url,
         directory=_directory_of(settings),
         later=ThreadPoolExecutor(1, thread_name_prefix="identity").submit,
+        recorder=recorder,
     )
 
 
@@ -73,16 +148,7 @@ def database_of(settings: Settings) -> Database:
     """
     url = settings.database_url.get_secret_value()
     if not url:
-        folder = settings.data_dir
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"The data folder {folder} cannot be made: {error.strerror}.",
-                zh=f"无法创建数据文件夹 {folder}：{error.strerror}。",
-                param="data_dir",
-            ) from error
-        url = sqlite_url(folder.resolve())
+        url = sqlite_url(data_folder(settings).resolve())
     database = Database(url)
     database.migrate()
     return database

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import Recorder
 from vlpro.db import Database
 from vlpro.errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from vlpro.identity.failures import Failures
@@ -114,6 +116,7 @@ class Accounts:
         policies: The policy in force.
         failures: For locks.
         clock: Unix time.
+        recorder: Of the audit.
     """
 
     def __init__(
@@ -122,8 +125,11 @@ class Accounts:
         passwords: Passwords,
         policies: PolicyStore,
         failures: Failures,
+        *,
         clock: Callable[[], float],
+        recorder: Recorder,
     ) -> None:
+        self._recorder = recorder
         self._database = database
         self._passwords = passwords
         self._policies = policies
@@ -195,6 +201,11 @@ class Accounts:
                 connection, login=login, name=name, department=department, now=now, by=by, password=hashed,
                 expires_at=expires_at,
             )  # fmt: skip
+            self._recorder.note(
+                Event.ACCOUNT_CREATED,
+                object=account_id,
+                detail={"login": login, "name": name, "department": department},
+            )
             author = version.author
             if version.policy.new_accounts_role == "user" and author is not None:
                 grant(connection, account_id, Role.USER, by=author, now=now)
@@ -205,12 +216,13 @@ class Accounts:
         if not name.strip():
             raise BadRequestError("The name is empty.", zh="姓名不能为空。", param="name")
         with self._database.write() as connection:
-            _get(connection, account_id)
-            connection.execute(
-                sa.update(accounts)
-                .where(accounts.c.id == account_id)
-                .values(name=name.strip(), department=department.strip(), expires_at=expires_at)
-            )
+            old = _get(connection, account_id)
+            values = {"name": name.strip(), "department": department.strip(), "expires_at": expires_at}
+            changed = {
+                k: {"old": getattr(old, k), "new": v} for k, v in values.items() if getattr(old, k) != v
+            }
+            self._changed(old, "altered", changed)
+            connection.execute(sa.update(accounts).where(accounts.c.id == account_id).values(**values))
             return _get(connection, account_id)
 
     def disable(self, account_id: str, *, by: str) -> Account:
@@ -225,6 +237,7 @@ class Accounts:
             if account_id == by:
                 raise ConflictError("You cannot disable your own account.", zh="不能停用自己的账号。")
             self._keep_one(connection, account)
+            self._changed(account, "disabled")
             connection.execute(
                 sa.update(accounts).where(accounts.c.id == account_id).values(disabled="administrator")
             )
@@ -235,6 +248,7 @@ class Accounts:
         """Let a disabled account sign in again. Raises: NotFoundError."""
         with self._database.write() as connection:
             account = _get(connection, account_id)
+            self._changed(account, "enabled")
             connection.execute(
                 sa.update(accounts)
                 .where(accounts.c.id == account_id)
@@ -246,6 +260,7 @@ class Accounts:
     def unlock(self, account_id: str) -> Account:
         """Forget the failed sign-ins of a login. Raises: NotFoundError."""
         account = self.get(account_id)
+        self._changed(account, "unlocked")
         self._failures.forget(account.login)
         return account
 
@@ -274,6 +289,7 @@ class Accounts:
                     "This person's password is kept by the company's directory. Reset it there.",
                     zh="该账号的密码由企业目录管理，请在目录中重置。",
                 )
+            self._changed(account, "password reset")
             connection.execute(
                 sa.update(accounts)
                 .where(accounts.c.id == account.id)
@@ -299,6 +315,7 @@ class Accounts:
         """As :meth:`reset_factors`, for any account, for who has the machine in hands."""
         with self._database.write() as connection:
             account = _by_login(connection, login)
+            self._changed(account, "second factors reset")
             for table in (totps, passkeys, recovery_codes):
                 connection.execute(sa.delete(table).where(table.c.account == account.id))
             _sign_out(connection, account.id)
@@ -327,6 +344,8 @@ class Accounts:
             if account.role == role:
                 return account
             self._keep_one(connection, account)
+            said = {"login": account.login, "old": account.role, "new": role}
+            self._recorder.note(Event.ROLE_GRANTED, object=account_id, detail=said, account=by)
             if role is None:
                 connection.execute(sa.delete(role_grants).where(role_grants.c.account == account_id))
             else:
@@ -341,11 +360,17 @@ class Accounts:
                 "Nobody sets a level of their own.", zh="不能设置自己的密级。", code="own_level"
             )
         with self._database.write() as connection:
-            _get(connection, account_id)
+            account = _get(connection, account_id)
+            said = {"login": account.login, "old": account.level.word, "new": level.word}
+            self._recorder.note(Event.LEVEL_SET, object=account_id, detail=said, account=by)
             connection.execute(
                 sa.update(accounts).where(accounts.c.id == account_id).values(level=int(level))
             )
             return _get(connection, account_id)
+
+    def _changed(self, account: Account, what: str, changes: dict[str, Any] | None = None) -> None:
+        said = {"login": account.login, "what": what, **({"changes": changes} if changes else {})}
+        self._recorder.note(Event.ACCOUNT_CHANGED, object=account.id, detail=said)
 
     def _keep_one(self, connection: sa.Connection, account: Account) -> None:
         """The last administrator of a kind stays: without one nobody could appoint the next."""

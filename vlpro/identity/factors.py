@@ -19,6 +19,8 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import Recorder
 from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.errors import BadRequestError, ConflictError, NotFoundError, UnsupportedError
@@ -99,11 +101,19 @@ class Factors:
         sealer: Seals the secrets of one-time codes.
         public_url: Where people find the service; passkeys belong to its host name.
         clock: Unix time.
+        recorder: Of the audit.
     """
 
     def __init__(
-        self, database: Database, sealer: Sealer, public_url: str, clock: Callable[[], float]
+        self,
+        database: Database,
+        sealer: Sealer,
+        public_url: str,
+        *,
+        clock: Callable[[], float],
+        recorder: Recorder,
     ) -> None:
+        self._recorder = recorder
         self._database = database
         self._sealer = sealer
         self._clock = clock
@@ -155,6 +165,7 @@ class Factors:
             secret = self._sealer.open(sealed, f"offer:{account}")
             result = totp.check(secret.decode(), code, self._clock(), 0)
             if result.step is not None:
+                self._changed(account, "one-time codes set up")
                 connection.execute(sa.delete(totps).where(totps.c.account == account))
                 connection.execute(
                     sa.insert(totps).values(
@@ -235,6 +246,7 @@ class Factors:
                     expected_rp_id=self._host,
                     expected_origin=self._origin,
                 )
+                self._changed(account, "passkey added")
                 connection.execute(
                     sa.insert(passkeys).values(
                         id=new_id("psk"),
@@ -323,12 +335,14 @@ class Factors:
             )
             if not removed.rowcount:
                 raise NotFoundError("There is no such passkey.", zh="没有这个通行密钥。")
+            self._changed(account, "passkey removed")
 
     # --- recovery codes
 
     def new_recovery_codes(self, account: str) -> list[str]:
         """Ten new codes, to be shown once; earlier ones are void."""
         with self._database.write() as connection:
+            self._changed(account, "new recovery codes")
             return recovery.replace(connection, self._sealer, account)
 
     def burn_recovery_code(self, account: str, code: str) -> bool:
@@ -337,6 +351,9 @@ class Factors:
             return recovery.burn(connection, self._sealer, account, code)
 
     # ---
+
+    def _changed(self, account: str, what: str) -> None:
+        self._recorder.note(Event.FACTOR_CHANGED, object=account, detail={"what": what})
 
     def _check_possible(self) -> None:
         if not self.passkeys_possible:

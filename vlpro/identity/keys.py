@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import Recorder
 from vlpro.db import Database
 from vlpro.errors import BadRequestError, ConflictError, NotFoundError
 from vlpro.identity.permissions import KEY_SCOPES, PERMISSIONS, Permission, Role
@@ -45,9 +47,17 @@ class Keys:
         database: Where they are.
         policies: The policy in force.
         clock: Unix time.
+        recorder: Of the audit.
     """
 
-    def __init__(self, database: Database, policies: PolicyStore, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        policies: PolicyStore,
+        clock: Callable[[], float],
+        recorder: Recorder,
+    ) -> None:
+        self._recorder = recorder
         self._database = database
         self._policies = policies
         self._clock = clock
@@ -139,6 +149,16 @@ class Keys:
                     zh=f"您已有 {held} 个密钥，达到策略上限，请先撤销一个。",
                     code="too_many_keys",
                 )
+            self._recorder.note(
+                Event.KEY_CREATED,
+                object=key_id,
+                detail={
+                    "name": name.strip()[:64],
+                    "scopes": sorted(scopes),
+                    "days": days,
+                    "addresses": list(where),
+                },
+            )
             connection.execute(
                 sa.insert(keys).values(
                     id=key_id,
@@ -166,6 +186,7 @@ class Keys:
             )
             if not done.rowcount:
                 raise NotFoundError("There is no such key.", zh="没有这个密钥。", code="key_not_found")
+            self._recorder.note(Event.KEY_REVOKED, object=key_id)
 
     def spend(self, key_id: str, tokens: int) -> None:
         """Count tokens that were read and written for a key today."""

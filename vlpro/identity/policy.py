@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import Recorder
 from vlpro.db import Database
 from vlpro.errors import BadRequestError, ConflictError, NotFoundError
 from vlpro.identity.addresses import allowed
@@ -115,10 +117,12 @@ class PolicyStore:
 
     Args:
         database: Where they are.
+        recorder: Of the audit.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, recorder: Recorder) -> None:
         self._database = database
+        self._recorder = recorder
         self._current: PolicyVersion | None = None
         self._read_at = 0.0
 
@@ -182,6 +186,13 @@ class PolicyStore:
                     code="would_shut_out",
                 )
             made = PolicyVersion(before.version + 1, policy, note, author, time.time())
+            changed = {c.name: {"old": c.old, "new": c.new} for c in differences(before.policy, policy)}
+            self._recorder.note(
+                Event.POLICY_DECIDED,
+                object=f"policy_{made.version}",
+                detail={"changes": changed, "note": note},
+                account=author,
+            )
             connection.execute(
                 sa.insert(policies).values(
                     version=made.version,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from vlpro.audit.recorder import NullRecorder, Recorder
 from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.identity.accounts import Accounts
@@ -33,6 +34,7 @@ class Identity:
         passwords: Of the usual cost where left out.
         clock: Unix time; for tests.
         later: Runs what need not be waited for; at once where it is left out.
+        recorder: Of the audit. Left out: nothing is recorded, for tests.
     """
 
     def __init__(
@@ -45,17 +47,21 @@ class Identity:
         passwords: Passwords | None = None,
         clock: Callable[[], float] = time.time,
         later: Callable[[Callable[[], None]], object] = lambda work: work(),
+        recorder: Recorder | None = None,
     ) -> None:
+        recorder = recorder or NullRecorder()
         passwords = passwords or Passwords()
         self.database = database
         self.sealer = sealer
-        self.policies = PolicyStore(database)
+        self.policies = PolicyStore(database, recorder)
         self.failures = Failures(database, clock)
-        self.accounts = Accounts(database, passwords, self.policies, self.failures, clock)
-        self.factors = Factors(database, sealer, public_url, clock)
-        self.sessions = Sessions(database, clock)
-        self.keys = Keys(database, self.policies, clock)
-        self.setup = Setup(database, passwords, clock)
+        self.accounts = Accounts(
+            database, passwords, self.policies, self.failures, clock=clock, recorder=recorder
+        )
+        self.factors = Factors(database, sealer, public_url, clock=clock, recorder=recorder)
+        self.sessions = Sessions(database, clock, recorder)
+        self.keys = Keys(database, self.policies, clock, recorder)
+        self.setup = Setup(database, passwords, clock, recorder)
         self.authentication = Authentication(database, self.policies, clock, later=later)
         self.sign_in = SignIn(
             database,
@@ -65,4 +71,5 @@ class Identity:
             factors=self.factors,
             directory=directory,
             clock=clock,
+            recorder=recorder,
         )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import Recorder
 from vlpro.db import Database
 from vlpro.errors import NotFoundError
 from vlpro.identity.policy import Policy
@@ -89,11 +91,13 @@ class Sessions:
     Args:
         database: Where they are.
         clock: Unix time.
+        recorder: Of the audit.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], recorder: Recorder) -> None:
         self._database = database
         self._clock = clock
+        self._recorder = recorder
 
     def all(self, policy: Policy, account: str | None = None) -> list[Session]:
         """Sessions that live, the last used first, 200 at most.
@@ -146,4 +150,6 @@ class Sessions:
         if but is not None:
             query = query.where(sessions.c.id != but)
         with self._database.write() as connection:
-            return connection.execute(query).rowcount
+            ended = connection.execute(query).rowcount
+            self._recorder.note(Event.SIGN_OUT, object=account, detail={"sessions": ended})
+            return ended

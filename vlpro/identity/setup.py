@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import Recorder
 from vlpro.db import Database
 from vlpro.errors import ForbiddenError
 from vlpro.identity.accounts import grant, insert
@@ -39,9 +41,13 @@ class Setup:
         database: Where accounts are.
         passwords: Hashes the passwords.
         clock: Unix time.
+        recorder: Of the audit.
     """
 
-    def __init__(self, database: Database, passwords: Passwords, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, passwords: Passwords, clock: Callable[[], float], recorder: Recorder
+    ) -> None:
+        self._recorder = recorder
         self._database = database
         self._passwords = passwords
         self._clock = clock
@@ -100,6 +106,9 @@ class Setup:
                     password=hashed,
                 )
                 grant(connection, account, role, by=None, now=now)
+                self._recorder.note(
+                    Event.SETUP_COMPLETED, object=account, detail={"login": person.login, "role": str(role)}
+                )
 
     def _valid(self, connection: sa.Connection, secret: str) -> bool:
         row = connection.execute(sa.select(setups)).one_or_none()

@@ -10,6 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from vlpro.audit.events import Event, Outcome
+from vlpro.audit.recorder import Recorder
 from vlpro.db import Database
 from vlpro.identity import totp
 from vlpro.identity.accounts import (
@@ -116,6 +118,7 @@ class SignIn:
         factors: Checks second factors.
         directory: Of the company, for people without a local password; None: there is none.
         clock: Unix time.
+        recorder: Of the audit.
     """
 
     def __init__(
@@ -128,7 +131,9 @@ class SignIn:
         factors: Factors,
         directory: PasswordDirectory | None,
         clock: Callable[[], float],
+        recorder: Recorder,
     ) -> None:
+        self._recorder = recorder
         self._database = database
         self._passwords = passwords
         self._policies = policies
@@ -159,6 +164,7 @@ class SignIn:
         login = login.strip().lower()[:_TYPED]
         if minutes := self._failures.locked_minutes(login, address):
             log.warning("sign-in refused: login or address %s is locked", address)
+            self._refused(self._by_login(login), login, "locked")
             raise RefusedError(Refusal.LOCKED, minutes)
         account = self._by_login(login)
         # An unknown login is checked like a known one: with a hash that nothing matches, and in the directory.
@@ -169,6 +175,7 @@ class SignIn:
             if person is not None:
                 return self.begin_from_directory(person, address, resume=resume)
         if account is None or not right:
+            self._refused(account, login, "wrong login or password")
             raise self._wrong(login, address)
         return self._open(account, address, resume)
 
@@ -271,10 +278,22 @@ class SignIn:
             )
         return token
 
+    def _refused(self, account: Account | None, login: str, why: str) -> None:
+        """Record a sign-in that failed; of a login that nobody has only its hash, since it may be a password."""
+        known = account is not None
+        self._recorder.note(
+            Event.SIGN_IN,
+            outcome=Outcome.REFUSED,
+            object=account.id if account is not None else "",
+            detail={"why": why} | ({} if known else {"typed": digest(login).hex()[:16]}),
+            login=login if known else "",
+        )
+
     def _check_entry(self, account: Account, policy: Policy, address: str, now: float) -> None:
         reason = self._no_entry(account, policy, address, now)
         if reason:
             log.warning("sign-in of %s refused: %s", account.login, reason)
+            self._refused(account, account.login, reason)
             raise RefusedError(Refusal.NO_ENTRY if account.role is not None else Refusal.NO_ROLE)
 
     def _no_entry(self, account: Account, policy: Policy, address: str, now: float) -> str:
@@ -418,6 +437,9 @@ class SignIn:
         if not found:
             hashed = self._passwords.hash(password)
             with self._database.write() as connection:
+                self._recorder.note(
+                    Event.PASSWORD_CHANGED, object=account.id, account=account.id, login=account.login
+                )
                 set_password(
                     connection, account.id, hashed, now=self._clock(), history=policy.password_history
                 )
@@ -443,6 +465,14 @@ class SignIn:
             ended = connection.execute(sa.delete(sign_ins).where(sign_ins.c.token == begun.place.key))
             if not ended.rowcount:
                 raise RefusedError(Refusal.EXPIRED)
+            self._recorder.note(
+                Event.SIGN_IN,
+                object=account.id,
+                detail={"factor": factor},
+                account=account.id,
+                login=account.login,
+                role=str(account.role or ""),
+            )
             connection.execute(
                 sa.update(accounts).where(accounts.c.id == account.id).values(signed_in_at=now, active_at=now)
             )
@@ -472,6 +502,7 @@ class SignIn:
             person = self._directory.check(account.login, password) if self._directory is not None else None
             right = person is not None and person.subject == account.subject
         if not right:
+            self._refused(account, account.login, "wrong password, asked again")
             raise self._wrong(account.login, address)
 
     # ---
@@ -480,6 +511,7 @@ class SignIn:
         if result.step is not None:
             self._proven(begun)
         elif result.replayed:
+            self._factor(begun, Outcome.REFUSED, Refusal.REPLAY)
             raise RefusedError(Refusal.REPLAY)
         elif result.drift_s:
             raise RefusedError(Refusal.DRIFT, result.drift_s)
@@ -497,9 +529,22 @@ class SignIn:
         policy = self._policies.current().policy
         left = self._failures.count(begun.account.login, begun.address, policy)
         log.warning("sign-in of %s refused: wrong second factor, %d tries left", begun.account.login, left)
+        self._factor(begun, Outcome.REFUSED, refusal)
         return RefusedError(refusal, left) if left else RefusedError(Refusal.LOCKED, policy.lock_minutes)
 
+    def _factor(self, begun: Begun, outcome: Outcome, why: str) -> None:
+        account = begun.account
+        self._recorder.note(
+            Event.SECOND_FACTOR,
+            outcome=outcome,
+            object=account.id,
+            detail={"why": str(why)} if why else {},
+            account=account.id,
+            login=account.login,
+        )
+
     def _proven(self, begun: Begun) -> None:
+        self._factor(begun, Outcome.OK, "")
         self._note(begun, proven=True)
 
     def _note(self, begun: Begun, **values: bool) -> None:

@@ -1,0 +1,280 @@
+"""What the audit holds of what happens, and that nothing happens without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import sqlalchemy as sa
+
+from tests.functional.browser import Browser
+from tests.functional.company import Company, company
+from tests.functional.server import Json, Server, chat, events, eventually, picture_file, run
+from tests.people import PASSWORD
+from vlpro.audit.events import Event
+from vlpro.audit.recorder import LogRecorder
+from vlpro.audit.tables import records
+from vlpro.config import Settings
+from vlpro.db import sqlite_url
+from vlpro.errors import AuditError
+from vlpro.identity.permissions import Role
+
+
+@pytest.fixture(scope="module")
+def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    folder = tmp_path_factory.mktemp("firm")
+    with company(folder, sqlite_url(folder)) as running:
+        yield running
+
+
+def log_of(server: Server) -> LogRecorder:
+    recorder = server.services.recorder
+    assert isinstance(recorder, LogRecorder)
+    return recorder
+
+
+def told(server: Server, after: int = 0, event: Event | None = None) -> list[Json]:
+    """Records after a number."""
+    query = sa.select(records.c.data).where(records.c.seq > after).order_by(records.c.seq)
+    if event is not None:
+        query = query.where(records.c.event == str(event))
+    with log_of(server).audit._database.read() as connection:
+        return [json.loads(data) for data in connection.execute(query).scalars()]
+
+
+def last(server: Server) -> int:
+    with log_of(server).audit._database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.max(records.c.seq))).scalar_one())
+
+
+def test_a_question_is_two_records(server: Server) -> None:
+    before = last(server)
+    picture = picture_file()
+    reply = server.post("/v1/chat/completions", chat("what is it?", picture, temperature=0.2, max_tokens=50))
+    asked, answered = told(server, before)
+    assert (asked["event"], answered["event"]) == ("chat:question:asked", "chat:answer:completed")
+    assert asked["request"] == answered["request"] == reply.headers["x-request-id"]
+    assert (asked["login"], asked["role"], asked["address"]) == ("local", "user", "127.0.0.1")
+    image = asked["detail"]["images"][0]
+    assert image["sha256"] == reply.json()["vlpro"]["pictures"][0]["sha256"]
+    assert (image["bytes"], image["format"], image["width"], image["height"]) == (len(picture), "png", 40, 30)
+    assert asked["detail"]["parameters"]["temperature"] == 0.2
+    assert asked["detail"]["question"]["chars"] == len("what is it?")
+    assert (asked["detail"]["engine"], asked["detail"]["model"]) == ("fake", "vlpro-fake")
+    assert answered["detail"]["asked"] == asked["seq"]
+    assert answered["outcome"] == "ok"
+    assert answered["detail"]["finish_reasons"] == ["stop"]
+    usage = reply.json()["usage"]
+    assert answered["detail"]["tokens"] == {
+        "read": usage["prompt_tokens"],
+        "written": usage["completion_tokens"],
+    }
+    text = json.dumps([asked, answered], ensure_ascii=False)
+    assert "what is it" not in text  # neither the question nor the answer stands there readably
+    assert reply.json()["choices"][0]["message"]["content"][:20] not in text
+
+
+def test_every_way_to_ask_is_on_the_record(server: Server) -> None:
+    before = last(server)
+    with server.http() as http:
+        http.post("/v1/responses", json={"model": "vlpro", "input": "hello"}).raise_for_status()
+        body = http.post("/v1/chat/completions", json=chat("hi", stream=True)).text
+        assert events(body)
+        talk = http.post("/v1/conversations", json={}).json()["id"]
+        http.post(f"/v1/conversations/{talk}/messages", json={"text": "hi"}).raise_for_status()
+        eventually(lambda: not http.get(f"/v1/conversations/{talk}").json()["busy"])
+    found = told(server, before)
+    assert [record["event"] for record in found] == ["chat:question:asked", "chat:answer:completed"] * 3
+    assert [record["object"] for record in found] == ["", "", "", "", talk, talk]
+
+
+def test_a_cleared_conversation_is_on_the_record(server: Server) -> None:
+    with server.http() as http:
+        talk = http.post("/v1/conversations", json={}).json()["id"]
+        before = last(server)
+        http.delete(f"/v1/conversations/{talk}").raise_for_status()
+    (record,) = told(server, before)
+    assert (record["event"], record["object"], record["login"]) == (
+        "chat:conversation:cleared",
+        talk,
+        "local",
+    )
+
+
+def test_an_answer_that_was_stopped_is_on_the_record(slow: Server) -> None:
+    before = last(slow)
+    with (
+        slow.http() as http,
+        http.stream("POST", "/v1/chat/completions", json=chat("count to 9000", stream=True)) as s,
+    ):
+        next(s.iter_lines())
+    eventually(lambda: len(told(slow, before)) == 2)
+    record = told(slow, before)[1]
+    assert (record["event"], record["outcome"], record["detail"]["why"]) == (
+        "chat:answer:completed",
+        "refused",
+        "stopped",
+    )
+    assert record["detail"]["tokens"]["read"] > 0
+
+
+def _broken(monkeypatch: pytest.MonkeyPatch, server: Server, which: Event) -> None:
+    """Records of one kind cannot be written any more."""
+    audit = log_of(server).audit
+    submit = audit.submit
+
+    def refuse(entry: Any) -> Future[int]:
+        if entry.event is not which:
+            return submit(entry)
+        done: Future[int] = Future()
+        done.set_exception(AuditError("The disk is full."))
+        return done
+
+    monkeypatch.setattr(audit, "submit", refuse)
+
+
+@pytest.mark.parametrize("which", [Event.ASKED, Event.ANSWERED])
+def test_without_its_record_nothing_is_answered(
+    server: Server, monkeypatch: pytest.MonkeyPatch, which: Event
+) -> None:
+    """8.1.4.3 d."""
+    _broken(monkeypatch, server, which)
+    reply = server.post("/v1/chat/completions", chat("hi"))
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "audit_error")
+    reply = server.post("/v1/responses", {"model": "vlpro", "input": "hi"})
+    assert reply.status_code == 503
+    with server.http() as http:
+        talk = http.post("/v1/conversations", json={}).json()["id"]
+        http.post(f"/v1/conversations/{talk}/messages", json={"text": "hi"}).raise_for_status()
+        eventually(lambda: not http.get(f"/v1/conversations/{talk}").json()["busy"])
+        answer = http.get(f"/v1/conversations/{talk}").json()["messages"][-1]
+        assert (answer["status"], answer["error"]["code"]) == ("failed", "audit_error")
+        streamed = http.post("/v1/chat/completions", json=chat("hi", stream=True))
+    if which is Event.ASKED:
+        assert streamed.status_code == 503
+    else:
+        assert "error" in events(streamed.text)[-1]
+        assert "[DONE]" not in streamed.text
+        assert '"finish_reason":"stop"' not in streamed.text
+
+
+def test_an_engine_is_not_asked_before_the_question_is_on_the_record(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate = mock.Mock()
+    monkeypatch.setattr(server.services.chat.engine, "generate", generate)
+    _broken(monkeypatch, server, Event.ASKED)
+    assert server.post("/v1/chat/completions", chat("hi")).status_code == 503
+    generate.assert_not_called()
+
+
+def test_a_full_disk_stops_answers_and_room_brings_them_back(tmp_path: Path) -> None:
+    with run(Settings(engine="fake", data_dir=tmp_path)) as server:
+        assert server.post("/v1/chat/completions", chat("hi")).status_code == 200
+        database = log_of(server).audit._database
+        with database.read() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+        def limit(most: int) -> None:
+            def set_it(connection: Any, *_: Any) -> None:
+                connection.execute(f"PRAGMA max_page_count={most}")
+
+            sa.event.listen(database._engine, "checkout", set_it)
+
+        limit(pages)
+        body = chat("hi", *[picture_file(seed=seed) for seed in range(8)])
+        eventually(lambda: server.post("/v1/chat/completions", body).status_code == 503)
+        limit(1_000_000)
+        assert server.post("/v1/chat/completions", chat("hi")).status_code == 200
+
+
+# --- people ---
+
+
+def test_what_people_do_is_on_the_record_once(firm: Company) -> None:
+    before = last(firm.server)
+    person = firm.world.person(
+        "auditee", Role.USER, by=(firm.people[Role.SECURITY], firm.people[Role.SYSTEM])
+    )
+    with firm.server.http() as http:
+        browser = Browser(http)
+        browser.post("/login", login="auditee", password="wrong")
+        browser.post("/login", login="my secret password", password="x")
+        browser.follow(browser.post("/login", login="auditee", password=person.password))
+        browser.post("/login/password", new=PASSWORD, repeat=PASSWORD)
+    found = told(firm.server, before)
+    assert [(r["event"], r["outcome"], r["login"]) for r in found] == [
+        ("identity:session:begun", "refused", "auditee"),
+        ("identity:session:begun", "refused", ""),
+        ("identity:password:changed", "ok", "auditee"),
+    ]
+    assert "my secret password" not in json.dumps(found)
+    assert {r["address"] for r in found} == {"127.0.0.1"}
+
+
+def test_what_administrators_do_is_on_the_record_with_old_and_new(firm: Company) -> None:
+    before = last(firm.server)
+    with firm.client(Role.SYSTEM) as system, firm.client(Role.SECURITY) as security:
+        made = system.post("/v1/accounts", json={"login": "newone", "name": "新人"}).json()["account"]
+        path = f"/v1/accounts/{made['id']}"
+        security.put(f"{path}/role", json={"role": "user"}).raise_for_status()
+        security.put(f"{path}/level", json={"level": "public"}).raise_for_status()
+        system.post(f"{path}/disable").raise_for_status()
+        base = security.get("/v1/policy").json()["version"]
+        security.put(
+            "/v1/policy", json={"content": {"idle_minutes": 12}, "base": base, "note": "shorter"}
+        ).raise_for_status()
+        assert system.get("/v1/policy").status_code == 403
+    eventually(lambda: len(told(firm.server, before)) == 6)
+    found = told(firm.server, before)
+    assert [(r["event"], r["login"], r["role"]) for r in found] == [
+        ("identity:account:created", "sysadmin", "system"),
+        ("identity:role:granted", "sec", "security"),
+        ("identity:level:set", "sec", "security"),
+        ("identity:account:changed", "sysadmin", "system"),
+        ("policy:version:decided", "sec", "security"),
+        ("gateway:request:refused", "sysadmin", "system"),
+    ]
+    assert all(r["session"].startswith("ses_") and r["request"].startswith("req_") for r in found)
+    assert (found[1]["detail"]["old"], found[1]["detail"]["new"]) == (None, "user")
+    assert found[4]["detail"]["changes"] == {"idle_minutes": {"old": 15, "new": 12}}
+    assert found[5]["detail"]["path"] == "/v1/policy"
+
+
+def test_a_change_whose_record_cannot_be_written_is_not_made(
+    firm: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _broken(monkeypatch, firm.server, Event.ACCOUNT_CREATED)
+    with firm.client(Role.SYSTEM) as system:
+        reply = system.post("/v1/accounts", json={"login": "neverwas", "name": "x"})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "audit_error")
+        assert system.get("/v1/accounts", params={"query": "neverwas"}).json()["data"] == []
+
+
+def test_refusals_are_on_the_record_and_a_flood_of_them_is_counted(firm: Company) -> None:
+    before = last(firm.server)
+    with firm.server.http(headers={"authorization": "Bearer vlp_unknown"}) as program:
+        for _ in range(50):
+            assert program.get("/v1/models").status_code == 401
+    eventually(lambda: bool(told(firm.server, before)))
+    found = told(firm.server, before)
+    assert len(found) == 1
+    assert (found[0]["event"], found[0]["detail"]["why"]) == ("gateway:request:refused", "not_authenticated")
+
+
+def test_the_service_records_its_start_and_stop(tmp_path: Path) -> None:
+    for _ in range(2):
+        with run(Settings(engine="fake", data_dir=tmp_path)):
+            pass
+    with run(Settings(engine="fake", data_dir=tmp_path)) as server:
+        found = [record["event"] for record in told(server)]
+    assert found == [
+        "audit:log:begun",
+        *(["system:service:started", "system:service:stopped"] * 2),
+        "system:service:started",
+    ]
