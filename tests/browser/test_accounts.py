@@ -171,6 +171,8 @@ def test_each_role_has_its_own_pages(
 
 
 def test_system_administrator_makes_and_keeps_accounts(firm: Company, visit: Visit) -> None:
+    for number in range(30):
+        firm.person(f"many{number:02}", f"人员 {number:02}", role=None)
     page = visit(firm.system)
     heading(page, "账号")
     page.get_by_role("button", name="新建账号").click()
@@ -191,6 +193,8 @@ def test_system_administrator_makes_and_keeps_accounts(firm: Company, visit: Vis
     new.get_by_role("button", name="完成").click()
     expect(new).to_be_hidden()
     table = page.get_by_role("table", name="账号")
+    search = page.get_by_role("searchbox", name="查找姓名、用户名或部门")
+    search.fill("zhou.xin")
     row = table.get_by_role("row").filter(has_text="zhou.xin")
     expect(row).to_contain_text("待授权")
     assert password not in page.content()
@@ -200,7 +204,6 @@ def test_system_administrator_makes_and_keeps_accounts(firm: Company, visit: Vis
     policy = firm.identity.policies.current().policy
     for _ in range(policy.lock_after_failures):
         firm.identity.failures.count("zhou.xin", "10.9.9.9", policy)
-    search = page.get_by_role("searchbox", name="查找姓名、用户名或部门")
     search.fill("周新")
     expect(table.get_by_role("row")).to_have_count(2)  # with its head
     expect(row).to_contain_text("已锁定")
@@ -236,15 +239,10 @@ def test_system_administrator_makes_and_keeps_accounts(firm: Company, visit: Vis
     other = dialog(page, re.compile("张安全"))
     expect(other).to_contain_text("只能在服务器上重置")
     expect(other.get_by_role("button", name="重置密码")).to_have_count(0)
+    page.keyboard.press("Escape")
 
-
-def test_long_lists_have_pages(firm: Company, visit: Visit) -> None:
-    for number in range(30):
-        firm.person(f"many{number:02}", f"人员 {number:02}", role=None)
-    page = visit(firm.system)
-    heading(page, "账号")
-    page.get_by_role("searchbox", name="查找姓名、用户名或部门").fill("many")
-    rows = page.get_by_role("table", name="账号").get_by_role("row")
+    search.fill("many")
+    rows = table.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("many00")
     expect(rows).to_have_count(26)
     expect(page.locator(".pages")).to_have_text("第 1–25 条")
@@ -286,6 +284,13 @@ def test_security_administrator_gives_roles_and_levels(firm: Company, visit: Vis
     own = everybody.get_by_role("row").filter(has_text="本人")
     expect(own).to_be_visible()
     expect(own.get_by_role("button")).to_have_count(0)
+
+    page.get_by_role("button", name="深色").click()  # is chosen for all pages
+    expect(page.get_by_role("button", name="深色")).to_have_attribute("aria-pressed", "true", timeout=20_000)
+    page.goto(f"{firm.base}/policy")
+    heading(page, "策略")
+    ground = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+    assert page.evaluate(ground) == "rgb(21, 25, 31)"
 
 
 def _choose(page: Page, inside: Page | Locator, name: str, option: str) -> None:
@@ -485,15 +490,15 @@ def test_a_key_is_shown_once_and_works(firm: Company, visit: Visit) -> None:
 def test_own_sessions_are_ended(firm: Company, visit: Visit) -> None:
     person = firm.person("mine", "褚多", "信息中心")
     firm.session(person)
-    page = visit(person, "/my-account", locale="en-GB")
-    heading(page, "My account")
-    table = page.get_by_role("table", name="My sessions")
+    page = visit(person, "/my-account")
+    heading(page, "我的账号")
+    table = page.get_by_role("table", name="我的会话")
     expect(table.get_by_role("row")).to_have_count(3)
-    page.get_by_role("button", name="End all others").click()
-    dialog(page, "End all other sessions?").get_by_role("button", name="End all others").click()
-    told(page, "Sessions ended: 1.")
+    page.get_by_role("button", name="结束其他会话").click()
+    dialog(page, "结束其他会话？").get_by_role("button", name="结束其他会话").click()
+    told(page, "已结束 1 个会话")
     expect(table.get_by_role("row")).to_have_count(2)
-    expect(table).to_contain_text("This session")
+    expect(table).to_contain_text("当前会话")
 
 
 def test_passkeys_through_the_real_pages(firm: Company, visit: Visit) -> None:
@@ -619,7 +624,9 @@ def test_everything_fits_a_phone_and_has_a_name(
     page = visit(person, places[0], locale="en-GB", size=(390, 844), dark=True)
     for place in places:
         if place != places[0]:
-            page.goto(firm.base + place)
+            page.get_by_test_id("stSidebarNavLink").and_(page.locator(f'[href$="{place}"]')).click()
+            page.wait_for_url(re.compile(place))
+            page.get_by_role("button", name=re.compile("(Close|Collapse) sidebar")).click()
         expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=20_000)
         expect(page.locator("[data-test-connection-state=CONNECTED]")).to_be_visible()
         page.wait_for_timeout(300)
@@ -627,24 +634,9 @@ def test_everything_fits_a_phone_and_has_a_name(
         assert main.evaluate("(element) => element.scrollWidth - element.clientWidth") <= 0, place
         assert page.evaluate(FAILING, [CONTROLS, "unnamed"]) == [], place
         assert page.evaluate(FAILING, [CONTROLS, "small"]) == [], place
-    page.get_by_role("button", name=re.compile("Open sidebar|Expand sidebar")).click()
-    expect(page.get_by_test_id("stSidebarNavLink").first).to_be_in_viewport()
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
-def test_dark_is_chosen_for_all_pages(firm: Company, visit: Visit) -> None:
-    page = visit(firm.security, "/policy")
-    heading(page, "策略")
-    page.get_by_role("button", name="深色").click()
-    expect(page.get_by_role("button", name="深色")).to_have_attribute("aria-pressed", "true", timeout=20_000)
-    page.get_by_test_id("stTopNavLink").filter(has_text="角色与密级").click()
-    heading(page, "角色与密级")
-    page.reload()
-    heading(page, "角色与密级")
-    assert (
-        page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
-        == "rgb(21, 25, 31)"
-    )
+        page.get_by_role("button", name=re.compile("(Open|Expand) sidebar")).click()
+        expect(page.get_by_test_id("stSidebarNavLink").first).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Sign out")).to_be_in_viewport()
 
 
 def test_files_of_the_page_are_nobodys_but_its_own(firm: Company) -> None:
