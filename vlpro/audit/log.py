@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from vlpro.audit.checkpoint import Checkpoint, Signer
 from vlpro.audit.events import Event
-from vlpro.audit.record import FIRST, Entry, Record, make
+from vlpro.audit.record import FIRST, Entry, Record, column, make
 from vlpro.audit.tables import checkpoints, contents, records
 from vlpro.audit.tree import Frontier
 from vlpro.db import Database
@@ -61,8 +61,8 @@ class AuditLog:
         copied: Callable[[Checkpoint], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._database = database
-        self._signer = signer
+        self.database = database
+        self.signer = signer
         self._every_records = every_records
         self._every_s = every_s
         self._copied = copied
@@ -159,7 +159,7 @@ class AuditLog:
         made: list[Record] = []
         refused: list[Future[int]] = []
         try:
-            with self._database.write(alone=True) as connection:
+            with self.database.write(alone=True) as connection:
                 seq, prev = self._end(connection)
                 for entry, done in entries:
                     try:
@@ -198,7 +198,7 @@ class AuditLog:
         if not made:
             return False
         try:
-            with self._database.read() as connection:
+            with self.database.read() as connection:
                 found = connection.execute(
                     sa.select(records.c.hash).where(records.c.seq == made[-1].seq)
                 ).scalar()
@@ -216,10 +216,10 @@ class AuditLog:
             "time": record.time,
             "event": str(record.entry.event),
             "outcome": str(record.entry.outcome),
-            "login": actor.login,
-            "session": actor.session or actor.key,
-            "address": actor.address,
-            "object": record.entry.object,
+            "login": column("login", actor.login),
+            "session": column("session", actor.session or actor.key),
+            "address": column("address", actor.address),
+            "object": column("object", record.entry.object),
             "data": record.data,
         }
 
@@ -230,8 +230,8 @@ class AuditLog:
         due = time.monotonic() - self._signed_at >= self._every_s
         if not self._unsigned or not (due or last or self._unsigned >= self._every_records):
             return
-        with self._database.write(alone=True) as connection:
-            before = self._signer.last(connection)
+        with self.database.write(alone=True) as connection:
+            before = self.signer.last(connection)
             size, _ = self._end(connection)
             self._unsigned, self._signed_at = 0, time.monotonic()
             if before is not None and before.size >= size:
@@ -252,7 +252,7 @@ class AuditLog:
                             zh=f"审计记录缺少第 {frontier.size + 1} 条，未签署检查点。请运行 vlpro audit verify。",
                         )
                     frontier.append(bytes(leaf.hash))
-            signed = self._signer.sign(frontier, before, self._clock())
+            signed = self.signer.sign(frontier, before, self._clock())
             connection.execute(
                 sa.insert(checkpoints).values(
                     size=signed.size, data=signed.data, signature=signed.signature, roots=signed.roots

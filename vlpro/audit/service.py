@@ -15,7 +15,7 @@ from vlpro.audit.checkpoint import Checkpoint, Signer
 from vlpro.audit.events import Event
 from vlpro.audit.log import AuditLog
 from vlpro.audit.record import FIRST, Actor, Entry, make
-from vlpro.audit.tables import records
+from vlpro.audit.tables import checkpoints, records
 from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.errors import AuditError
@@ -65,9 +65,24 @@ def open_log(
 
 
 def log_id(connection: sa.Connection) -> str | None:
-    """The id of the log in a database; None where it is empty."""
+    """The id of the log in a database; None where it is empty.
+
+    Raises:
+        AuditError: There are records, but not the first one, nor a checkpoint that tells.
+    """
     data = connection.execute(sa.select(records.c.data).where(records.c.seq == 1)).scalar()
-    return json.loads(data)["object"] if data is not None else None
+    if data is not None:
+        return str(json.loads(data)["object"])
+    # The first ones may lie in archives.
+    data = connection.execute(sa.select(checkpoints.c.data).order_by(checkpoints.c.size).limit(1)).scalar()
+    if data is not None:
+        return str(json.loads(data)["log"])
+    if connection.execute(sa.select(records.c.seq).limit(1)).scalar() is not None:
+        raise AuditError(
+            "The audit's first record is missing: nothing is recorded behind it. Run vlpro audit verify.",
+            zh="缺少第一条审计记录，不再继续写入。请运行 vlpro audit verify。",
+        )
+    return None
 
 
 def to_file(path: Path) -> Callable[[Checkpoint], None]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from vlpro.audit.errors import VerificationError
 
 __all__ = [
     "EMPTY",
     "Frontier",
+    "consistency_path",
     "consistency_proof",
+    "inclusion_path",
     "inclusion_proof",
     "leaf_hash",
     "node_hash",
@@ -21,18 +23,18 @@ __all__ = [
 ]
 
 HASH_BYTES = 32
-EMPTY = hashlib.sha256(b"").digest()
+EMPTY = sha256(b"").digest()
 """The root of a tree without leaves (section 2.1)."""
 
 
 def leaf_hash(data: bytes) -> bytes:
     """The hash of a leaf: 32 bytes (section 2.1; the 0x00 keeps leaves and nodes apart)."""
-    return hashlib.sha256(b"\x00" + data).digest()
+    return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of an inner node: 32 bytes (section 2.1)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:
@@ -51,11 +53,13 @@ class Frontier:
 
     def append(self, leaf: bytes) -> None:
         """Add a leaf's hash."""
-        size, node = self.size, leaf
+        size, roots, node = self.size, self.roots, leaf
         while size & 1:
-            node = node_hash(self.roots.pop(), node)
+            node = sha256(
+                b"\x01" + roots.pop() + node
+            ).digest()  # node_hash, without a call: this runs millions of times
             size >>= 1
-        self.roots.append(node)
+        roots.append(node)
         self.size += 1
 
     def root(self) -> bytes:
@@ -83,17 +87,28 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
         index: Of the leaf, from 0.
         leaves: All leaf hashes of the tree.
     """
-    if not 0 <= index < len(leaves):
+    return inclusion_path(index, len(leaves), lambda begin, end: root(leaves[begin:end]))
+
+
+def inclusion_path(index: int, size: int, root_of: Callable[[int, int], bytes]) -> list[bytes]:
+    """As :func:`inclusion_proof`, from roots of parts of the tree.
+
+    Args:
+        index: Of the leaf, from 0.
+        size: Of the tree.
+        root_of: Root of the subtree from one leaf to before another.
+    """
+    if not 0 <= index < size:
         raise ValueError("no such leaf")
     path: list[bytes] = []
-    begin, end = 0, len(leaves)
+    begin, end = 0, size
     while end - begin > 1:
         middle = begin + _split(end - begin)
         if index < middle:
-            path.append(root(leaves[middle:end]))
+            path.append(root_of(middle, end))
             end = middle
         else:
-            path.append(root(leaves[begin:middle]))
+            path.append(root_of(begin, middle))
             begin = middle
     return path[::-1]
 
@@ -132,18 +147,29 @@ def consistency_proof(first: int, leaves: Sequence[bytes]) -> list[bytes]:
         first: Size of the smaller tree.
         leaves: All leaf hashes of the larger.
     """
-    if not 0 < first <= len(leaves):
+    return consistency_path(first, len(leaves), lambda begin, end: root(leaves[begin:end]))
+
+
+def consistency_path(first: int, second: int, root_of: Callable[[int, int], bytes]) -> list[bytes]:
+    """As :func:`consistency_proof`, from roots of parts of the larger tree.
+
+    Args:
+        first: Size of the smaller tree.
+        second: Of the larger.
+        root_of: Root of the subtree from one leaf to before another.
+    """
+    if not 0 < first <= second:
         raise ValueError("no such tree")
 
     def proof(size: int, begin: int, end: int, *, whole: bool) -> list[bytes]:
         if size == end - begin:
-            return [] if whole else [root(leaves[begin:end])]
+            return [] if whole else [root_of(begin, end)]
         half = _split(end - begin)
         if size <= half:
-            return [*proof(size, begin, begin + half, whole=whole), root(leaves[begin + half : end])]
-        return [*proof(size - half, begin + half, end, whole=False), root(leaves[begin : begin + half])]
+            return [*proof(size, begin, begin + half, whole=whole), root_of(begin + half, end)]
+        return [*proof(size - half, begin + half, end, whole=False), root_of(begin, begin + half)]
 
-    return proof(first, 0, len(leaves), whole=True)
+    return proof(first, 0, second, whole=True)
 
 
 def verify_consistency(first: int, second: int, old: bytes, new: bytes, path: Sequence[bytes]) -> None:
