@@ -89,12 +89,6 @@ class Settings(BaseSettings):
             description="File to which the audit's checkpoints are copied, best on another disk or machine"
         ),
     ] = None
-    audit_texts: Annotated[
-        Literal["hashed", "encrypted"],
-        Field(
-            description="What the audit keeps of questions and answers: a hash only, or the text, encrypted, too"
-        ),
-    ] = "hashed"
     ldap: Annotated[
         LdapOptions | None,
         Field(description="The company's LDAP directory, as a table or JSON ([identity.md](identity.md))"),

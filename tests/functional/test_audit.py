@@ -43,12 +43,12 @@ def told(server: Server, after: int = 0, event: Event | None = None) -> list[Jso
     query = sa.select(records.c.data).where(records.c.seq > after).order_by(records.c.seq)
     if event is not None:
         query = query.where(records.c.event == str(event))
-    with log_of(server).audit._database.read() as connection:
+    with log_of(server).audit.database.read() as connection:
         return [json.loads(data) for data in connection.execute(query).scalars()]
 
 
 def last(server: Server) -> int:
-    with log_of(server).audit._database.read() as connection:
+    with log_of(server).audit.database.read() as connection:
         return int(connection.execute(sa.select(sa.func.max(records.c.seq))).scalar_one())
 
 
@@ -176,7 +176,7 @@ def test_an_engine_is_not_asked_before_the_question_is_on_the_record(
 def test_a_full_disk_stops_answers_and_room_brings_them_back(tmp_path: Path) -> None:
     with run(Settings(engine="fake", data_dir=tmp_path)) as server:
         assert server.post("/v1/chat/completions", chat("hi")).status_code == 200
-        database = log_of(server).audit._database
+        database = log_of(server).audit.database
         with database.read() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
 
@@ -278,3 +278,84 @@ def test_the_service_records_its_start_and_stop(tmp_path: Path) -> None:
         *(["system:service:started", "system:service:stopped"] * 2),
         "system:service:started",
     ]
+
+
+# --- who reads it ---
+
+
+def test_the_audit_administrator_reads_the_record_and_is_on_it(firm: Company) -> None:
+    with firm.client(Role.USER) as li:
+        li.post("/v1/chat/completions", json=chat("hi", picture_file())).raise_for_status()
+    with firm.client(Role.AUDIT) as auditor:
+        before = last(firm.server)
+
+        def find(**wanted: Any) -> list[Json]:
+            reply = auditor.get("/v1/audit/records", params=wanted)
+            reply.raise_for_status()
+            return list(reply.json()["data"])
+
+        asked = find(event="chat:question:asked", login="liwei")[0]
+        assert asked["said"]["detail"]["images"]
+        assert find(event="chat:", login="liwei", outcome="ok")
+        assert find(object="no such thing") == find(login="nobody") == find(until=1) == []
+        assert find(session=asked["said"]["session"])[-1]["said"]["login"] == "liwei"
+        found = find(text=asked["said"]["detail"]["images"][0]["sha256"].upper(), event="chat:")
+        assert [record["seq"] for record in found] == [asked["seq"]]
+        numbers = [record["seq"] for record in find(before=asked["seq"])]
+        assert numbers == sorted(numbers, reverse=True)
+        assert numbers[0] < asked["seq"]
+        assert auditor.get(f"/v1/audit/records/{asked['seq']}").json() == asked
+        assert auditor.get("/v1/audit/records/999999999").status_code == 404
+        standing = auditor.get("/v1/audit/standing").json()
+        assert standing["size"] >= asked["seq"]
+        assert standing["first"] == 1
+        found = [r for r in told(firm.server, before) if r["event"] == "audit:log:queried"]
+        assert len(found) == 9
+        assert found[0]["login"] == "auditor"
+        assert found[0]["detail"] == {"event": "chat:question:asked", "login": "liwei"}
+
+
+def test_nobody_else_reads_it_and_nobody_alters_it(firm: Company) -> None:
+    for role in (Role.USER, Role.SYSTEM, Role.SECURITY):
+        with firm.client(role) as person:
+            for path in ("/v1/audit/records", "/v1/audit/records/1", "/v1/audit/standing"):
+                assert person.get(path).status_code == 403
+    with firm.client(Role.AUDIT) as auditor:
+        for method in ("DELETE", "PUT", "PATCH", "POST"):
+            assert auditor.request(method, "/v1/audit/records/1").status_code in (404, 405)
+            assert auditor.request(method, "/v1/audit/records").status_code in (404, 405)
+
+
+def test_reading_what_people_wrote_takes_a_reason_and_is_recorded(firm: Company) -> None:
+    with firm.client(Role.AUDIT) as auditor, firm.client(Role.USER) as li:
+        li.post("/v1/chat/completions", json=chat("a hashed question")).raise_for_status()
+        newest = auditor.get("/v1/audit/records", params={"event": "chat:question:asked"}).json()["data"][0]
+        path = f"/v1/audit/records/{newest['seq']}/content"
+        assert (
+            auditor.post(path, json={"reason": "case 2026-11"}).json()["error"]["code"] == "content_not_kept"
+        )
+        firm.policy(audit_texts="encrypted")
+        li.get("/v1/models")  # the policy is read again
+        answer = li.post("/v1/chat/completions", json=chat("an encrypted question")).json()
+        records_of = auditor.get("/v1/audit/records", params={"event": "chat:"}).json()["data"]
+        answered, asked = records_of[0], records_of[1]
+        for reason in ({}, {"reason": ""}, {"reason": "   .   "}):
+            assert auditor.post(f"/v1/audit/records/{asked['seq']}/content", json=reason).status_code == 400
+        before = last(firm.server)
+        texts = auditor.post(
+            f"/v1/audit/records/{asked['seq']}/content", json={"reason": "case 2026-11"}
+        ).json()
+        assert texts["texts"] == {"question": "an encrypted question"}
+        texts = auditor.post(
+            f"/v1/audit/records/{answered['seq']}/content", json={"reason": "case 2026-11"}
+        ).json()
+        assert texts["texts"] == {"answers[0]": answer["choices"][0]["message"]["content"]}
+        looked = told(firm.server, before)
+        assert [(r["event"], r["login"], r["object"], r["detail"]["reason"]) for r in looked] == [
+            ("audit:content:viewed", "auditor", f"record_{asked['seq']}", "case 2026-11"),
+            ("audit:content:viewed", "auditor", f"record_{answered['seq']}", "case 2026-11"),
+        ]
+        assert (
+            li.post(f"/v1/audit/records/{asked['seq']}/content", json={"reason": "mine"}).status_code == 403
+        )
+    firm.policy(audit_texts="hashed")

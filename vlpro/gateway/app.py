@@ -49,12 +49,14 @@ from vlpro.gateway.profile import (
     identity_of,
     oidc_of,
     print_setup_secret,
+    queries_of,
     recorder_of,
     sealer_of,
 )
 from vlpro.gateway.refusals import Refusals
 from vlpro.gateway.routes import (
     account,
+    audit,
     chat,
     conversations,
     health,
@@ -184,6 +186,7 @@ def services(
         started=int(time.time()),
         recorder=recorder,
         identity=identity,
+        audit=queries_of(settings, recorder) if isinstance(recorder, LogRecorder) and identity else None,
     )
 
 
@@ -220,7 +223,7 @@ def routers(*, accounts: bool) -> list[APIRouter]:
     """
     modules = [chat, responses, models, prompts, images, conversations, status]
     if accounts:
-        modules += [account, accounts_routes, policy]
+        modules += [account, accounts_routes, policy, audit]
     found = [module.router for module in modules]
     for router in found:
         for route in router.routes:
@@ -302,6 +305,9 @@ def parts(
     check_profile(settings)
     recorder = recorder_of(settings, sealer_of(settings))
     identity = identity_of(settings, recorder)
+    if identity is not None:
+        policies = identity.policies
+        recorder.texts = lambda: policies.known.audit_texts
     # Uploads of the page stay in memory: beyond this size Starlette's form parser would write them to a file.
     MultiPartParser.spool_max_size = settings.max_body_bytes + 1
     all_services = services(settings, engine_of(settings), recorder, identity)

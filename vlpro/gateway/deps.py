@@ -13,6 +13,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, params
 
+from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import Recorder
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.service import ChatService
@@ -27,6 +28,7 @@ from vlpro.identity.service import Identity
 __all__ = [
     "Asker",
     "AskerOf",
+    "AuditOf",
     "ConversationAskerOf",
     "IdentityOf",
     "Needs",
@@ -52,6 +54,7 @@ class Services:
     started: int
     recorder: Recorder
     identity: Identity | None = None
+    audit: AuditQueries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,14 @@ async def _identity(request: Request) -> Identity:
     return services.identity
 
 
+async def _audit(request: Request) -> AuditQueries:
+    """The record. Raises: NotFoundError in profile local, where nobody is its administrator."""
+    services: Services = request.app.state.services
+    if services.audit is None:
+        raise NotFoundError("Profile local has no audit administrator.", zh="local 模式没有审计管理员。")
+    return services.audit
+
+
 async def _owner(
     principal: Annotated[Principal, Depends(Needs(Permission.CONVERSATION_USE))],
 ) -> Person:
@@ -160,6 +171,7 @@ async def _request_id(request: Request) -> str:
 
 
 ServicesOf = Annotated[Services, Depends(_services)]
+AuditOf = Annotated[AuditQueries, Depends(_audit)]
 IdentityOf = Annotated[Identity, Depends(_identity)]
 Owner = Annotated[Person, Depends(_owner)]
 AskerOf = Annotated[Asker, Depends(_asker)]

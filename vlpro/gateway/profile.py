@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import LogRecorder, Recorder
 from vlpro.audit.service import open_log
 from vlpro.config import Settings
@@ -25,6 +26,7 @@ __all__ = [
     "identity_of",
     "oidc_of",
     "print_setup_secret",
+    "queries_of",
     "recorder_of",
     "sealer_of",
 ]
@@ -96,9 +98,13 @@ def recorder_of(settings: Settings, sealer: Sealer) -> LogRecorder:
         own = settings.audit_database_url.get_secret_value()
         url = own or sqlite_url(data_folder(settings).resolve(), "audit")
     log = open_log(Database(url, lock=_AUDIT_LOCK), sealer, copy=settings.audit_copy)
-    recorder = LogRecorder(log, sealer)
-    recorder.texts = settings.audit_texts
-    return recorder
+    return LogRecorder(log, sealer)
+
+
+def queries_of(settings: Settings, recorder: LogRecorder) -> AuditQueries:
+    """Questions to the audit."""
+    log = recorder.audit
+    return AuditQueries(log.database, recorder, sealer_of(settings), log.signer)
 
 
 def data_folder(settings: Settings) -> Path:

@@ -70,6 +70,7 @@ class Policy(BaseModel):
     keys_per_account: Annotated[int, Field(ge=0, le=100)] = 10
     key_requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 600
     watermark: bool = False
+    audit_texts: Literal["hashed", "encrypted"] = "hashed"
 
     @field_validator("user_addresses", "administration_addresses", mode="after")
     @classmethod
@@ -137,6 +138,11 @@ class PolicyStore:
             current = _version(row) if row is not None else PolicyVersion(0, Policy(), "", None, 0.0)
             self._current, self._read_at = current, time.monotonic()
         return current
+
+    @property
+    def known(self) -> Policy:
+        """The policy as it was last read; never waits for the database."""
+        return self._current.policy if self._current is not None else Policy()
 
     @property
     def is_fresh(self) -> bool:

@@ -67,6 +67,7 @@ SETTINGS = (
     Setting("keys_per_account", "keys", least=0, most=100),
     Setting("key_requests_per_minute", "keys", least=1, most=100_000),
     Setting("watermark", "pages", "yes"),
+    Setting("audit_texts", "pages", "choice", choices=("hashed", "encrypted")),
 )
 GROUPS = tuple(dict.fromkeys(setting.group for setting in SETTINGS))
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -576,6 +576,16 @@ STRINGS: dict[str, tuple[str, str]] = {
     "setting.keys_per_account.help": ("设为 0 表示不允许使用密钥。", "0: nobody makes any."),
     "setting.key_requests_per_minute": ("每分钟请求数", "Requests a minute"),
     "setting.key_requests_per_minute.help": ("每个密钥的上限。", "Of each key, at most."),
+    "setting.audit_texts": ("审计中的文字", "Texts in the audit"),
+    "setting.audit_texts.help": (
+        "提问和回答在审计中只留哈希，或另外加密保存原文，供审计管理员说明理由后查看。",
+        (
+            "Of questions and answers the audit keeps a hash only, or the text, encrypted, too, for the audit "
+            "administrator to read with a reason."
+        ),
+    ),
+    "choice.hashed": ("只留哈希", "Hash only"),
+    "choice.encrypted": ("加密保存", "Encrypted"),
     "setting.watermark": ("页面水印", "Watermark"),
     "setting.watermark.help": (
         "在所有页面上显示姓名、用户名、时间和密级。",
