@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vlpro.client import IN_PROCESS
 from vlpro.errors import ForbiddenError, RequestTimeoutError, RequestTooLargeError, VlproError
 from vlpro.gateway import errors
 
@@ -141,7 +142,7 @@ class OwnOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve or refuse one connection."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or scope.get(IN_PROCESS):  # the page's own calls come from no browser
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from vlpro.client import IN_PROCESS
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,12 @@ async def call(app: Any, messages: list[Message] | None = None, **scope: Any) ->
 async def allowed(**scope: Any) -> bool:
     sent = await call(OwnOrigin(_inside, HOSTS), **scope)
     return sent[0].get("status") == 200 or sent[0]["type"] == "websocket.accept"
+
+
+async def test_the_pages_own_calls_need_no_listed_host() -> None:
+    sent = await call(OwnOrigin(_inside, ["vl.example"]), **{IN_PROCESS: True})
+    assert sent[0]["status"] == 200
+    assert (await call(OwnOrigin(_inside, ["vl.example"])))[0]["status"] == 403
 
 
 @pytest.mark.parametrize(
