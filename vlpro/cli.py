@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from vlpro import config
 from vlpro.crypto import make_key_file
+from vlpro.db import sqlite_url
 from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import Hardware, probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
 from vlpro.engines.openvino.plan import PACKED, PACKED_4B, limits
 from vlpro.engines.transformers.plan import OFFICIAL_4B, load_plan, model_size
-from vlpro.errors import ConfigError, VlproError
+from vlpro.errors import AuditError, ConfigError, VlproError
 
 __all__ = ["main"]
 
 if TYPE_CHECKING:
+    from vlpro.audit.ship.options import ShipOptions
     from vlpro.identity.service import Identity
 
 Progress = Callable[[int, int], None]
@@ -163,6 +167,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("login", metavar="LOGIN")
     one.set_defaults(run=_reset_user)
+
+    audit = commands.add_parser("audit", help=t("审计记录", "the audit's records"))
+    of_audit = audit.add_subparsers(required=True, metavar="COMMAND")
+    one = of_audit.add_parser(
+        "ship",
+        help=t("将审计记录复制到 Elasticsearch 或 syslog", "copy the records to Elasticsearch or syslog"),
+    )
+    one.add_argument(
+        "--once", action="store_true", help=t("发送完现有记录后结束", "end when all has arrived")
+    )
+    one.add_argument(
+        "--check",
+        action="store_true",
+        help=t("只核对：比较两边的记录", "only compare what is here and there"),
+    )
+    one.add_argument(
+        "--database",
+        metavar="URL",
+        help=t("审计数据库；默认取自设置", "of the audit; from the settings where left out"),
+    )
+    one.set_defaults(run=_ship)
 
     one = commands.add_parser(
         "plan", help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why")
@@ -316,6 +341,38 @@ def _reset_user(options: argparse.Namespace) -> None:
             "At the next sign-in the person changes it and sets up a second factor again.\n",
         )
     )
+
+
+def _ship(options: argparse.Namespace) -> None:
+    from vlpro.audit.ship.command import check, ship  # noqa: PLC0415 - the other commands need none of it
+
+    settings = config.load()
+    chosen: ShipOptions | None = getattr(settings, "audit_ship", None)
+    if chosen is None:
+        raise ConfigError(
+            "Say where the records are copied to: VLPRO_AUDIT_SHIP, or [audit_ship] in vlpro.toml.",
+            zh="请设置审计记录的发送目标：VLPRO_AUDIT_SHIP，或 vlpro.toml 中的 [audit_ship]。",
+            param="audit_ship",
+        )
+    database = options.database or _audit_database(settings)
+    state = chosen.state or settings.data_dir / "audit-ship.json"
+    if options.check:
+        if not check(chosen, database, state, tell=_tell):
+            raise AuditError("The copy is not the same.", zh="两边不一致。")
+        return
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    ship(chosen, database, state, once=options.once, tell=_tell, stop=stop)
+
+
+def _audit_database(settings: config.Settings) -> str:
+    own, common = settings.audit_database_url.get_secret_value(), settings.database_url.get_secret_value()
+    return own or (common if common.startswith("postgres") else sqlite_url(settings.data_dir, "audit"))
+
+
+def _tell(en: str, zh: str) -> None:
+    sys.stderr.write(_in_language(zh, en) + "\n")
+    sys.stderr.flush()
 
 
 def _plan(options: argparse.Namespace) -> None:
