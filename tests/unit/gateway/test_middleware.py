@@ -53,7 +53,7 @@ async def allowed(**scope: Any) -> bool:
 
 
 async def test_the_pages_own_calls_need_no_listed_host() -> None:
-    sent = await call(OwnOrigin(_inside, ["vl.example"]), **{IN_PROCESS: True})
+    sent = await call(OwnOrigin(_inside, ["vl.example"]), None, **{IN_PROCESS: True})
     assert sent[0]["status"] == 200
     assert (await call(OwnOrigin(_inside, ["vl.example"])))[0]["status"] == 403
 

@@ -173,7 +173,12 @@ async def is_refused(
 
 # What may be wrong with a token.
 
-NOW = int(time.time())
+
+def now() -> int:
+    """When it is asked, not when this file was read."""
+    return int(time.time())
+
+
 CLAIMS: dict[str, Callable[[Claims], object]] = {
     "another nonce": lambda claims: claims.update(nonce="x" * 43),
     "an empty nonce": lambda claims: claims.update(nonce=""),
@@ -188,12 +193,12 @@ CLAIMS: dict[str, Callable[[Claims], object]] = {
     "two audiences, no authorised party": lambda claims: claims.update(aud=[CLIENT_ID, "another"]),
     "two audiences, another authorised party": lambda c: c.update(aud=[CLIENT_ID, "another"], azp="another"),
     "another authorised party": lambda claims: claims.update(azp="another"),
-    "expired": lambda claims: claims.update(exp=NOW - 61, iat=NOW - 400),
+    "expired": lambda claims: claims.update(exp=now() - 61, iat=now() - 400),
     "never expires": lambda claims: claims.pop("exp"),
     "expires at no time": lambda claims: claims.update(exp=float("nan")),
     "expires at a text": lambda claims: claims.update(exp="tomorrow"),
-    "of the future": lambda claims: claims.update(iat=NOW + 400, exp=NOW + 800),
-    "not yet valid": lambda claims: claims.update(nbf=NOW + 400),
+    "of the future": lambda claims: claims.update(iat=now() + 400, exp=now() + 800),
+    "not yet valid": lambda claims: claims.update(nbf=now() + 400),
     "of no time": lambda claims: claims.pop("iat"),
     "of another access token": lambda claims: claims.update(at_hash="x" * 22),
 }
@@ -211,8 +216,8 @@ async def test_a_token_with_a_wrong_claim(
 @pytest.mark.parametrize(
     "change",
     [
-        lambda claims: claims.update(exp=NOW - 30, iat=NOW - 400),
-        lambda claims: claims.update(iat=NOW + 30),
+        lambda claims: claims.update(exp=now() - 30, iat=now() - 400),
+        lambda claims: claims.update(iat=now() + 30),
         lambda claims: claims.update(aud=[CLIENT_ID]),
         lambda claims: claims.update(aud=[CLIENT_ID, "another"], azp=CLIENT_ID),
         lambda claims: claims.pop("at_hash"),
