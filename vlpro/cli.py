@@ -152,6 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("file", metavar="FILE", help=t("须在数据文件夹之外", "outside the data folder"))
     one.set_defaults(run=_key)
 
+    one = commands.add_parser(
+        "migrate",
+        help=t(
+            "更新数据库结构（服务启动时也会自动执行）",
+            "bring the databases up to this version (the service does so at its start, too)",
+        ),
+    )
+    one.set_defaults(run=_migrate)
+
     user = commands.add_parser(
         "user", help=t("账号（在服务器上，供应急使用）", "accounts, at the machine, for emergencies")
     )
@@ -317,6 +326,14 @@ def _identity() -> Identity:
             param="profile",
         )
     return identity
+
+
+def _migrate(_: argparse.Namespace) -> None:
+    from vlpro.gateway.profile import database_of, recorder_of, sealer_of  # noqa: PLC0415 - as above
+
+    settings = config.load()
+    database_of(settings).close()
+    recorder_of(settings, sealer_of(settings)).audit.database.close()
 
 
 def _list_users(_: argparse.Namespace) -> None:

@@ -163,6 +163,8 @@ class Database:
                     zh=f"数据库结构 {current} 比本软件新。请运行写入它的版本，或恢复升级前的备份。",
                     param="database_url",
                 )
+            if current is not None and revision == "head" and current == script.get_current_head():
+                return  # so that a role may run the service that may not alter the schema
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
 

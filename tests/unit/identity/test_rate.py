@@ -18,7 +18,7 @@ def test_so_many_at_once_and_then_in_step() -> None:
 
 def test_a_minute_never_has_more_than_twice_the_number() -> None:
     limit = Rate()
-    passed = [now for now in range(0, 6000) if not limit.wait_s("k", 10, now / 10)]
+    passed = [now for now in range(6000) if not limit.wait_s("k", 10, now / 10)]
     assert len(passed) == 10 + 99
 
 
