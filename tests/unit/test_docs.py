@@ -63,7 +63,19 @@ def test_every_part_of_the_policy_and_of_the_directories_is_documented() -> None
         assert marks == [permission in PERMISSIONS[role] for role in Role], permission
 
 
-@pytest.mark.parametrize("command", ["vlpro model verify", "vlpro model manifest", "vlpro plan", "vlpro serve", "vlpro key", "vlpro user list", "vlpro user reset"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vlpro model verify",
+        "vlpro model manifest",
+        "vlpro plan",
+        "vlpro serve",
+        "vlpro key",
+        "vlpro migrate",
+        "vlpro user list",
+        "vlpro user reset",
+    ],
+)
 def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([*command.split()[1:], "--help"])
