@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -33,6 +33,13 @@ class SyslogOptions(BaseModel):
         str, Field(description="PEM file of the shipper's own certificate, where the receiver wants one")
     ] = ""
     key: Annotated[str, Field(description="PEM file of that certificate's key, not encrypted")] = ""
+    end: Annotated[
+        Literal["tls", "tcp"],
+        Field(
+            description="What shows that the receiver has read a batch: that it ends TLS (close_notify), or at least "
+            "that it ends the connection, which somebody on the way could do, too; rsyslog's gtls needs tcp"
+        ),
+    ] = "tls"
     facility: Annotated[int, Field(ge=0, le=23, description="13: log audit (RFC 5424)")] = 13
     sd_id: Annotated[
         str,

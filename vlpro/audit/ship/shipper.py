@@ -64,7 +64,7 @@ class Shipper:
         self._doubt: dict[Kind, int] = {}  # up to which number the destination may have more than is known
         self._ready = False
         self._said = ""
-        self._told_at = 0.0
+        self._told_at = time.monotonic()
         self._told_seq = -1
 
     @property
@@ -106,11 +106,11 @@ class Shipper:
                 if failures:
                     self._tell("Shipping goes on.", "恢复发送。")
                 failures, self._said, moved_at, before = 0, "", time.monotonic(), self._position
+                self._progress(at_rest=not more and (patience_s is not None or self._told_seq < 0))
                 if more:
                     wait_s = 0.0
                 elif patience_s is not None:
                     return
-                self._progress(caught_up=not more)
             self._stop.wait(wait_s)
 
     def _pause(self, failures: int, asked_s: float) -> float:
@@ -124,9 +124,9 @@ class Shipper:
             self._said = error.message
             self._tell(f"{error.message} Trying again.", f"{error.zh}将重试。")
 
-    def _progress(self, *, caught_up: bool) -> None:
+    def _progress(self, *, at_rest: bool) -> None:
         now, seq = time.monotonic(), self._position.seq
-        if seq != self._told_seq and (now - self._told_at >= _TELL_S or (caught_up and self._told_seq < 0)):
+        if seq != self._told_seq and (at_rest or now - self._told_at >= _TELL_S):
             self._told_at, self._told_seq = now, seq
             self._tell(f"Shipped: records up to {seq}.", f"已发送至第 {seq} 条记录。")
 

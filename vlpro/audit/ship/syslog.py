@@ -1,16 +1,24 @@
 """Syslog (RFC 5424) over TLS (RFC 5425).
 
-Syslog has no acknowledgement. The nearest thing to one is TLS's own end: after each batch we say that nothing more
-comes, and the receiver, which reads in order, answers with its own end only when it has read everything before.
+Syslog has no acknowledgement. The nearest thing to one is the end of a connection: after each batch we say that
+nothing more comes, and a receiver, which reads in order, ends its own side only when it has read everything before.
 Until then a batch has not arrived, and is sent again. So each record is read by the receiver at least once; what it
 does with it afterwards, it tells nobody.
+
+A receiver that ends while we still send is told apart from one that has read it all: its system answers what comes
+after with a reset, and never acknowledges it.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import socket
 import ssl
+import struct
+import termios
+import time
 from collections.abc import Sequence
 
 from vlpro.audit.ship.destination import Destination, Outcome
@@ -22,6 +30,7 @@ from vlpro.errors import ConfigError
 __all__ = ["Syslog", "message"]
 
 _CONNECT_S = 10.0
+_ACKNOWLEDGED_S = 5.0
 _INFO, _NOTICE, _WARNING = 6, 5, 4  # severities (RFC 5424 section 6.2.1)
 _BOM = b"\xef\xbb\xbf"  # says that the text is UTF-8 (section 6.4)
 
@@ -58,7 +67,8 @@ class Syslog(Destination):
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
 
     def prepare(self) -> None:
-        """Nothing can be asked."""
+        """Connect once without a message, to see that the receiver is trusted, and how it ends a connection."""
+        self._transmit(b"")
 
     def put(self, documents: Sequence[Document]) -> Outcome:
         """One connection: all messages, then the end of both sides."""
@@ -68,16 +78,21 @@ class Syslog(Destination):
                 document, host=self._host, facility=self._options.facility, sd_id=self._options.sd_id
             )
             frames += b"%d %b" % (len(one), one)  # octet counting (RFC 5425 section 4.3.1)
+        self._transmit(bytes(frames))
+        return Outcome(arrived=list(documents))
+
+    def _transmit(self, frames: bytes) -> None:
+        options = self._options
         try:
             with (
                 socket.create_connection(
-                    (self._options.host, self._options.port), timeout=min(_CONNECT_S, self._timeout_s)
+                    (options.host, options.port), timeout=min(_CONNECT_S, self._timeout_s)
                 ) as plain,
-                self._tls.wrap_socket(plain, server_hostname=self._options.host) as secure,
+                self._tls.wrap_socket(plain, server_hostname=options.host) as secure,
             ):
                 secure.settimeout(self._timeout_s)
                 secure.sendall(frames)
-                secure.unwrap().close()  # our end, and the receiver's
+                self._end(secure)
         except ssl.SSLCertVerificationError as error:
             raise RefusedError(
                 f"The certificate of {self._where} is not trusted ({error.verify_message}): set audit_ship.syslog.ca "
@@ -91,7 +106,28 @@ class Syslog(Destination):
                 zh=f"{self._where} 未接收（{error}）。",
                 doubtful=True,
             ) from error
-        return Outcome(arrived=list(documents))
+
+    def _end(self, secure: ssl.SSLSocket) -> None:
+        """Say that nothing more comes, and wait until the receiver has read that."""
+        number = secure.fileno()
+        try:
+            plain = secure.unwrap()
+        except ssl.SSLEOFError:
+            if self._options.end == "tls":
+                raise RefusedError(
+                    f"{self._where} ends connections without TLS's own end, as rsyslog with gtls does: nobody can "
+                    "tell whether it was the receiver who ended it. Use rsyslog's ossl, or set "
+                    "audit_ship.syslog.end to tcp.",
+                    zh=f"{self._where} 断开时不发送 TLS 结束通知（rsyslog 的 gtls 即如此），无法确认是接收端所为。"
+                    "请改用 rsyslog 的 ossl，或将 audit_ship.syslog.end 设为 tcp。",
+                    doubtful=True,
+                ) from None
+            _wait_for_acknowledgement(number, secure)
+        else:
+            with plain:
+                while plain.recv(4096):
+                    pass
+                _wait_for_acknowledgement(number, plain)
 
     def present(self, kind: Kind, log: str, first: int, last: int) -> dict[int, list[str]]:
         """It tells nothing."""
@@ -103,6 +139,24 @@ class Syslog(Destination):
 
     def close(self) -> None:
         """No connection is kept."""
+
+
+def _wait_for_acknowledgement(number: int, connection: socket.socket) -> None:
+    """Wait until the receiver's system has everything that was sent, including our end.
+
+    Raises:
+        OSError: It has not, and answered with a reset, or not at all.
+    """
+    end = time.monotonic() + _ACKNOWLEDGED_S
+    while True:
+        if broken := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(broken, os.strerror(broken))
+        waiting = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+        if waiting == 0:
+            return
+        if time.monotonic() > end:
+            raise TimeoutError(f"{waiting} bytes were not acknowledged")
+        time.sleep(0.002)
 
 
 def message(document: Document, *, host: str, facility: int, sd_id: str) -> bytes:
