@@ -197,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
         help=t("审计数据库；默认取自设置", "of the audit; from the settings where left out"),
     )
     one.set_defaults(run=_ship)
+    _add_audit(of_audit)
 
     one = commands.add_parser(
         "plan", help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why")
@@ -213,6 +214,83 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
     one.set_defaults(run=_plan)
     return parser
+
+
+def _add_audit(of_audit: Any) -> None:
+    t = _in_language
+    database = {
+        "metavar": "URL",
+        "help": t("默认由设置得出", "by the settings where left out"),
+    }
+    archives = {"metavar": "DIR", "help": t("归档所在文件夹", "folder of the archives")}
+    key = {
+        "metavar": "HEX",
+        "help": t("受信任的公钥；默认由密钥文件得出", "public key to trust; the key file's where left out"),
+    }
+
+    one = of_audit.add_parser("verify", help=t("校验全部记录", "verify the whole record"))
+    one.add_argument("--database", **database)
+    one.add_argument(
+        "--export", metavar="FILE", help=t("改为校验导出文件", "an exported file, not the database")
+    )
+    one.add_argument(
+        "--copies",
+        metavar="FILE",
+        help=t(
+            "别处保存的检查点副本；默认 VLPRO_AUDIT_COPY",
+            "copies of checkpoints; VLPRO_AUDIT_COPY where left out",
+        ),
+    )
+    one.add_argument("--archives", **archives)
+    one.add_argument("--key", action="append", default=[], **key)
+    one.set_defaults(run=_audit, audit="verify")
+
+    one = of_audit.add_parser(
+        "prove", help=t("证明一条记录属于已签名的记录", "prove that a record is part of what was signed")
+    )
+    one.add_argument("seq", type=int, metavar="SEQ", help=t("记录编号", "the record's number"))
+    one.add_argument(
+        "--since",
+        type=int,
+        metavar="SIZE",
+        help=t("并证明延续了此检查点", "prove also that this checkpoint is continued"),
+    )
+    one.add_argument("--output", metavar="FILE", help=t("默认标准输出", "stdout where left out"))
+    one.add_argument("--database", **database)
+    one.add_argument("--archives", **archives)
+    one.add_argument("--key", **key)
+    one.set_defaults(run=_audit, audit="prove")
+
+    one = of_audit.add_parser("export", help=t("导出为 JSON 行", "export as lines of JSON"))
+    one.add_argument("--output", metavar="FILE", required=True)
+    one.add_argument("--from", type=int, metavar="SEQ", help=t("从此条", "from this record"))
+    one.add_argument("--to", type=int, metavar="SEQ", help=t("到此条", "to this record"))
+    one.add_argument("--database", **database)
+    one.set_defaults(run=_audit, audit="export")
+
+    one = of_audit.add_parser(
+        "archive", help=t("把旧记录移入签名的归档", "move old records into signed archives")
+    )
+    one.add_argument("--archives", **archives)
+    one.add_argument(
+        "--days",
+        type=int,
+        metavar="DAYS",
+        help=t(
+            "早于多少天，至少 180；默认 VLPRO_AUDIT_DAYS，否则 365",
+            "older than this, 180 at least; VLPRO_AUDIT_DAYS where left out, else 365",
+        ),
+    )
+    one.set_defaults(run=_audit, audit="archive")
+
+    one = of_audit.add_parser("key", help=t("显示签署检查点的公钥", "show the public key of checkpoints"))
+    one.set_defaults(run=_audit, audit="key")
+
+
+def _audit(options: argparse.Namespace) -> None:
+    from vlpro import audit_commands  # noqa: PLC0415 - the other commands need none of it
+
+    audit_commands.run(options, _in_language, _progress)
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -67,6 +67,19 @@ class Checkpoint:
             )
         return frontier
 
+    @classmethod
+    def stored(cls, data: bytes, signature: bytes, roots: bytes = b"") -> Checkpoint:
+        """As it is stored; nobody has checked its signature.
+
+        Raises:
+            VerificationError: The bytes are none.
+        """
+        try:
+            content = json.loads(data)
+            return cls(int(content["size"]), bytes.fromhex(content["root"]), data, signature, roots)
+        except (ValueError, KeyError, TypeError):
+            raise _unreadable() from None
+
     def as_json(self) -> str:
         """As one line, for a copy elsewhere."""
         return json.dumps({"checkpoint": self.data.decode(), "signature": self.signature.hex()})
@@ -144,12 +157,8 @@ def opened(
     Raises:
         VerificationError: It is none, is of another log, or nobody who is trusted signed it.
     """
-    content = statement(_SIGNED, data, signature, keys, log_id=log_id)
-    try:
-        size, root = int(content["size"]), bytes.fromhex(content["root"])
-    except (ValueError, KeyError, TypeError):
-        raise _unreadable() from None
-    return Checkpoint(size, root, data, signature, roots)
+    statement(_SIGNED, data, signature, keys, log_id=log_id)
+    return Checkpoint.stored(data, signature, roots)
 
 
 def statement(

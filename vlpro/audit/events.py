@@ -22,6 +22,7 @@ class Event(StrEnum):
     LOG_QUERIED = "audit:log:queried"
     LOG_VERIFIED = "audit:log:verified"
     LOG_EXPORTED = "audit:log:exported"
+    LOG_ARCHIVED = "audit:log:archived"
     CONTENT_VIEWED = "audit:content:viewed"
     SERVICE_STARTED = "system:service:started"
     SERVICE_STOPPED = "system:service:stopped"

@@ -12,6 +12,7 @@ import sqlite3
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -37,8 +38,10 @@ __all__ = [
     "archive_files",
     "before_line",
     "checkpoint_line",
+    "in_order",
     "record_line",
     "seal_line",
+    "snapshot",
 ]
 
 _PAGE = 5000
@@ -130,56 +133,67 @@ class DatabaseSource(Source):
             ).one()
             return last - first + 1 if last is not None else 0
 
-    def items(self, *, only_checkpoints: bool = False) -> Iterator[Item]:
-        """Everything in order; or the checkpoints alone, to verify a copy without any."""
-        with self._snapshot() as connection:
+    def items(self) -> Iterator[Item]:
+        """Everything in order."""
+        with snapshot(self._database) as connection:
             tables = sa.inspect(connection).get_table_names()
             if archives.name in tables:
                 for row in _rows(connection, sa.select(archives), archives.c.last):
                     yield StoredSeal._make(row)
-            if records.name not in tables:
-                return
-            signed = _rows(connection, sa.select(checkpoints), checkpoints.c.size)
-            following = next(signed, None)
-            columns = [records.c[name] for name in StoredRecord._fields]
-            if not only_checkpoints:
-                for row in _rows(connection, sa.select(*columns), records.c.seq):
-                    while following is not None and following[0] < row[0]:
-                        yield StoredCheckpoint._make(following)
-                        following = next(signed, None)
-                    yield StoredRecord._make(row)
-            while following is not None:
-                yield StoredCheckpoint._make(following)
-                following = next(signed, None)
+            if records.name in tables:
+                yield from in_order(connection)
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
-        """The checkpoints alone."""
-        for item in self.items(only_checkpoints=True):
-            if isinstance(item, StoredCheckpoint):
-                yield item
-
-    def _snapshot(self) -> Any:
-        return _Snapshot(self._database)
+        """The checkpoints alone, to verify a copy without any."""
+        with snapshot(self._database) as connection:
+            for row in _rows(connection, sa.select(checkpoints), checkpoints.c.size):
+                yield StoredCheckpoint._make(row)
 
 
-class _Snapshot:
-    """A connection that sees one moment, on PostgreSQL too."""
+@contextmanager
+def snapshot(database: Database) -> Iterator[sa.Connection]:
+    """A connection that sees one moment, whatever is written meanwhile.
 
-    def __init__(self, database: Database) -> None:
-        self._opened = database.read()
-        self._sqlite = database.sqlite
+    Raises:
+        DatabaseError: The database does not answer.
+    """
+    with database.read() as connection:
+        if database.sqlite:
+            yield connection
+            return
+        with connection.execution_options(isolation_level="REPEATABLE READ").begin():
+            yield connection
 
-    def __enter__(self) -> sa.Connection:
-        connection = self._opened.__enter__()
-        if not self._sqlite:
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        self._connection = connection
-        return connection
 
-    def __exit__(self, *error: Any) -> None:
-        if not self._connection.invalidated:
-            self._connection.rollback()
-        self._opened.__exit__(*error)
+def in_order(
+    connection: sa.Connection, first: int | None = None, last: int | None = None
+) -> Iterator[StoredRecord | StoredCheckpoint]:
+    """Records, each checkpoint behind the last record that it counts.
+
+    Args:
+        connection: As of :func:`snapshot`.
+        first: From this record; None: from whatever there is.
+        last: To this one.
+    """
+
+    def between(statement: sa.Select[Any], key: sa.Column[Any]) -> Iterator[Any]:
+        if first is not None:
+            statement = statement.where(key >= first)
+        if last is not None:
+            statement = statement.where(key <= last)
+        return _rows(connection, statement, key)
+
+    signed = between(sa.select(checkpoints), checkpoints.c.size)
+    following = next(signed, None)
+    columns = [records.c[name] for name in StoredRecord._fields]
+    for row in between(sa.select(*columns), records.c.seq):
+        while following is not None and following[0] < row[0]:
+            yield StoredCheckpoint._make(following)
+            following = next(signed, None)
+        yield StoredRecord._make(row)
+    while following is not None:
+        yield StoredCheckpoint._make(following)
+        following = next(signed, None)
 
 
 def _rows(connection: sa.Connection, select: sa.Select[Any], key: sa.Column[Any]) -> Iterator[Any]:

@@ -395,13 +395,13 @@ class _Verifier:
         confirmed = following is None or following[1] == leaf.hex()
         if seq == 1 or self._seq < self._first or not confirmed:
             raise VerificationError(
-                "it does not follow from the one before",
+                "it does not follow from the one before: it was altered, or both were",
                 seq,
-                zh="与前一条不衔接",
+                zh="与前一条不衔接：该记录被改动，或两条都被改动",
                 finding=Finding.ALTERED,
                 expected=f"prev {self._prev}",
-                meaning="It was altered, and its hash with it; or it was replaced.",
-                meaning_zh="该记录连同其哈希被改动，或被替换。",
+                meaning="Its hash was altered with it. A copy elsewhere tells what it said.",
+                meaning_zh="其哈希也一并被改动。其他副本可以说明原文。",
             )
         raise VerificationError(
             f"it was altered, and its hash with it: record {seq} follows from another one",
