@@ -39,10 +39,12 @@ def log_of(server: Server) -> LogRecorder:
 
 
 def told(server: Server, after: int = 0, event: Event | None = None) -> list[Json]:
-    """Records after a number."""
+    """Records after a number; that of the model's loading, which comes when it comes, only if it is asked for."""
     query = sa.select(records.c.data).where(records.c.seq > after).order_by(records.c.seq)
     if event is not None:
         query = query.where(records.c.event == str(event))
+    else:
+        query = query.where(records.c.event != str(Event.MODEL_LOADED))
     with log_of(server).audit.database.read() as connection:
         return [json.loads(data) for data in connection.execute(query).scalars()]
 
@@ -265,6 +267,11 @@ def test_refusals_are_on_the_record_and_a_flood_of_them_is_counted(firm: Company
     found = told(firm.server, before)
     assert len(found) == 1
     assert (found[0]["event"], found[0]["detail"]["why"]) == ("gateway:request:refused", "not_authenticated")
+
+
+def test_a_loaded_model_is_on_the_record(server: Server) -> None:
+    eventually(lambda: bool(told(server, event=Event.MODEL_LOADED)))
+    assert told(server, event=Event.MODEL_LOADED)[0]["detail"] == {"engine": "fake", "model": "vlpro-fake"}
 
 
 def test_the_service_records_its_start_and_stop(tmp_path: Path) -> None:

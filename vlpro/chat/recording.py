@@ -34,7 +34,9 @@ class Recorded:
         self._open = True
 
     @classmethod
-    async def ask(cls, recorder: Recorder, question: Question, request: Request, engine: Engine) -> Recorded:
+    async def ask(
+        cls, recorder: Recorder, question: Question, request: Request, engine: Engine, model_digest: str
+    ) -> Recorded:
         """Record that a question is asked; returns when that is durable.
 
         Raises:
@@ -53,6 +55,8 @@ class Recorded:
             "engine": engine.name,
             "model": engine.capabilities.model,
         }
+        if model_digest:
+            detail["model_digest"] = model_digest
         asked = await recorder.anote(
             Event.ASKED, object=question.conversation, detail=detail, contents=contents
         )

@@ -182,6 +182,7 @@ class ChatService:
         answer_language: Language to ask an engine that sees for, where the question does not choose one.
         share_prefixes: Whether what the engine has read for one person serves the others.
         recorder: Of the audit; nobody is answered without a record. Left out: nothing is recorded, for tests.
+        model_digest: Of the model's files, for the record; empty: they come with the engine, or lie elsewhere.
     """
 
     def __init__(
@@ -197,6 +198,7 @@ class ChatService:
         answer_language: AnswerLanguage = "off",
         share_prefixes: bool = False,
         recorder: Recorder | None = None,
+        model_digest: str = "",
     ) -> None:
         self.engine = engine
         self.queue = Queue(concurrency=engine.capabilities.concurrency, size=queue_size)
@@ -209,6 +211,7 @@ class ChatService:
         self._answer_language = answer_language
         self._share_prefixes = share_prefixes
         self.recorder = recorder or NullRecorder()
+        self._model_digest = model_digest
         self._reading = asyncio.Semaphore(2)  # each may hold a whole decoded picture beside the result
 
     def check_model(self, name: str) -> None:
@@ -268,7 +271,7 @@ class ChatService:
             waits(ticket)
             counted = self.fit(question, await self._read(question))
             request, shown = await self._reduced(counted)
-            record = await Recorded.ask(self.recorder, question, request, self.engine)
+            record = await Recorded.ask(self.recorder, question, request, self.engine, self._model_digest)
             written = _Written()
             try:
                 async with ticket.turn():

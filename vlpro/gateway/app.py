@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import hashlib
 import logging
 import os
 import socket
@@ -26,7 +27,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 
 from vlpro import __version__, client, config, errors, schema
-from vlpro.audit.events import Event
+from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import LogRecorder, NullRecorder, Recorder
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.pictures import PictureStore
@@ -37,6 +38,7 @@ from vlpro.engines import registry
 from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import probe
 from vlpro.engines.interface import Engine
+from vlpro.engines.model_files import find_manifest
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Needs, Services
@@ -83,6 +85,7 @@ log = logging.getLogger(__name__)
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK = 1 << 20  # bytes
+_LOOK_S = 1.0
 _FORMS = ("/login", "/setup", "/account")
 
 _Handlers = dict[Any, Callable[[Request, Any], Awaitable[Response]]]
@@ -168,6 +171,7 @@ def services(
         answer_language=settings.answer_language,
         share_prefixes=settings.share_prefixes,
         recorder=recorder,
+        model_digest=_model_digest(settings),
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     return Services(
@@ -336,12 +340,14 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
         if identity is not None:
             print_setup_secret(identity, all_services.settings)
         await engine.start()
+        loading = asyncio.create_task(_record_loading(recorder, engine))
         await all_services.conversations.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         try:
             yield
         finally:
             client.connect_in_process(None)
+            loading.cancel()
             await all_services.conversations.close()
             await engine.stop()
             if identity is not None:
@@ -351,6 +357,33 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
                 await asyncio.to_thread(recorder.audit.stop)
 
     return lifespan
+
+
+def _model_digest(settings: Settings) -> str:
+    """SHA-256 over the manifest of the model's files, hexadecimal; empty where there are none."""
+    if not settings.model_dir:
+        return ""
+    try:
+        manifest = find_manifest(settings.model_manifest, Path(settings.model_dir))
+    except errors.ModelFilesError:
+        return ""  # the engine says so, and does not load
+    return hashlib.sha256(manifest.to_json().encode()).hexdigest()
+
+
+async def _record_loading(recorder: Recorder, engine: Engine) -> None:
+    """Put on the record whenever the engine becomes ready, or says that it cannot."""
+    before: str | None = None
+    while True:
+        problem = engine.problem
+        now = problem.code if problem is not None else "ready" if engine.ready else None
+        if now is not None and now != before:
+            detail = {"engine": engine.name, "model": engine.capabilities.model}
+            if problem is not None:
+                detail["why"] = problem.code
+            outcome = Outcome.OK if problem is None else Outcome.FAILED
+            recorder.later(Event.MODEL_LOADED, outcome=outcome, detail=detail)
+        before = now or before
+        await asyncio.sleep(_LOOK_S)
 
 
 def _start(settings: Settings, engine: Engine) -> dict[str, str]:
