@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from vlpro import config
 from vlpro.crypto import make_key_file
-from vlpro.db import sqlite_url
 from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import Hardware, probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
@@ -26,7 +25,6 @@ from vlpro.errors import AuditError, ConfigError, VlproError
 __all__ = ["main"]
 
 if TYPE_CHECKING:
-    from vlpro.audit.ship.options import ShipOptions
     from vlpro.identity.service import Identity
 
 Progress = Callable[[int, int], None]
@@ -439,17 +437,25 @@ def _reset_user(options: argparse.Namespace) -> None:
 
 
 def _ship(options: argparse.Namespace) -> None:
-    from vlpro.audit.ship.command import check, ship  # noqa: PLC0415 - the other commands need none of it
+    from vlpro.audit.place import audit_database_url  # noqa: PLC0415 - the other commands need none of it
+    from vlpro.audit.ship.command import check, ship  # noqa: PLC0415 - likewise
+    from vlpro.audit.ship.options import ShipOptions  # noqa: PLC0415 - likewise
 
     settings = config.load()
     chosen: ShipOptions | None = getattr(settings, "audit_ship", None)
+    if chosen is None and "VLPRO_AUDIT_SHIP" in os.environ:
+        chosen = ShipOptions.model_validate_json(os.environ["VLPRO_AUDIT_SHIP"])
     if chosen is None:
         raise ConfigError(
             "Say where the records are copied to: VLPRO_AUDIT_SHIP, or [audit_ship] in vlpro.toml.",
             zh="请设置审计记录的发送目标：VLPRO_AUDIT_SHIP，或 vlpro.toml 中的 [audit_ship]。",
             param="audit_ship",
         )
-    database = options.database or _audit_database(settings)
+    database = options.database or audit_database_url(
+        data_dir=settings.data_dir,
+        database_url=settings.database_url.get_secret_value(),
+        audit_database_url=settings.audit_database_url.get_secret_value(),
+    )
     state = chosen.state or settings.data_dir / "audit-ship.json"
     if options.check:
         if not check(chosen, database, state, tell=_tell):
@@ -458,11 +464,6 @@ def _ship(options: argparse.Namespace) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     ship(chosen, database, state, once=options.once, tell=_tell, stop=stop)
-
-
-def _audit_database(settings: config.Settings) -> str:
-    own, common = settings.audit_database_url.get_secret_value(), settings.database_url.get_secret_value()
-    return own or (common if common.startswith("postgres") else sqlite_url(settings.data_dir, "audit"))
 
 
 def _tell(en: str, zh: str) -> None:
