@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -391,17 +393,32 @@ def _key(options: argparse.Namespace) -> None:
     )
 
 
-def _identity() -> Identity:
-    from vlpro.gateway.profile import identity_of  # noqa: PLC0415 - heavy, and the other commands need none of it
+@contextmanager
+def _at_machine() -> Iterator[Identity]:
+    """The accounts, for who has the machine in hands; what is done is recorded in the system user's name."""
+    # Heavy, and the other commands need none of it:
+    from vlpro.audit.record import Actor  # noqa: PLC0415
+    from vlpro.audit.recorder import ACTOR  # noqa: PLC0415
+    from vlpro.gateway.profile import identity_of, recorder_of, sealer_of  # noqa: PLC0415
 
-    identity = identity_of(config.load())
-    if identity is None:
+    settings = config.load()
+    if settings.profile == "local":
         raise ConfigError(
             "Profile local has no accounts. Set VLPRO_PROFILE=mlps3.",
             zh="local 模式没有账号。请设置 VLPRO_PROFILE=mlps3。",
             param="profile",
         )
-    return identity
+    recorder = recorder_of(settings, sealer_of(settings))
+    identity = identity_of(settings, recorder)
+    assert identity is not None  # noqa: S101 - only profile local has none
+    recorder.audit.start()
+    ACTOR.set(Actor(login=getpass.getuser(), role="machine"))
+    try:
+        yield identity
+    finally:
+        recorder.audit.stop()
+        recorder.audit.database.close()
+        identity.database.close()
 
 
 def _migrate(_: argparse.Namespace) -> None:
@@ -413,20 +430,22 @@ def _migrate(_: argparse.Namespace) -> None:
 
 
 def _list_users(_: argparse.Namespace) -> None:
-    identity, last = _identity(), ""
-    while found := identity.accounts.find(after=last):
-        for account in found:
-            state = account.disabled or ("-" if account.signed_in_at is None else "active")
-            sys.stdout.write(
-                f"{account.login:<24}  {account.role or '-':<8}  {account.source:<5}  {state:<13}  {account.name}\n"
-            )
-        last = found[-1].login
+    with _at_machine() as identity:
+        last = ""
+        while found := identity.accounts.find(after=last):
+            for account in found:
+                state = account.disabled or ("-" if account.signed_in_at is None else "active")
+                role = account.role or "-"
+                sys.stdout.write(
+                    f"{account.login:<24}  {role:<8}  {account.source:<5}  {state:<13}  {account.name}\n"
+                )
+            last = found[-1].login
 
 
 def _reset_user(options: argparse.Namespace) -> None:
-    accounts = _identity().accounts
-    accounts.reset_factors_at_machine(options.login)
-    password = accounts.reset_password_at_machine(options.login)
+    with _at_machine() as identity:
+        identity.accounts.reset_factors_at_machine(options.login)
+        password = identity.accounts.reset_password_at_machine(options.login)
     sys.stdout.write(
         _in_language(
             f"{options.login} 的一次性密码：{password}\n首次登录时更改密码并重新设置第二因素。\n",

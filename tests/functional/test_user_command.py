@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 import re
 import subprocess
@@ -11,12 +13,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from tests.functional.company import HTTPS
 from tests.functional.test_cli import environment, vlpro
 from tests.people import World
+from vlpro.audit.tables import records
 from vlpro.crypto import read_key_file
-from vlpro.db import sqlite_url
+from vlpro.db import Database, sqlite_url
 
 
 @pytest.fixture
@@ -60,6 +64,11 @@ def test_accounts_at_the_machine(settings: dict[str, str], tmp_path: Path) -> No
     assert found is not None, reset.stderr
     held = world.identity.factors.of(security.id)
     assert not held.any
+    with Database(sqlite_url(tmp_path / "data", "audit")).read() as connection:
+        said = [json.loads(data) for data in connection.execute(sa.select(records.c.data)).scalars()]
+    done = [record for record in said if record["event"] == "identity:account:changed"]
+    assert [record["detail"]["what"] for record in done] == ["second factors reset", "password reset"]
+    assert {(record["login"], record["role"]) for record in done} == {(getpass.getuser(), "machine")}
     security.password = found[1]
     assert world.sign_in(security)
     wrong = vlpro("user", "reset", "nobody", **settings)
