@@ -11,7 +11,7 @@ import json
 import sqlite3
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
@@ -101,7 +101,7 @@ class Source(ABC):
     part = False
 
     @abstractmethod
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Generator[Item]:
         """Everything in order: seals first (in an archive: last), a checkpoint behind the last record that it counts.
 
         Raises:
@@ -125,7 +125,7 @@ class DatabaseSource(Source):
 
     def count(self) -> int:
         """How many records there are."""
-        with self._database.read() as connection:
+        with snapshot(self._database) as connection:
             if not sa.inspect(connection).has_table(records.name):
                 return 0
             first, last = connection.execute(
@@ -133,7 +133,7 @@ class DatabaseSource(Source):
             ).one()
             return last - first + 1 if last is not None else 0
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Generator[Item]:
         """Everything in order."""
         with snapshot(self._database) as connection:
             tables = sa.inspect(connection).get_table_names()
@@ -143,7 +143,7 @@ class DatabaseSource(Source):
             if records.name in tables:
                 yield from in_order(connection)
 
-    def checkpoints(self) -> Iterator[StoredCheckpoint]:
+    def checkpoints(self) -> Generator[StoredCheckpoint]:
         """The checkpoints alone, to verify a copy without any."""
         with snapshot(self._database) as connection:
             for row in _rows(connection, sa.select(checkpoints), checkpoints.c.size):
@@ -155,14 +155,23 @@ def snapshot(database: Database) -> Iterator[sa.Connection]:
     """A connection that sees one moment, whatever is written meanwhile.
 
     Raises:
+        VerificationError: The file is damaged.
         DatabaseError: The database does not answer.
     """
-    with database.read() as connection:
-        if database.sqlite:
-            yield connection
-            return
-        with connection.execution_options(isolation_level="REPEATABLE READ").begin():
-            yield connection
+    try:
+        with database.read() as connection:
+            if database.sqlite:
+                yield connection
+                return
+            with connection.execution_options(isolation_level="REPEATABLE READ").begin():
+                yield connection
+    except DBAPIError as error:
+        raise VerificationError(
+            f"the database cannot be read: {error.orig}",
+            zh=f"数据库无法读取：{error.orig}",
+            meaning="Its file is damaged. Look at the disk, and verify a copy (--export, --archives).",
+            meaning_zh="数据库文件损坏。请检查磁盘，并校验副本（--export、--archives）。",
+        ) from error
 
 
 def in_order(
@@ -222,14 +231,7 @@ def _as_bytes(connection: sa.Connection, page: sa.Select[Any], error: DBAPIError
             return connection.execute(page).all()
         finally:
             raw.text_factory = usual
-    if error.connection_invalidated or not isinstance(error.orig, sqlite3.DatabaseError):
-        raise error  # the server is gone
-    raise VerificationError(
-        f"the database cannot be read: {error.orig}",
-        zh=f"数据库无法读取：{error.orig}",
-        meaning="The file is damaged, or locked; look at the disk, and verify a copy (--export, --archives).",
-        meaning_zh="数据库文件损坏或被锁定。请检查磁盘，并校验副本（--export、--archives）。",
-    ) from error
+    raise error
 
 
 class DocumentsSource(Source):
@@ -248,7 +250,7 @@ class DocumentsSource(Source):
         self._documents = documents
         self._checkpoints = checkpoints
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Generator[Item]:
         """Everything in order."""
         signed = iter(self._checkpoints)
         following = next(signed, None)
@@ -291,7 +293,7 @@ class ExportFile(Source):
         except OSError:
             return 0
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Generator[Item]:
         """Everything in order."""
         read = hashlib.sha256()
         try:
@@ -314,7 +316,7 @@ class ArchiveFile(ExportFile):
         path: The file.
     """
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Generator[Item]:
         """Everything in order."""
         last: Item | None = None
         for item in super().items():

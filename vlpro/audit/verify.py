@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -224,16 +225,16 @@ class _Verifier:
     def read(self, source: Source) -> None:
         """Verify all that a source has."""
         self._part = source.part and not self._seq
-        items = iter(source.items())
-        for item in items:
-            if type(item) is StoredRecord:
-                self._record(item, items)
-            elif type(item) is StoredCheckpoint:
-                self._signed(item)
-            elif type(item) is StoredSeal:
-                self._seal(item)
-            elif type(item) is StoredBefore:
-                self._before(item)
+        with closing(source.items()) as items:
+            for item in items:
+                if type(item) is StoredRecord:
+                    self._record(item, items)
+                elif type(item) is StoredCheckpoint:
+                    self._signed(item)
+                elif type(item) is StoredSeal:
+                    self._seal(item)
+                elif type(item) is StoredBefore:
+                    self._before(item)
 
     def begin_last(self) -> None:
         """After the archives comes what repeats their checkpoints and seals."""
@@ -255,10 +256,10 @@ class _Verifier:
         leaf = sha256(b"\x00" + item.data).digest()
         if told != seq or (stored is not None and stored != seq):
             self._misplaced(seq, told, prev, item)
-        if prev != self._prev and self._prev is not None:
-            self._unlinked(seq, leaf, rest)
         if item.hash is not None and (item.hash != leaf or item[3:] != said):
             self._beside(seq, leaf, said, item, rest)
+        if prev != self._prev and self._prev is not None:
+            self._unlinked(seq, leaf, rest)
         if said[0] < self._moment:
             self._went_back(seq, self._moment - said[0])
         if seq == 1:
