@@ -14,7 +14,7 @@ class _Reply(BaseModel):
 
 
 class AuditRecord(_Reply):
-    """A record: its number, its hash (RFC 6962, SHA-256), and what it says."""
+    """A record: its number, the hash of its bytes as they are now (RFC 6962, SHA-256), and what it says."""
 
     object: Literal["audit.record"] = "audit.record"
     seq: int

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from vlpro import account_schema, schema
+from vlpro import account_schema, audit_schema, schema
 from vlpro.errors import VlproError
 
 __all__ = [
@@ -379,6 +379,64 @@ class Client:
         """What differs between two versions."""
         asked = {"old": old, "new": new}
         return self._call(account_schema.ChangeList, "GET", "/v1/policy/changes", params=asked)
+
+    # --- the audit, for its administrator
+
+    def audit_records(
+        self,
+        *,
+        event: str = "",
+        outcome: str = "",
+        login: str = "",
+        session: str = "",
+        address: str = "",
+        object: str = "",  # noqa: A002 - the record's word
+        since: float | None = None,
+        until: float | None = None,
+        text: str = "",
+        before: int | None = None,
+    ) -> audit_schema.AuditRecordList:
+        """Records that match, the newest first, fifty at most. What was asked for is recorded, too.
+
+        Args:
+            event: Its name, or its beginning up to a colon. What is left empty, here and below, does not matter.
+            outcome: ok, refused or failed.
+            login: Whose.
+            session: Id of a session or a key.
+            address: Where from.
+            object: To what.
+            since: Unix time, from.
+            until: Unix time, before.
+            text: Anywhere in the record.
+            before: Only those with smaller numbers, as the page before says.
+        """
+        given = {
+            "event": event,
+            "outcome": outcome,
+            "login": login,
+            "session": session,
+            "address": address,
+            "object": object,
+            "since": since,
+            "until": until,
+            "text": text,
+            "before": before,
+        }
+        asked = {name: value for name, value in given.items() if value not in ("", None)}
+        return self._call(audit_schema.AuditRecordList, "GET", "/v1/audit/records", params=asked)
+
+    def audit_record(self, seq: int) -> audit_schema.AuditRecord:
+        """One record."""
+        return self._call(audit_schema.AuditRecord, "GET", f"/v1/audit/records/{seq}")
+
+    def audit_content(self, seq: int, reason: str) -> audit_schema.AuditContent:
+        """What people wrote, where it is kept; the look is recorded, with its reason."""
+        asked = audit_schema.ContentReason(reason=reason)
+        return self._send(audit_schema.AuditContent, f"/v1/audit/records/{seq}/content", asked)
+
+    def audit_standing(self) -> audit_schema.AuditStanding:
+        """How much is recorded and signed; what was refused within a day."""
+        return self._call(audit_schema.AuditStanding, "GET", "/v1/audit/standing")
 
     # ---
 

@@ -13,6 +13,7 @@ from vlpro.audit.checkpoint import Signer
 from vlpro.audit.events import Event
 from vlpro.audit.recorder import Recorder, opened
 from vlpro.audit.tables import checkpoints, contents, records
+from vlpro.audit.tree import leaf_hash
 from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.errors import BadRequestError, NotFoundError
@@ -53,7 +54,13 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One record: its number, its hash, and what it says."""
+    """One record: its number, its hash, and what it says.
+
+    Args:
+        seq: Its number.
+        hash: Of its bytes as they are now, so that the next record's ``prev`` tells whether they were altered.
+        said: Empty where the bytes are no record any more.
+    """
 
     seq: int
     hash: str
@@ -133,7 +140,7 @@ class AuditQueries:
             Event.LOG_QUERIED, detail=asked | ({"before": before} if before else {})
         )
         newest = question if before is None else before  # the question does not find itself
-        query = _narrowed(sa.select(records.c.seq, records.c.hash, records.c.data), wanted)
+        query = _narrowed(sa.select(records.c.seq, records.c.data), wanted)
         query = query.where(records.c.seq < newest)
         floor = 0
         with self._database.read() as connection:
@@ -141,7 +148,7 @@ class AuditQueries:
                 floor = max(0, newest - 1 - _SEARCHED)
                 query = query.where(records.c.seq > floor, self._holds(wanted.text))
             rows = connection.execute(query.order_by(records.c.seq.desc()).limit(_PAGE)).all()
-        found = tuple(Found(row.seq, bytes(row.hash).hex(), json.loads(row.data)) for row in rows)
+        found = tuple(_found(row.seq, bytes(row.data)) for row in rows)
         if len(found) == _PAGE:
             return Page(found, found[-1].seq, complete=False)
         return Page(found, floor + 1 if floor else None, complete=not floor)
@@ -150,7 +157,7 @@ class AuditQueries:
         """One record. Raises: NotFoundError."""
         with self._database.read() as connection:
             row = connection.execute(
-                sa.select(records.c.seq, records.c.hash, records.c.data).where(records.c.seq == seq)
+                sa.select(records.c.seq, records.c.data).where(records.c.seq == seq)
             ).one_or_none()
         if row is None:
             raise NotFoundError(
@@ -158,7 +165,7 @@ class AuditQueries:
                 zh="这里没有这条记录；较早的记录可能已归档。",
                 code="record_not_found",
             )
-        return Found(row.seq, bytes(row.hash).hex(), json.loads(row.data))
+        return _found(row.seq, bytes(row.data))
 
     def content(self, seq: int, reason: str) -> Mapping[str, str]:
         """The texts that a record of a question or an answer commits to. Looking is recorded, with the reason.
@@ -244,6 +251,14 @@ class AuditQueries:
             else sa.func.convert_from(records.c.data, "UTF8", type_=sa.Text)
         )
         return said.icontains(text, autoescape=True)
+
+
+def _found(seq: int, data: bytes) -> Found:
+    try:
+        said = json.loads(data)
+    except ValueError:
+        said = {}
+    return Found(seq, leaf_hash(data).hex(), said if isinstance(said, dict) else {})
 
 
 def _narrowed(query: sa.Select[Any], wanted: Filter) -> sa.Select[Any]:

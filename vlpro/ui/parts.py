@@ -23,12 +23,14 @@ Kind = Literal[
     "composer",
     "download",
     "evidence",
+    "figures",
     "leave",
     "preferences",
     "rules",
     "secret",
     "table",
     "thumbnails",
+    "timeline",
     "welcome",
 ]
 Tone = Literal["plain", "ok", "warn", "bad", "info"]
@@ -60,7 +62,7 @@ def _component() -> Any:
     if manager.get_component_asset_root(_NAME) is None:
         here = ComponentConfig(name="page", asset_dir="static")
         manager.register_from_manifest(ComponentManifest("vlpro", __version__, [here]), _FOLDER)
-    return st.components.v2.component(_NAME, css=_sheet("parts.css"), js="index.js")
+    return st.components.v2.component(_NAME, css=_sheet("parts.css") + _sheet("timeline.css"), js="index.js")
 
 
 def page_style(lost: str, *, accounts: bool = False) -> None:

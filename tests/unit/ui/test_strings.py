@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from vlpro.audit.events import Event, Outcome
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import KEY_SCOPES, Role
 from vlpro.ui import strings
@@ -16,6 +17,7 @@ FOLDER = Path(strings.__file__).parent
 # Keys that are put together from a name: of a state, a role, a setting, a column.
 _COMPOSED = re.compile(
     r"status\.(ready|starting|down|checking|loading)|(choice|column|factor|level|role|scope|setting|source)\..*"
+    r"|(event|field|group|outcome|period|what|why)\..*|audit\.whole\.(verify|export)"
     r"|policy\.(passwords|sign_in|sessions|accounts|addresses|keys|pages)"
 )
 
@@ -69,6 +71,8 @@ def test_what_is_composed_is_complete() -> None:
     assert words("scope.") == set(KEY_SCOPES)
     assert words("factor.") == {"totp", "passkey", "recovery", "none"}
     assert words("source.") == {"local", "ldap", "oidc"}
+    assert words("event.") == {str(event) for event in Event}
+    assert words("outcome.") == {str(outcome) for outcome in Outcome}
     assert {f"policy.{group}" for group in GROUPS} <= set(STRINGS)
     assert {place.name for place in PLACES} <= set(STRINGS)
 

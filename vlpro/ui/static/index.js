@@ -5,16 +5,19 @@ import actions from "./actions.js";
 import composer from "./composer.js";
 import download from "./download.js";
 import evidence from "./evidence.js";
+import figures from "./figures.js";
 import preferences from "./preferences.js";
 import rules from "./rules.js";
 import secret from "./secret.js";
 import table from "./table.js";
 import thumbnails from "./thumbnails.js";
+import timeline from "./timeline.js";
 import { leave } from "./watch.js";
 import welcome from "./welcome.js";
 
 const parts = {
-  account, actions, composer, download, evidence, leave, preferences, rules, secret, table, thumbnails, welcome,
+  account, actions, composer, download, evidence, figures, leave, preferences, rules, secret, table, thumbnails, timeline,
+  welcome,
 };
 const mounted = new WeakMap(); // parentElement → what stands in it
 

@@ -20,7 +20,7 @@ from vlpro.ui.session import t
 __all__ = ["ME", "PATHS", "attempt", "brand", "foot", "middle", "notice", "panel", "secret", "table_words"]
 
 ME = "my-account"
-PATHS = ("/", "/accounts", "/sessions", "/engine", "/policy", "/roles", f"/{ME}")
+PATHS = ("/", "/audit", "/accounts", "/sessions", "/engine", "/policy", "/roles", f"/{ME}")
 """All addresses: Streamlit keeps light or dark for each of them."""
 
 Result = TypeVar("Result")

@@ -29,8 +29,6 @@ def page(person: OwnAccount) -> None:
         status_panel(busy=False)
     with frame.middle(narrow=True):
         title(t("nav.me"), t("me.about"))
-        if person.role == "audit":
-            note("info", t("me.audit"))
         _who(person)
         held = _sessions()
         keys = _keys(person)

@@ -11,7 +11,7 @@ from vlpro.account_schema import OwnAccount, RoleName
 from vlpro.ui import session
 from vlpro.ui.parts import title
 from vlpro.ui.session import t
-from vlpro.ui.views import accounts, chat, engine, frame, me, policy, roles, sessions
+from vlpro.ui.views import accounts, audit, chat, engine, frame, me, policy, roles, sessions
 
 __all__ = ["PLACES", "Place", "run"]
 
@@ -36,6 +36,7 @@ class Place:
 _EVERYBODY: frozenset[RoleName] = frozenset({"user", "system", "security", "audit"})
 _SYSTEM: frozenset[RoleName] = frozenset({"system"})
 _SECURITY: frozenset[RoleName] = frozenset({"security"})
+_AUDIT: frozenset[RoleName] = frozenset({"audit"})
 
 PLACES = (
     Place("accounts", "nav.accounts", _SYSTEM, accounts.page),
@@ -43,6 +44,7 @@ PLACES = (
     Place("engine", "nav.engine", _SYSTEM, engine.page),
     Place("policy", "nav.policy", _SECURITY, policy.page),
     Place("roles", "nav.roles", _SECURITY, roles.page),
+    Place("audit", "nav.audit", _AUDIT, audit.page),
     Place(frame.ME, "nav.me", _EVERYBODY, me.page),
 )
 

@@ -1,0 +1,499 @@
+"""The audit administrator's record: who did what, how records are linked and, with a reason, what people wrote."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from vlpro.account_schema import OwnAccount
+from vlpro.audit_schema import AuditContent, AuditRecord, AuditRecordList, AuditStanding
+from vlpro.ui import records, session
+from vlpro.ui.parts import facts, mount, note, title
+from vlpro.ui.records import Teller
+from vlpro.ui.session import t
+from vlpro.ui.views import frame
+
+__all__ = ["Wanted", "page"]
+
+_PERIODS = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
+_LEAST = 4  # characters of a reason
+_MOST = 200
+_SIGN_INS = "identity:session:begun"
+_REFUSALS = "gateway:request:refused"
+_COMMANDS = ("verify", "export")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the panel asks for; the names are those of the record.
+
+    Args:
+        period: "", one of the recent ones, or ``dates``.
+        first: First day; counts in period ``dates`` only.
+        last: Last day, likewise.
+    """
+
+    text: str = ""
+    event: str = ""
+    outcome: str = ""
+    login: str = ""
+    session: str = ""
+    address: str = ""
+    object: str = ""
+    period: str = ""
+    first: date | None = None
+    last: date | None = None
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What the record itself is asked for."""
+        names = ("event", "outcome", "login", "session", "address", "object", "text")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def all(self) -> bool:
+        """Whether nothing is left out."""
+        return not any(self.words.values()) and not self.times(0.0)
+
+    def times(self, now: float) -> dict[str, Any]:
+        """From when, and until when.
+
+        Args:
+            now: Unix time.
+        """
+        if self.period in _PERIODS:
+            return {"since": now - _PERIODS[self.period]}
+        found = {}
+        if self.period == "dates" and self.first is not None:
+            found["since"] = _midnight(self.first)
+        if self.period == "dates" and self.last is not None:
+            found["until"] = _midnight(self.last + timedelta(days=1))
+        return found
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What was found, until something else is wanted: each question is on the record itself."""
+
+    wanted: Wanted
+    now: float
+    standing: AuditStanding
+    data: list[AuditRecord] = field(default_factory=list)
+    before: int | None = None
+    complete: bool = False
+    searched: bool = False  # whether the last answer ended because it had searched for long enough
+
+    def add(self, found: AuditRecordList) -> None:
+        """More of it, older."""
+        self.data += found.data
+        self.searched = bool(self.wanted.text) and found.before is not None and self._short(found)
+        self.before, self.complete = found.before, found.complete
+
+    @staticmethod
+    def _short(found: AuditRecordList) -> bool:
+        return not found.data or found.data[-1].seq != found.before
+
+
+def page(person: OwnAccount) -> None:
+    """Draw everything."""
+    _forget_text()
+    _restore()
+    with frame.panel(person):
+        wanted = _filters()
+    with frame.middle():
+        title(t("nav.audit"), t("audit.about"))
+        shown = _found(wanted)
+        if shown is None:
+            return
+        _figures(shown)
+        _whole(shown.standing)
+        _actions(shown)
+        _timeline(shown)
+        _end(shown)
+    if (opened := session.take("open")) is not None:
+        record = next((one for one in shown.data if one.seq == opened), None)
+        if record is not None:
+            st.dialog(t("audit.view"), width="large", on_dismiss="rerun")(_content)(record)
+
+
+# --- what is wanted ---
+
+_WIDGETS = tuple(name for name in Wanted.__dataclass_fields__)
+
+
+def _key(name: str) -> str:
+    return f"audit_{name}"
+
+
+def _restore() -> None:
+    """Streamlit forgets what stands in a field when another page is shown."""
+    kept: dict[str, Any] = st.session_state.get("audit_kept", {})
+    for name, value in kept.items():
+        st.session_state.setdefault(_key(name), value)
+
+
+def _filters() -> Wanted:
+    def written(name: str, label: str, **given: Any) -> None:
+        st.text_input(t(label), key=_key(name), max_chars=128, **given)
+
+    written(
+        "text",
+        "audit.find",
+        type="search",
+        label_visibility="collapsed",
+        placeholder=t("audit.find"),
+        icon=":material/search:",
+    )
+    names = records.kinds(session.language())
+    st.selectbox(
+        t("audit.kind"), ("", *names), key=_key("event"), format_func=lambda v: names[v] if v else t("all")
+    )
+    with st.container(horizontal=True, key="audit-pair"):
+        st.selectbox(
+            t("audit.outcome"),
+            ("", *records.OUTCOMES),
+            key=_key("outcome"),
+            format_func=lambda value: t(f"outcome.{value}") if value else t("all"),
+        )
+        st.selectbox(
+            t("audit.period"),
+            ("", *_PERIODS, "dates"),
+            key=_key("period"),
+            format_func=lambda value: t(f"period.{value or 'all'}"),
+        )
+    if st.session_state[_key("period")] == "dates":
+        with st.container(horizontal=True, key="audit-dates"):
+            for name, label in (("first", "audit.from"), ("last", "audit.to")):
+                st.date_input(
+                    t(label),
+                    None,
+                    key=_key(name),
+                    format="YYYY-MM-DD",
+                    max_value=datetime.now(session.zone()).date(),
+                )
+    written("login", "audit.person")
+    written("session", "audit.session")
+    written("address", "audit.address")
+    written("object", "audit.object")
+    state = st.session_state
+    values = {name: state.get(_key(name)) for name in _WIDGETS}
+    state.audit_kept = values
+    given = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    kept: dict[str, Any] = {name: value for name, value in given.items() if value}
+    wanted = Wanted(**kept)
+    if wanted.period != "dates":
+        wanted = replace(wanted, first=None, last=None)
+    if wanted != Wanted():
+        st.button(t("audit.clear"), key="audit_clear", width="stretch", on_click=_clear)
+    return wanted
+
+
+def _clear() -> None:
+    for name in _WIDGETS:
+        _set(name, "")
+
+
+def _set(name: str, value: str) -> None:
+    st.session_state[_key(name)] = value if value or name not in ("first", "last") else None
+
+
+def _midnight(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=session.zone()).timestamp()
+
+
+# --- what was found ---
+
+
+def _found(wanted: Wanted) -> _Shown | None:
+    shown: _Shown | None = st.session_state.get("audit_shown")
+    if shown is not None and shown.wanted == wanted:
+        return shown
+    st.session_state.pop("audit_shown", None)
+    api, now = session.client(), time.time()
+
+    def ask() -> _Shown:
+        standing = api.audit_standing()
+        made = _Shown(wanted, now, standing)
+        made.add(api.audit_records(**wanted.words, **wanted.times(now)))
+        return made
+
+    with st.spinner(t("audit.loading")):
+        shown = frame.attempt(ask)
+    if shown is not None:
+        st.session_state.audit_shown = shown
+    return shown
+
+
+def _renew() -> None:
+    st.session_state.pop("audit_shown", None)
+
+
+def _further(shown: _Shown) -> None:
+    with st.spinner(t("audit.loading")):
+        found = frame.attempt(
+            lambda: session.client().audit_records(
+                **shown.wanted.words, **shown.wanted.times(shown.now), before=shown.before
+            )
+        )
+    if found is not None:
+        shown.add(found)
+        st.rerun()
+
+
+# --- above the records ---
+
+
+def _figures(shown: _Shown) -> None:
+    standing, wanted = shown.standing, shown.wanted
+    states = [link.state for link in records.links(shown.data, whole=wanted.all)]
+    broken, linked = states.count("broken"), states.count("linked") + states.count("first")
+    chain = (
+        {"tone": "bad", "value": t("audit.breaks", count=broken)}
+        if broken
+        else {"tone": "ok", "value": t("audit.links", count=linked)}
+        if linked
+        else {"tone": "plain", "value": t("audit.links.none")}
+    )
+    unsigned = standing.size - standing.signed
+    last = datetime.fromtimestamp(standing.last_time, session.zone())
+    chosen = {
+        event: (wanted.event, wanted.outcome, wanted.period) == (event, "refused", "day")
+        for event in (_SIGN_INS, _REFUSALS)
+    }
+    figures: list[dict[str, Any]] = [
+        {"name": t("audit.chain")} | chain,
+        {"name": t("audit.size"), "value": f"{standing.size:,}"},
+        {
+            "name": t("audit.signed"),
+            "value": f"{standing.signed:,}" if standing.signed else "–",
+            "sub": t("audit.unsigned", count=unsigned) if unsigned else t("audit.unsigned.none"),
+        },
+        {"name": t("audit.last"), "value": f"{last:%H:%M:%S}", "sub": f"{last:%Y-%m-%d}"},
+    ]
+    for event, name, count in (
+        (_SIGN_INS, "audit.failed_sign_ins", standing.refused_sign_ins),
+        (_REFUSALS, "audit.refusals", standing.refusals),
+    ):
+        figures.append(
+            {
+                "name": t(name),
+                "value": f"{count:,}",
+                "sub": t("audit.day"),
+                "pick": event,
+                "pressed": chosen[event],
+                "title": t("all") if chosen[event] else t("audit.show"),
+            }
+        )
+    mount("figures", {"label": t("nav.audit"), "figures": figures}, key="audit_figures", pick=_pick_figure)
+
+
+def _pick_figure() -> None:
+    event = st.session_state.audit_figures.pick[0]
+    kept: dict[str, Any] = st.session_state.get("audit_kept", {})
+    chosen = (kept.get("event"), kept.get("outcome"), kept.get("period")) == (event, "refused", "day")
+    _clear()
+    if not chosen:
+        for name, value in (("event", event), ("outcome", "refused"), ("period", "day")):
+            _set(name, value)
+
+
+def _whole(standing: AuditStanding) -> None:
+    rows = "".join(
+        f"<dt><code>vlpro audit {command}</code></dt><dd>{escape(t(f'audit.whole.{command}'))}</dd>"
+        for command in _COMMANDS
+    )
+    pairs = [
+        (t("audit.log"), f"<code>{escape(standing.log)}</code>"),
+        (t("audit.key"), f"<code>{escape(standing.key)}</code>"),
+        (t("audit.root"), f"<code>{escape(standing.signed_root or '–')}</code>"),
+    ]
+    st.html(
+        f'<div class="vl-list vl-whole"><details><summary>{escape(t("audit.whole"))}</summary><div class="in">'
+        f'<p class="vl-hint">{escape(t("audit.whole.about"))}</p><dl class="vl-facts">{rows}</dl><hr>'
+        f"{facts(pairs)}</div></details></div>"
+    )
+
+
+def _actions(shown: _Shown) -> None:
+    at = datetime.fromtimestamp(shown.now, session.zone())
+    with st.container(
+        key="audit-actions", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+    ):
+        st.html(f'<p class="vl-hint">{escape(t("audit.as_of", time=f"{at:%Y-%m-%d %H:%M:%S}"))}</p>')
+        with st.container(horizontal=True, horizontal_alignment="right", width="content"):
+            st.button(t("reload"), key="audit_renew", icon=":material/refresh:", on_click=_renew)
+            st.button(
+                t("audit.export", count=len(shown.data)),
+                key="audit_export",
+                icon=":material/download:",
+                disabled=not shown.data,
+                on_click=_export,
+                args=(shown,),
+            )
+    if (file := session.take("file")) is not None:
+        mount("download", {"file": file}, key="audit_download")
+        told = t("audit.exported", count=file["count"], name=file["name"])
+        st.html(f'<p class="vl-hint" role="status">{escape(told)}</p>')
+
+
+def _export(shown: _Shown) -> None:
+    # Not st.download_button: its files lie under /media for whoever knows their hash.
+    now = datetime.now(session.zone())
+    made = {"id": now.isoformat(), "name": f"vlpro-audit-{now:%Y%m%d-%H%M%S}.jsonl"}
+    made |= {"type": "application/x-ndjson", "text": records.as_lines(shown.data)}
+    session.remember("file", made | {"count": len(shown.data)})
+
+
+# --- the records ---
+
+
+def _timeline(shown: _Shown) -> None:
+    wanted = shown.wanted
+    teller = Teller(session.language(), session.zone())
+    data = {
+        "label": t("nav.audit"),
+        "blocks": teller.blocks(shown.data, whole=wanted.all, fold=not wanted.event.startswith("audit:")),
+        "chips": _chips(wanted, teller),
+        "empty": t("audit.none"),
+        "words": {
+            "only": t("audit.only", value="{value}"),
+            "session": t("audit.session"),
+            "linked": t("audit.linked"),
+            "broken": t("audit.broken"),
+            "unknown": t("audit.unknown"),
+            "view": t("audit.view"),
+            "copy": t("audit.copy"),
+            "copied": t("copied"),
+            "copy_failed": t("copy_failed"),
+        },
+    }
+    mount("timeline", data, key="audit_timeline", pick=_pick, content=_open)
+
+
+def _chips(wanted: Wanted, teller: Teller) -> list[dict[str, str]]:
+    names = {
+        "text": ("audit.find", wanted.text),
+        "event": ("audit.kind", teller.kind(wanted.event)),
+        "outcome": ("audit.outcome", t(f"outcome.{wanted.outcome}") if wanted.outcome else ""),
+        "period": ("audit.period", _period(wanted)),
+        "login": ("audit.person", wanted.login),
+        "session": ("audit.session", wanted.session),
+        "address": ("audit.address", wanted.address),
+        "object": ("audit.object", wanted.object),
+    }
+    return [
+        {
+            "name": name,
+            "text": f"{t(label)}: {value}",
+            "label": t("audit.remove", name=f"{t(label)} {value}"),
+        }
+        for name, (label, value) in names.items()
+        if value
+    ]
+
+
+def _period(wanted: Wanted) -> str:
+    if wanted.period != "dates":
+        return t(f"period.{wanted.period}") if wanted.period else ""
+    return " – ".join(str(day or "…") for day in (wanted.first, wanted.last))
+
+
+def _pick() -> None:
+    name, value, _ = st.session_state.audit_timeline.pick
+    if name in _WIDGETS and isinstance(value, str):
+        _set(name, value)
+    if name == "period":
+        _set("first", "")
+        _set("last", "")
+
+
+def _open() -> None:
+    session.remember("open", st.session_state.audit_timeline.content[0])
+
+
+def _end(shown: _Shown) -> None:
+    if shown.before is None:
+        if shown.data:
+            first = shown.standing.first
+            told = t("audit.end.archived", first=first) if first > 1 else t("audit.end")
+            st.html(f'<p class="vl-hint vl-end">{escape(told)}</p>')
+        return
+    if shown.searched:
+        st.html(
+            f'<p class="vl-hint vl-end" role="status">{escape(t("audit.searched", seq=shown.before))}</p>'
+        )
+    label = t("audit.further" if shown.searched else "audit.older")
+    if st.button(label, key="audit_older", icon=":material/expand_more:", width="stretch"):
+        _further(shown)
+
+
+# --- what people wrote ---
+
+
+def _forget_text() -> None:
+    """What was read stays no longer than its dialog."""
+    session.take("told")
+
+
+def _content(record: AuditRecord) -> None:
+    teller = Teller(session.language(), session.zone())
+    when = teller.moment(record.said)
+    what = f"{teller.action(record.said)} · {t('audit.about_record', seq=record.seq)}"
+    st.html(
+        facts(
+            [
+                (t("field.event"), escape(what)),
+                (t("field.login"), escape(teller.who(record.said))),
+                (t("field.time"), escape(when)),
+            ]
+        )
+    )
+    read: tuple[AuditContent, str] | None = session.take("told", keep=True)
+    if read is not None and read[0].seq == record.seq:
+        _texts(*read)
+        return
+    note("info", t("audit.view.about"))
+    with st.form("audit_view", border=False):
+        reason = st.text_input(
+            t("audit.view.reason"),
+            key="audit_reason",
+            max_chars=_MOST,
+            placeholder=t("audit.view.example"),
+        )
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            sent = st.form_submit_button(t("audit.view.do"), key="audit_view_do", type="primary")
+    if not sent:
+        return
+    if len(reason.strip()) < _LEAST:
+        note("bad", t("audit.view.short"))
+        return
+    found = frame.attempt(lambda: session.client().audit_content(record.seq, reason.strip()))
+    if found is not None:
+        session.remember("told", (found, reason.strip()))
+        st.rerun(scope="fragment")
+
+
+def _texts(read: AuditContent, reason: str) -> None:
+    answers = sum(place.startswith("answers") for place in read.texts)
+    for place, written in read.texts.items():
+        number = int(place[8:-1]) + 1 if place.startswith("answers[") else 0
+        name = (
+            t("audit.text.question")
+            if not number
+            else t("audit.text.answer")
+            if answers == 1
+            else t("audit.text.answers", number=number)
+        )
+        st.html(
+            f'<section class="vl-card vl-written" aria-label="{escape(name)}"><h2>{escape(name)}</h2>'
+            f"<p>{escape(written)}</p></section>"
+        )
+    note("info", t("audit.viewed", reason=reason))
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button(t("done.button"), key="audit_view_done", type="primary"):
+            st.rerun()
