@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from vlpro.audit.alerts.options import AlertOptions
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
 
@@ -87,6 +88,13 @@ class Settings(BaseSettings):
         Path | None,
         Field(
             description="File to which the audit's checkpoints are copied, best on another disk or machine"
+        ),
+    ] = None
+    alerts: Annotated[
+        AlertOptions | None,
+        Field(
+            description="Who is told when the audit shows what should not go on, as a table or JSON "
+            "([alerts.md](alerts.md)); none: profile mlps3 puts alerts on the record only"
         ),
     ] = None
     ldap: Annotated[

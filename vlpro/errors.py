@@ -112,9 +112,29 @@ class RequestTimeoutError(BadRequestError):
 
 
 class NotFoundError(VlproError):
-    """There is no such route, model, conversation or picture."""
+    """There is no such route, model, conversation or picture.
+
+    Args:
+        message: As for :class:`VlproError`.
+        zh: As for :class:`VlproError`.
+        param: As for :class:`VlproError`.
+        code: As for :class:`VlproError`.
+        foreign: There is, but it is somebody else's. For the audit alone: the answer is that of an unknown id.
+    """
 
     default_code = "not_found"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        zh: str = "",
+        param: str | None = None,
+        code: str | None = None,
+        foreign: bool = False,
+    ) -> None:
+        super().__init__(message, zh=zh, param=param, code=code)
+        self.foreign = foreign
 
 
 class MethodNotAllowedError(VlproError):

@@ -42,6 +42,7 @@ class Event(StrEnum):
     LEVEL_SET = "identity:level:set"
     POLICY_DECIDED = "policy:version:decided"
     REQUEST_REFUSED = "gateway:request:refused"
+    EGRESS_REFUSED = "egress:connection:refused"
     ASKED = "chat:question:asked"
     ANSWERED = "chat:answer:completed"
     CONVERSATION_CLEARED = "chat:conversation:cleared"

@@ -49,6 +49,9 @@ class AuditLog:
         every_s: Seconds after which one is, if anything was recorded.
         copied: Is given each checkpoint, to keep it in a second place; what it raises stops the log.
         clock: Unix time.
+
+    Attributes:
+        failed: What went wrong last; whoever tells people of it takes it away.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class AuditLog:
     ) -> None:
         self.database = database
         self.signer = signer
+        self.failed: Exception | None = None
         self._every_records = every_records
         self._every_s = every_s
         self._copied = copied
@@ -120,8 +124,9 @@ class AuditLog:
                 if batch:
                     self._write(batch)
                 self._sign(last=not going)
-            except Exception:
+            except Exception as error:
                 log.exception("the audit log failed")
+                self.failed = error
             finally:
                 for waiting in batch:
                     if not waiting.done.done():

@@ -183,6 +183,7 @@ class ConversationStore:
                 "This conversation does not exist any more. Begin a new one.",
                 zh="这个对话已不存在，请新建对话。",
                 code="conversation_not_found",
+                foreign=conversation is not None,
             )
         check_read(person.level, conversation.level)
         return conversation

@@ -105,6 +105,7 @@ class PictureStore:
                 zh="这张图片已不在内存中，请重新添加。",
                 param=param,
                 code="image_not_found",
+                foreign=kept is not None,
             )
         kept.used = self._clock()
         self._kept.move_to_end(picture_id)

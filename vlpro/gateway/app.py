@@ -20,6 +20,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
@@ -27,6 +28,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Route
 
 from vlpro import __version__, client, config, errors, schema
+from vlpro.audit.alerts.service import Alerts
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import LogRecorder, NullRecorder, Recorder
 from vlpro.chat.conversation_service import ConversationService
@@ -46,6 +48,7 @@ from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
 from vlpro.gateway.profile import (
+    alerts_of,
     check_profile,
     hosts_of,
     identity_of,
@@ -55,7 +58,7 @@ from vlpro.gateway.profile import (
     recorder_of,
     sealer_of,
 )
-from vlpro.gateway.refusals import Refusals
+from vlpro.gateway.refusals import SOMEBODY_ELSES, Refusals
 from vlpro.gateway.routes import (
     account,
     audit,
@@ -324,11 +327,13 @@ def parts(
         "routes": routes,
         "middleware": middleware(settings, identity, recorder, page),
         "exception_handlers": exception_handlers(),
-        "lifespan": _lifespan(all_services),
+        "lifespan": _lifespan(all_services, alerts_of(settings, recorder)),
     }
 
 
-def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    all_services: Services, alerts: Alerts | None
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         _send_at_once()
@@ -337,6 +342,8 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
         if isinstance(recorder, LogRecorder):
             recorder.audit.start()
             await recorder.anote(Event.SERVICE_STARTED, detail=_start(all_services.settings, engine))
+        if alerts is not None:
+            alerts.start()
         if identity is not None:
             print_setup_secret(identity, all_services.settings)
         await engine.start()
@@ -350,6 +357,8 @@ def _lifespan(all_services: Services) -> Callable[[Any], AbstractAsyncContextMan
             loading.cancel()
             await all_services.conversations.close()
             await engine.stop()
+            if alerts is not None:
+                await asyncio.to_thread(alerts.stop)
             if identity is not None:
                 identity.database.close()
             if isinstance(recorder, LogRecorder):
@@ -424,9 +433,19 @@ def _free_at_once() -> None:
 
 async def _known(request: Request, error: errors.VlproError) -> Response:
     refusals = getattr(request.app.state, "refusals", None)
-    if isinstance(error, errors.ForbiddenError) and refusals is not None:
+    answer = error_table.response(error)
+    if refusals is None:
+        return answer
+    if isinstance(error, errors.ForbiddenError):
         refusals.add(error.code, request.url.path)
-    return error_table.response(error)
+    if isinstance(error, errors.NotFoundError) and error.foreign:
+        # After the answer: not even its time tells that there is something of somebody else's.
+        answer.background = BackgroundTask(_somebody_elses, refusals, request.url.path)
+    return answer
+
+
+async def _somebody_elses(refusals: Refusals, path: str) -> None:
+    refusals.add(SOMEBODY_ELSES, path)
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:

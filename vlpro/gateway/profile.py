@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from vlpro.audit.alerts.options import AlertOptions
+from vlpro.audit.alerts.service import Alerts
 from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import LogRecorder, Recorder
 from vlpro.audit.service import open_log
@@ -20,6 +22,7 @@ from vlpro.identity.directories.oidc import OidcProvider
 from vlpro.identity.service import Identity
 
 __all__ = [
+    "alerts_of",
     "check_profile",
     "database_of",
     "hosts_of",
@@ -105,6 +108,17 @@ def queries_of(settings: Settings, recorder: LogRecorder) -> AuditQueries:
     """Questions to the audit."""
     log = recorder.audit
     return AuditQueries(log.database, recorder, sealer_of(settings), log.signer)
+
+
+def alerts_of(settings: Settings, recorder: LogRecorder) -> Alerts | None:
+    """What watches the record, not yet started; None: profile ``local`` without the setting.
+
+    Raises:
+        ConfigError: A file that the setting names cannot be read.
+    """
+    if settings.alerts is None and settings.profile == "local":
+        return None
+    return Alerts(recorder.audit, settings.alerts or AlertOptions())
 
 
 def data_folder(settings: Settings) -> Path:

@@ -185,7 +185,15 @@ class Keys:
                 .values(revoked_at=self._clock())
             )
             if not done.rowcount:
-                raise NotFoundError("There is no such key.", zh="没有这个密钥。", code="key_not_found")
+                there = connection.execute(
+                    sa.select(keys.c.id).where(keys.c.id == key_id, keys.c.account != account)
+                )
+                raise NotFoundError(
+                    "There is no such key.",
+                    zh="没有这个密钥。",
+                    code="key_not_found",
+                    foreign=there.scalar() is not None,
+                )
             self._recorder.note(Event.KEY_REVOKED, object=key_id)
 
     def spend(self, key_id: str, tokens: int) -> None:

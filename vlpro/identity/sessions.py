@@ -140,8 +140,12 @@ class Sessions:
             query = query.where(sessions.c.account == account)
         with self._database.write() as connection:
             if not connection.execute(query).rowcount:
+                there = connection.execute(sa.select(sessions.c.id).where(sessions.c.id == session_id))
                 raise NotFoundError(
-                    "There is no such session.", zh="没有这个会话。", code="session_not_found"
+                    "There is no such session.",
+                    zh="没有这个会话。",
+                    code="session_not_found",
+                    foreign=there.scalar() is not None,
                 )
 
     def end_all(self, account: str, *, but: str | None = None) -> int:

@@ -1,0 +1,269 @@
+"""Where alerts go: a webhook, a syslog receiver, a mail server."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import smtplib
+import socket
+import ssl
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from vlpro.audit.alerts.alert import Alert
+from vlpro.audit.alerts.options import AlertOptions, MailOptions, SyslogTarget, WebhookOptions
+from vlpro.audit.events import Event
+from vlpro.audit.ship.documents import Document, Kind
+from vlpro.audit.ship.syslog import message
+from vlpro.errors import ConfigError
+
+__all__ = ["Channel", "Mail", "Syslog", "Undelivered", "Webhook", "channels_of", "signature"]
+
+_TIMEOUT_S = 5.0
+_PORTS = {"tls": 6514, "tcp": 601, "udp": 514}  # RFC 5425, RFC 6587, RFC 5426
+_MOST_DATAGRAM = 8_192  # RFC 5424 section 6.1: 2048 and more should be taken; ours are about 1500
+
+
+class Undelivered(Exception):  # noqa: N818 - it is a state, told to nobody but the log
+    """A channel did not take an alert; holds no secret."""
+
+
+class Channel(ABC):
+    """Takes alerts."""
+
+    name: str
+    """For the log, without a secret."""
+
+    @abstractmethod
+    def send(self, alert: Alert, record: int) -> None:
+        """Deliver an alert; returns when the other side has it, as far as it tells.
+
+        Args:
+            alert: What is told.
+            record: Number of its record; 0: it could not be recorded.
+
+        Raises:
+            Undelivered: It does not answer, or refuses.
+        """
+
+
+def channels_of(options: AlertOptions, log_id: str) -> list[Channel]:
+    """The channels that the options name.
+
+    Args:
+        options: The options.
+        log_id: Of the audit's log.
+
+    Raises:
+        ConfigError: A file of certificates cannot be read.
+    """
+    found: list[Channel] = []
+    if options.webhook is not None:
+        found.append(Webhook(options.webhook, options.name))
+    if options.syslog is not None:
+        found.append(Syslog(options.syslog, options.name, log_id))
+    if options.mail is not None:
+        found.append(Mail(options.mail, options.name))
+    return found
+
+
+class Webhook(Channel):
+    """Posts JSON, with ``X-Vlpro-Timestamp`` and ``X-Vlpro-Signature`` (:func:`signature`).
+
+    Args:
+        options: Where to, and the secret.
+        name: Of this installation.
+        clock: Unix time.
+    """
+
+    def __init__(self, options: WebhookOptions, name: str, clock: Callable[[], float] = time.time) -> None:
+        self._options = options
+        self._from = name
+        self._clock = clock
+        self._tls = _tls(options.ca, "webhook")
+        self.name = f"webhook {urlsplit(options.url).netloc}"
+
+    def send(self, alert: Alert, record: int) -> None:
+        """One request, without redirects or proxies; any answer from 200 to 299 is a receipt."""
+        body = json.dumps(alert.content(name=self._from, record=record), ensure_ascii=False).encode()
+        stamp = str(int(self._clock()))
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "vlpro",
+            "x-vlpro-timestamp": stamp,
+            "x-vlpro-signature": signature(self._options.secret.get_secret_value(), stamp, body),
+        }
+        try:
+            with (
+                httpx.Client(
+                    verify=self._tls, timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False
+                ) as http,
+                http.stream("POST", self._options.url, content=body, headers=headers) as answer,
+            ):
+                status = answer.status_code
+        except (httpx.HTTPError, OSError) as error:
+            raise Undelivered(f"{type(error).__name__}: {error}") from error
+        if not 200 <= status < 300:
+            raise Undelivered(f"it answered {status}")
+
+
+def signature(secret: str, stamp: str, body: bytes) -> str:
+    """What a webhook is signed with.
+
+    Args:
+        secret: Shared with the receiver.
+        stamp: Unix time in seconds, as the header has it; a receiver should refuse one of more than five minutes ago.
+        body: Of the request.
+    """
+    return "v1=" + hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+class Syslog(Channel):
+    """Sends RFC 5424: in octet-counted frames (RFC 6587, RFC 5425), or one a datagram.
+
+    Args:
+        options: Where to.
+        name: Of this installation.
+        log_id: Of the audit's log.
+    """
+
+    def __init__(self, options: SyslogTarget, name: str, log_id: str) -> None:
+        self._options = options
+        self._from = name
+        self._log_id = log_id
+        parts = urlsplit(options.url)
+        self._scheme = parts.scheme
+        self._path = unquote(parts.path)
+        self._address = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
+        self._tls = _tls(options.ca, "syslog") if parts.scheme == "tls" else None
+        self._host = re.sub(r"[^!-~]", "", socket.gethostname())[:255] or "-"
+        self.name = f"syslog {options.url}"
+
+    def send(self, alert: Alert, record: int) -> None:
+        """Over TCP and TLS the receiver's own end of the connection is the receipt; a datagram has none."""
+        line = self._line(alert, record)
+        try:
+            if self._scheme == "unix":
+                self._to_socket(line)
+            elif self._scheme == "udp":
+                family, kind, _, _, address = socket.getaddrinfo(*self._address, type=socket.SOCK_DGRAM)[0]
+                with socket.socket(family, kind) as datagram:
+                    datagram.connect(address)
+                    datagram.send(line[:_MOST_DATAGRAM])
+            else:
+                self._by_stream(b"%d %b" % (len(line), line))  # RFC 6587 section 3.4.1
+        except OSError as error:  # ssl.SSLError is one
+            raise Undelivered(f"{type(error).__name__}: {error}") from error
+
+    def _by_stream(self, frame: bytes) -> None:
+        with socket.create_connection(self._address, timeout=_TIMEOUT_S) as plain:
+            if self._tls is None:
+                plain.sendall(frame)
+                plain.shutdown(socket.SHUT_WR)
+                while plain.recv(1024):
+                    pass
+                return
+            with self._tls.wrap_socket(plain, server_hostname=self._address[0]) as secure:
+                secure.sendall(frame)
+                secure.unwrap()
+
+    def _to_socket(self, line: bytes) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as local:
+            local.settimeout(_TIMEOUT_S)
+            local.connect(self._path)
+            local.send(line[:_MOST_DATAGRAM])
+
+    def _line(self, alert: Alert, record: int) -> bytes:
+        said = alert.content(name=self._from, record=record)
+        content = {
+            "@timestamp": alert.when,
+            "event": {"kind": "alert", "action": str(Event.ALERT_RAISED)},
+            "message": alert.en,
+            "vlpro": said,
+        }
+        document = Document(Kind.RECORD, record, self._log_id, "", content)
+        return message(document, host=self._host, facility=self._options.facility, sd_id=self._options.sd_id)
+
+
+class Mail(Channel):
+    """Sends e-mail.
+
+    Args:
+        options: Over which server, from whom and to whom.
+        name: Of this installation.
+    """
+
+    def __init__(self, options: MailOptions, name: str) -> None:
+        self._options = options
+        self._from = name
+        self._tls = _tls(options.ca, "mail")
+        self._host = re.sub(r"[^A-Za-z0-9.-]", "", socket.gethostname())[:255] or "localhost"
+        self.name = f"mail {options.host}:{options.port}"
+
+    def send(self, alert: Alert, record: int) -> None:
+        """One connection; the server's receipt is taken for each receiver's."""
+        options = self._options
+        try:
+            with self._connected() as server:
+                if options.user:
+                    server.login(options.user, options.password.get_secret_value())
+                server.send_message(self._mail(alert, record))
+        except smtplib.SMTPException as error:  # is an OSError; its text may hold what the server says only
+            raise Undelivered(f"{type(error).__name__}: {str(error)[:200]}") from error
+        except OSError as error:
+            raise Undelivered(f"{type(error).__name__}: {error}") from error
+
+    def _connected(self) -> smtplib.SMTP:
+        options = self._options
+        if options.security == "tls":
+            return smtplib.SMTP_SSL(
+                options.host,
+                options.port,
+                local_hostname=self._host,
+                timeout=_TIMEOUT_S,
+                context=self._tls,
+            )
+        server = smtplib.SMTP(options.host, options.port, local_hostname=self._host, timeout=_TIMEOUT_S)
+        if options.security == "starttls":
+            try:
+                server.starttls(context=self._tls)  # raises where the server does not offer it
+            except BaseException:
+                server.close()
+                raise
+        return server
+
+    def _mail(self, alert: Alert, record: int) -> EmailMessage:
+        mail = EmailMessage()
+        mail["From"] = self._options.sender
+        mail["To"] = ", ".join(self._options.to)
+        subject = f"[{self._from}] {alert.severity}: {alert.rule}"
+        mail["Subject"] = re.sub(r"[\x00-\x1f\x7f]", " ", subject)
+        mail["Date"] = format_datetime(datetime.now(UTC))
+        mail["Message-ID"] = f"<{alert.id}@{self._host}>"
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers that they are on holiday
+        said = alert.content(name=self._from, record=record)
+        text = f"{alert.zh}\n\n{alert.en}\n\n{json.dumps(said, ensure_ascii=False, indent=2)}\n"
+        mail.set_content(text, cte="base64")
+        return mail
+
+
+def _tls(ca: str, channel: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"The file of authorities for alerts.{channel} cannot be read: {ca}.",
+            zh=f"无法读取 alerts.{channel} 的证书机构文件：{ca}。",
+            param="alerts",
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
