@@ -18,7 +18,7 @@ def encode(value: Any) -> bytes:
         value: Objects with text keys, lists, texts, numbers, booleans, None.
 
     Raises:
-        ValueError: It holds NaN, an infinity, an integer beyond 2^53 - 1, half a surrogate pair, or no JSON at all.
+        ValueError: It holds NaN, an infinity, an integer that is no double, half a surrogate pair, or no JSON at all.
     """
     return _written(value).encode()  # refuses half a surrogate pair
 
@@ -31,8 +31,8 @@ def _written(value: Any) -> str:  # noqa: PLR0911 - one for each kind of JSON
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        if abs(value) > MOST_INTEGER:
-            raise ValueError("an integer beyond 2^53 - 1")
+        if abs(value) > MOST_INTEGER and (abs(value) >= 10**21 or str(int(value)) != _number(float(value))):
+            raise ValueError("an integer beyond 2^53 - 1")  # unless it is how some double is written
         return str(int(value))
     if isinstance(value, float):
         return _number(value)
