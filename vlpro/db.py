@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -17,10 +17,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from vlpro.errors import ConfigError, DatabaseError
 
+if TYPE_CHECKING:
+    import psycopg
+
 __all__ = ["MIGRATIONS", "Database", "sqlite_url"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 10_000
+_DIRECT = 8  # connections of the event loop that are kept
 _POSTGRESQL = {"connect_timeout": 5, "options": "-c statement_timeout=20000"}
 _LOCK = 0x766C70726F  # "vlpro": the key of PostgreSQL's advisory locks, which are numbers
 
@@ -51,6 +55,7 @@ class Database:
             )
         self.sqlite = scheme == "sqlite"
         self._lock = lock
+        self._direct: _Direct | None = None
         try:
             parsed = sa.make_url(url)
             if self.sqlite:
@@ -119,6 +124,21 @@ class Database:
                     lost = error
             raise lost
 
+    async def aone(self, statement: sa.Select[Any], values: Mapping[str, object]) -> Any:
+        """As :meth:`one`, for the event loop; what is returned has the columns as attributes.
+
+        A reader of SQLite waits for nobody (WAL), and is done sooner than a thread would have begun. PostgreSQL is
+        asked over connections of the event loop's own.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        if self.sqlite:
+            return self.one(statement, values)
+        if self._direct is None:
+            self._direct = _Direct(self._reader.dialect, self._reader.url)
+        return await self._direct.one(statement, values)
+
     @contextmanager
     def write(self, *, alone: bool = False) -> Iterator[sa.Connection]:
         """A transaction: committed at the end of the block, undone by an exception.
@@ -172,6 +192,69 @@ class Database:
         """Give all connections back."""
         self._engine.dispose()
         self._reader.dispose()
+        if self._direct is not None:
+            self._direct.close()
+
+
+class _Direct:
+    """Asks PostgreSQL from the event loop, without a thread: a few connections, each statement prepared once.
+
+    Args:
+        dialect: Writes statements.
+        url: Of the database.
+    """
+
+    def __init__(self, dialect: sa.Dialect, url: sa.URL) -> None:
+        import psycopg.rows  # noqa: PLC0415 - an extra
+
+        self._psycopg = psycopg
+        _, given = dialect.create_connect_args(url)
+        self._given: dict[str, Any] = {**given, **_POSTGRESQL, "autocommit": True}
+        self._dialect = dialect
+        self._idle: list[psycopg.AsyncConnection[Any]] = []
+        self._text: dict[int, str] = {}  # by the statement's id: there are a few, and they last
+
+    async def one(self, statement: sa.Select[Any], values: Mapping[str, object]) -> Any:
+        text = self._text.get(id(statement)) or self._written(statement)
+        for last in (False, True):
+            connection = self._idle.pop() if self._idle else None
+            try:
+                connection = connection or await self._new()
+                cursor = await connection.execute(text, values, prepare=True)
+                row = await cursor.fetchone()
+            except self._psycopg.OperationalError as error:
+                if connection is not None:
+                    await connection.close()
+                if last:
+                    raise _silent() from error
+                self._forget()
+            except BaseException:
+                if connection is not None:
+                    await connection.close()
+                raise
+            else:
+                if len(self._idle) < _DIRECT:
+                    self._idle.append(connection)
+                else:
+                    await connection.close()
+                return row
+        raise AssertionError  # the second try returns or raises
+
+    async def _new(self) -> psycopg.AsyncConnection[Any]:
+        rows = self._psycopg.rows.namedtuple_row
+        return await self._psycopg.AsyncConnection.connect(**self._given, row_factory=rows)
+
+    def _written(self, statement: sa.Select[Any]) -> str:
+        text = self._text[id(statement)] = str(statement.compile(dialect=self._dialect))
+        return text
+
+    def _forget(self) -> None:
+        """All connections were of a server that is gone."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.pgconn.finish()
+
+    close = _forget
 
 
 @contextmanager
@@ -180,10 +263,14 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise DatabaseError(
-            "The database does not answer. Try again; if it goes on, tell your administrator.",
-            zh="数据库没有响应，请重试；若持续出现，请告知管理员。",
-        ) from error
+        raise _silent() from error
+
+
+def _silent() -> DatabaseError:
+    return DatabaseError(
+        "The database does not answer. Try again; if it goes on, tell your administrator.",
+        zh="数据库没有响应，请重试；若持续出现，请告知管理员。",
+    )
 
 
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:

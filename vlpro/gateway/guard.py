@@ -103,10 +103,7 @@ class Guard:
     async def _who(identity: Identity, token: str, address: str, *, background: bool) -> Principal:
         if not token:
             raise UnauthenticatedError
-        # A reader of SQLite waits for nobody (WAL), and is done sooner than a thread would have begun.
-        if identity.database.sqlite or identity.authentication.remembered(token):
-            return identity.authentication.who(token, address, background=background)
-        return await asyncio.to_thread(identity.authentication.who, token, address, background=background)
+        return await identity.authentication.awho(token, address, background=background)
 
     @staticmethod
     def _check_origin(scope: Scope, headers: Headers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import threading
@@ -9,7 +10,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 _FRESH_S = 0.8  # what was revoked anywhere stops within this time
 _MOST = 20_000
-_TOUCH_S = 20.0  # a session's last use is written down this often
+_TOUCH_S = 20.0  # a session's last use is noted this often,
+_NOTE_S = 5.0  # and such notes are written down together
 
 
 @dataclass(slots=True)
@@ -73,11 +74,8 @@ class Authentication:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
         self._rate = Rate()
-
-    def remembered(self, token: str) -> bool:
-        """Whether :meth:`who` answers without the database."""
-        known = self._known.get(digest(token))
-        return known is not None and time.monotonic() - known.read_at < _FRESH_S and self._policies.is_fresh
+        self._used: dict[str, float] = {}  # sessions and keys by id, and when; not yet written down
+        self._noted_at = 0.0
 
     def who(self, token: str, address: str, *, background: bool = False) -> Principal:
         """Who has this token.
@@ -91,11 +89,28 @@ class Authentication:
             UnauthenticatedError: Nobody has it, or not any more, or not from this address.
             BusyError: The key's requests or tokens are used up for now.
         """
-        hashed = digest(token)
         policy = self._policies.current().policy
-        known = self._known.get(hashed)
-        if known is None or time.monotonic() - known.read_at >= _FRESH_S:
-            known = self._read(hashed, is_key=token.startswith(KEY_PREFIX))
+        known = self._fresh(token)
+        if known is None:
+            ask = _Question(token, self._clock())
+            known = self._learned(ask, self._database.one(ask.statement, ask.values))
+        return self._admitted(known, policy, address, background=background)
+
+    async def awho(self, token: str, address: str, *, background: bool = False) -> Principal:
+        """As :meth:`who`, for the event loop: what a server of its own is asked is waited for without a thread."""
+        policies = self._policies
+        current = policies.current() if policies.is_fresh else await asyncio.to_thread(policies.current)
+        known = self._fresh(token)
+        if known is None:
+            ask = _Question(token, self._clock())
+            known = self._learned(ask, await self._database.aone(ask.statement, ask.values))
+        return self._admitted(known, current.policy, address, background=background)
+
+    def _fresh(self, token: str) -> _Known | None:
+        known = self._known.get(digest(token))
+        return known if known is not None and time.monotonic() - known.read_at < _FRESH_S else None
+
+    def _admitted(self, known: _Known, policy: Policy, address: str, *, background: bool) -> Principal:
         principal, now = known.principal, self._clock()
         if now >= known.expires_at:
             raise _refused(principal, "it has expired")
@@ -109,7 +124,10 @@ class Authentication:
             self._limit(known)
         if not background and now - known.seen_at >= _TOUCH_S:
             known.seen_at = now
-            self._later(partial(self._touch, principal, now))
+            self._used[principal.key or principal.session or ""] = now
+        if self._used and now - self._noted_at >= _NOTE_S:
+            self._noted_at = now
+            self._later(self._note)
         return principal
 
     def forget(self, token: str) -> None:
@@ -117,23 +135,18 @@ class Authentication:
         with self._lock:
             self._known.pop(digest(token), None)
 
-    def _read(self, hashed: bytes, *, is_key: bool) -> _Known:
-        now = self._clock()
-        read_at = time.monotonic()  # before the query: what is revoked during it is not remembered for longer
-        values: dict[str, object] = {"hashed": hashed}
-        if is_key:
-            values["day"] = int(now) // DAY_S
-        row = self._database.one(_KEY if is_key else _SESSION, values)
-        reason = _why_not(row, now)
+    def _learned(self, ask: _Question, row: Any) -> _Known:
+        """What the database's answer means, remembered."""
+        reason = _why_not(row, ask.now)
         if row is None or reason:
             with self._lock:
-                self._known.pop(hashed, None)
-            log.warning("refused %s: %s", "a key" if is_key else "a session", reason)
+                self._known.pop(ask.hashed, None)
+            log.warning("refused %s: %s", "a key" if ask.is_key else "a session", reason)
             raise UnauthenticatedError
-        known = _known(row, read_at, is_key=is_key)
+        known = _known(row, ask.asked_at, is_key=ask.is_key)
         with self._lock:
-            self._known[hashed] = known
-            self._known.move_to_end(hashed)
+            self._known[ask.hashed] = known
+            self._known.move_to_end(ask.hashed)
             while len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return known
@@ -154,16 +167,19 @@ class Authentication:
                 retry_after=DAY_S - int(self._clock()) % DAY_S,
             )
 
-    def _touch(self, principal: Principal, now: float) -> None:
-        if principal.key is not None:
-            noted = sa.update(keys).where(keys.c.id == principal.key).values(used_at=now)
-        else:
-            noted = sa.update(sessions).where(sessions.c.id == principal.session).values(seen_at=now)
+    def _note(self) -> None:
+        """Write down which sessions and keys were used, many at once."""
+        with self._lock:
+            used, self._used = self._used, {}
+        rows = [{"which": name, "when": when} for name, when in used.items()]
         try:
             with self._database.write() as connection:
-                connection.execute(noted)
+                for kind, noted in _NOTED.items():
+                    some = [row for row in rows if str(row["which"]).startswith(kind)]
+                    if some:
+                        connection.execute(noted, some)
         except DatabaseError as error:
-            log.warning("the use of a session or key was not noted: %s", error.message)
+            log.warning("the use of %d sessions and keys was not noted: %s", len(rows), error.message)
 
 
 def addresses_of(role: Role, policy: Policy) -> tuple[str, ...]:
@@ -181,6 +197,12 @@ _PERSON = (
     accounts.c.expires_at.label("account_expires_at"),
     role_grants.c.role,
 )
+_NOTED = {
+    "ses_": sa.update(sessions)
+    .where(sessions.c.id == sa.bindparam("which"))
+    .values(seen_at=sa.bindparam("when")),
+    "key_": sa.update(keys).where(keys.c.id == sa.bindparam("which")).values(used_at=sa.bindparam("when")),
+}
 _SESSION = (
     sa.select(sessions.c.id, sessions.c.seen_at, sessions.c.expires_at, *_PERSON)
     .join(accounts, accounts.c.id == sessions.c.account)
@@ -208,7 +230,28 @@ _KEY = (
 )
 
 
-def _why_not(row: sa.Row[Any] | None, now: float) -> str:
+class _Question:
+    """What the database is asked about a token.
+
+    Args:
+        token: As it was sent.
+        now: Unix time.
+    """
+
+    def __init__(self, token: str, now: float) -> None:
+        self.hashed = digest(token)
+        self.is_key = token.startswith(KEY_PREFIX)
+        self.now = now
+        self.asked_at = (
+            time.monotonic()
+        )  # before the query: what is revoked during it is not remembered for longer
+        self.statement = _KEY if self.is_key else _SESSION
+        self.values: dict[str, object] = {"hashed": self.hashed}
+        if self.is_key:
+            self.values["day"] = int(now) // DAY_S
+
+
+def _why_not(row: Any, now: float) -> str:
     """Why a token is not valid; empty: it is."""
     if row is None:
         return "it is unknown"
@@ -222,7 +265,7 @@ def _why_not(row: sa.Row[Any] | None, now: float) -> str:
     return f"{who}: the account has no role" if row.role is None else ""
 
 
-def _known(row: sa.Row[Any], read_at: float, *, is_key: bool) -> _Known:
+def _known(row: Any, read_at: float, *, is_key: bool) -> _Known:
     role = Role(row.role)
     granted = PERMISSIONS[role]
     principal = Principal(
