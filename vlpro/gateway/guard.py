@@ -231,7 +231,7 @@ def _bearer(headers: Headers) -> str:
 
 
 def _is_navigation(scope: Scope, headers: Headers) -> bool:
-    return scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+    return scope.get("method") == "GET" and "text/html" in headers.get("accept", "")
 
 
 def _address(scope: Scope, headers: Headers) -> str:
