@@ -110,10 +110,8 @@ def archive(
     check_days(days)
     before = now() - days * _DAY_S
     made: list[Seal] = []
-    total = 0
-    while (part := _next(log, before, each)) is not None:
-        if not made:
-            total = _old(log, before) - part.first + 1
+    last = _last_old(log, before)
+    while (part := _next(log, last, each)) is not None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sealed = _file(log, part, folder, before, now())
@@ -126,12 +124,12 @@ def archive(
         log.record(Entry(Event.LOG_ARCHIVED, object=sealed.name, detail=said))
         _remove(log, sealed)
         made.append(sealed)
-        progress(min(total, sealed.last - made[0].first + 1), max(1, total))
+        progress(sealed.last - made[0].first + 1, last - made[0].first + 1)
     return made
 
 
-def _next(log: AuditLog, before: float, each: int) -> _Part | None:
-    """What is to be moved next; None: nothing is old enough."""
+def _next(log: AuditLog, last: int, each: int) -> _Part | None:
+    """What is to be moved next, of the records up to one; None: nothing."""
     with snapshot(log.database) as connection:
         row = connection.execute(sa.select(archives).order_by(archives.c.last.desc()).limit(1)).one_or_none()
         previous = (
@@ -140,33 +138,26 @@ def _next(log: AuditLog, before: float, each: int) -> _Part | None:
             else None
         )
         first = previous.last + 1 if previous is not None else 1
-        oldest = _oldest_to_stay(connection, before)
         size = checkpoints.c.size
         fits = checkpoint_at(
-            connection, size >= first, size < oldest, size < first + max(1, each), newest=True
-        ) or checkpoint_at(connection, size >= first, size < oldest, newest=False)
+            connection, size >= first, size <= last, size < first + max(1, each), newest=True
+        ) or checkpoint_at(connection, size >= first, size <= last, newest=False)
         if fits is None:
             return None
         base = checkpoint_at(connection, size == first - 1, newest=True)
         return _Part(first, fits, base, previous)
 
 
-def _oldest_to_stay(connection: sa.Connection, before: float) -> int:
-    """The first record that is too young; the last one always stays, since the next one follows from it."""
-    young = connection.execute(
-        sa.select(records.c.seq).where(records.c.time >= before).order_by(records.c.seq).limit(1)
-    ).scalar()
-    last = connection.execute(sa.select(sa.func.max(records.c.seq))).scalar() or 0
-    return min(young, last) if young is not None else last
-
-
-def _old(log: AuditLog, before: float) -> int:
-    """The last record that will be moved."""
+def _last_old(log: AuditLog, before: float) -> int:
+    """The end of what is old enough: a checkpoint before the first young record. The last record always stays."""
     with snapshot(log.database) as connection:
-        last = checkpoint_at(
-            connection, checkpoints.c.size < _oldest_to_stay(connection, before), newest=True
-        )
-    return last.size if last is not None else 0
+        young = connection.execute(
+            sa.select(records.c.seq).where(records.c.time >= before).order_by(records.c.seq).limit(1)
+        ).scalar()
+        last = connection.execute(sa.select(sa.func.max(records.c.seq))).scalar() or 0
+        stays = min(young, last) if young is not None else last
+        found = checkpoint_at(connection, checkpoints.c.size < stays, newest=True)
+    return found.size if found is not None else 0
 
 
 def _file(log: AuditLog, part: _Part, folder: Path, before: float, now: float) -> Seal:

@@ -139,7 +139,7 @@ class DatabaseSource(Source):
             tables = sa.inspect(connection).get_table_names()
             if archives.name in tables:
                 for row in _rows(connection, sa.select(archives), archives.c.last):
-                    yield StoredSeal._make(row)
+                    yield StoredSeal(*row)
             if records.name in tables:
                 yield from in_order(connection)
 
