@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from vlpro.engines.interface import Engine, Message, Request, Sampling
 from vlpro.imaging.picture import Picture
 
-__all__ = ["answer_text", "ask", "eventually", "picture"]
+__all__ = ["answer_text", "ask", "end", "eventually", "picture"]
 
 
 def picture(width: int = 40, height: int = 30, seed: int = 0) -> Picture:
@@ -29,6 +31,16 @@ def ask(text: str, *pictures: Picture, max_tokens: int = 4096) -> Request:
 async def answer_text(engine: Engine, request: Request) -> str:
     """The whole answer."""
     return "".join([delta.text async for delta in engine.generate(request, timeout_s=30)])
+
+
+def end(process: subprocess.Popen[Any], *, wait_s: float = 20) -> None:
+    """Ask a process of ours to end, and see that it does."""
+    process.terminate()
+    try:
+        process.wait(wait_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
 
 
 async def eventually(condition: Callable[[], bool], *, timeout_s: float = 20) -> None:

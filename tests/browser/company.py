@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.browser.server import ROOT, await_start, free_port
+from tests.support import end
 from vlpro.crypto import Sealer, make_key_file, read_key_file
 from vlpro.db import Database, sqlite_url
 from vlpro.identity.labels import Level
@@ -169,12 +170,7 @@ def company(folder: Path, **settings: str) -> Iterator[Company]:
             await_start(process, inside, log)
             yield Company(base, inside, identity, made["sec"], made["sys"])
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
+            end(process)
             database.close()
 
 

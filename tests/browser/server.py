@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.support import end
+
 __all__ = ["ROOT", "await_start", "free_port", "running", "without_large_files"]
 
 ROOT = Path(__file__).parents[2]
@@ -52,12 +54,7 @@ def running(log: Path, *, writes_large_files: bool = True, **settings: str) -> I
             await_start(process, f"http://127.0.0.1:{port}", log)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
+            end(process)
 
 
 def without_large_files(command: Sequence[str]) -> list[str]:

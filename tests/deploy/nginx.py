@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from tests.browser.server import ROOT, free_port
+from tests.support import end
 
 __all__ = [
     "HOST",
@@ -332,12 +333,7 @@ def _process(
         try:
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
+            end(process)
 
 
 def _await(process: subprocess.Popen[bytes], ready: Callable[[], bool], output: Path) -> None:
