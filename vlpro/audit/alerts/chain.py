@@ -10,17 +10,21 @@ from typing import Any
 
 from vlpro.audit.tree import leaf_hash
 
-__all__ = ["Break", "Row", "Tail"]
+__all__ = ["Break", "Row", "Tail", "content_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record as it is stored: number, hash, time and bytes."""
+    """A record as it is stored: number, hash and bytes."""
 
     seq: int
     hash: bytes
-    time: float
     data: bytes
+
+    @classmethod
+    def of(cls, seq: int, digest: object, data: object) -> Row:
+        """From a table's columns, in which whoever tampers may have put anything."""
+        return cls(seq, _bytes(digest), _bytes(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,17 @@ class Tail:
     """
 
     def __init__(self, most: int) -> None:
-        self._known: deque[tuple[int, bytes]] = deque(maxlen=most)
+        self._known: deque[_Known] = deque(maxlen=most)
 
     @property
     def last(self) -> int:
         """Number of the newest record that was seen; 0: none was."""
-        return self._known[-1][0] if self._known else 0
+        return self._known[-1].seq if self._known else 0
 
     @property
     def first(self) -> int:
         """Number of the oldest that is remembered; 0: there is none."""
-        return self._known[0][0] if self._known else 0
+        return self._known[0].seq if self._known else 0
 
     def follow(self, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[Break]]:
         """Take new records, in their order.
@@ -61,12 +65,12 @@ class Tail:
         said: list[dict[str, Any]] = []
         breaks: list[Break] = []
         for row in rows:
-            content = _content(row.data)
+            content = content_of(row.data)
             if not breaks and (reason := self._reason(row, content)) is not None:
                 breaks.append(reason)
-            if content is not None:
+            if content is not None and content.get("seq") == row.seq:
                 said.append(content)
-            self._known.append((row.seq, row.hash))
+            self._known.append(_Known.of(row))
         return said, breaks
 
     def recheck(self, rows: Iterable[Row], *, since: int, archived: int) -> Break | None:
@@ -80,43 +84,70 @@ class Tail:
         Returns:
             The first one that is not what it was; from then on, what is stored now is what is remembered.
         """
-        now = {row.seq: row for row in rows}
-        found: Break | None = None
-        for seq, digest in self._known:
-            if seq < since or (seq not in now and seq <= archived):
-                continue
-            row = now.get(seq)
-            if row is None:
-                found = Break(seq, f"record {seq} was removed", f"第 {seq} 条记录已被删除")
-            elif row.hash != digest or leaf_hash(row.data) != digest:
-                found = Break(seq, f"record {seq} was altered", f"第 {seq} 条记录已被改动")
-            if found is not None:
-                break
+        now = {row.seq: _Known.of(row) for row in rows}
+        found = next(
+            (
+                _removed(known.seq) if known.seq not in now else _altered(known.seq)
+                for known in self._known
+                if known.seq >= since
+                and known != now.get(known.seq)
+                and (known.seq in now or known.seq > archived)
+            ),
+            None,
+        )
         if found is not None:
-            earlier = [known for known in self._known if known[0] < since]
+            earlier = [known for known in self._known if known.seq < since]
             self._known.clear()
-            self._known.extend(earlier + [(seq, row.hash) for seq, row in sorted(now.items())])
+            self._known.extend(earlier + [now[seq] for seq in sorted(now)])
         return found
 
     def _reason(self, row: Row, content: dict[str, Any] | None) -> Break | None:
         seq = row.seq
         if leaf_hash(row.data) != row.hash or content is None or content.get("seq") != seq:
-            return Break(seq, f"record {seq} was altered", f"第 {seq} 条记录已被改动")
+            return _altered(seq)
         if not self._known:
             return None
-        last, digest = self._known[-1]
-        if seq != last + 1:
-            return Break(last + 1, f"record {last + 1} was removed", f"第 {last + 1} 条记录已被删除")
-        if content.get("prev") != digest.hex():
+        last = self._known[-1]
+        if seq != last.seq + 1:
+            return _removed(last.seq + 1)
+        if content.get("prev") != last.hash.hex():
             return Break(
                 seq, f"record {seq} does not follow from the one before", f"第 {seq} 条记录与上一条不衔接"
             )
         return None
 
 
-def _content(data: bytes) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is remembered of a record: its hash, and that of its bytes."""
+
+    seq: int
+    hash: bytes
+    leaf: bytes
+
+    @classmethod
+    def of(cls, row: Row) -> _Known:
+        return cls(row.seq, row.hash, leaf_hash(row.data))
+
+
+def _altered(seq: int) -> Break:
+    return Break(seq, f"record {seq} was altered", f"第 {seq} 条记录已被改动")
+
+
+def _removed(seq: int) -> Break:
+    return Break(seq, f"record {seq} was removed", f"第 {seq} 条记录已被删除")
+
+
+def content_of(data: bytes) -> dict[str, Any] | None:
+    """What a record says; None: it is not legible."""
     try:
         content = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes | memoryview):
+        return bytes(value)
+    return value.encode("utf-8", "replace") if isinstance(value, str) else b""

@@ -111,14 +111,17 @@ class _Carrier:
         """Whether an alert is done with: it has arrived, or is given up."""
         problem = ""
         try:
-            self._channel.send(one.alert, one.record)
+            if self._until is None or time.monotonic() < self._until:
+                self._channel.send(one.alert, one.record)
+            else:
+                problem = "the service ends"
         except Undelivered as error:
             problem = str(error)
         except Exception as error:
             log.exception("%s failed", self._channel.name)
             problem = type(error).__name__
         now = time.monotonic()
-        over = now > self._until if self._until is not None else now - one.since >= self._retry_s
+        over = self._until is not None or now - one.since >= self._retry_s
         if problem and not over:
             log.warning("%s does not take an alert yet: %s", self._channel.name, problem)
             return False

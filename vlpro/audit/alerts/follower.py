@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -13,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from vlpro.audit.alerts.alert import Alert, Rule, clean
-from vlpro.audit.alerts.chain import Break, Row, Tail
+from vlpro.audit.alerts.chain import Break, Row, Tail, content_of
 from vlpro.audit.alerts.lease import Lease
 from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.alerts.rules import Rules
@@ -96,14 +95,12 @@ class Follower:
         self._recheck(self._tail)
         for rows in self._new(self._tail):
             said, breaks = self._tail.follow(rows)
-            for one in said:
-                self._rules.remember(one)
             for found in breaks:
                 self._broken(found)
             for one in said:
-                if one.get("seq", 0) >= self._since:
-                    for alert in self._rules.look(one):
-                        self._raise(alert)
+                self._rules.remember(one)
+            for alert in (alert for one in said for alert in self._looked(one)):
+                self._raise(alert)
 
     # ---
 
@@ -133,15 +130,10 @@ class Follower:
                 first = (connection.execute(sa.select(sa.func.max(records.c.seq))).scalar() or 0) + 1
             base = connection.execute(_ROWS.where(records.c.seq == first - 1)).one_or_none()
             raised = connection.execute(
-                sa.select(records.c.data).where(
-                    records.c.event == str(Event.ALERT_RAISED), records.c.time >= now - quiet_s
-                )
-            ).scalars()
-            for data in raised:
-                try:
-                    self._rules.remember(json.loads(data))
-                except ValueError:
-                    continue  # the chain tells
+                _ROWS.where(records.c.event == str(Event.ALERT_RAISED), records.c.time >= now - quiet_s)
+            )
+            for row in raised:
+                self._rules.remember(content_of(_row(row).data) or {})
         tail = Tail(_REMEMBERED)
         self._since = first
         if base is not None:
@@ -177,6 +169,14 @@ class Follower:
             if len(rows) < _BATCH or self._ended.wait(0.02):  # the log has the processor meanwhile
                 return
 
+    def _looked(self, said: dict[str, Any]) -> list[Alert]:
+        """What the rules say; a record in which somebody put what none of ours holds stops nothing."""
+        try:
+            return self._rules.look(said) if said["seq"] >= self._since else []
+        except Exception:
+            log.exception("record %s was passed over", said["seq"])
+            return []
+
     def _broken(self, found: Break) -> None:
         subject = f"record {found.seq}"
         now = self._clock()
@@ -201,11 +201,11 @@ class Follower:
         self._hand_on(alert, number)
 
 
-_ROWS = sa.select(records.c.seq, records.c.hash, records.c.time, records.c.data)
+_ROWS = sa.select(records.c.seq, records.c.hash, records.c.data)
 
 
 def _row(row: Any) -> Row:
-    return Row(row.seq, bytes(row.hash), row.time, bytes(row.data))
+    return Row.of(row.seq, row.hash, row.data)
 
 
 def _told(error: Exception) -> tuple[str, str]:

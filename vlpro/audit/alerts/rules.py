@@ -67,7 +67,7 @@ class Rules:
         self._subjects: dict[Rule, OrderedDict[str, _Subject]] = {
             w.rule: OrderedDict() for w in self._watches
         }
-        self._raised: OrderedDict[tuple[Rule, str], float] = OrderedDict()
+        self._raised: OrderedDict[tuple[Rule, str], tuple[float, int]] = OrderedDict()
         self._times: dict[Rule, deque[float]] = {rule: deque() for rule in Rule}
 
     def remember(self, said: Said) -> None:
@@ -76,9 +76,12 @@ class Rules:
         Args:
             said: Its record.
         """
-        detail = said.get("detail") or {}
-        if detail.get("rule") in Rule.__members__.values() and said.get("event") == Event.ALERT_RAISED:
-            self._note(Rule(detail["rule"]), str(detail.get("subject", "")), _time(said))
+        rule = _detail(said).get("rule")
+        if said.get("event") == Event.ALERT_RAISED and rule in list(Rule):
+            counted = _detail(said).get("records")
+            last = counted[-1] if isinstance(counted, list) and counted else 0
+            subject = str(_detail(said).get("subject"))
+            self._note(Rule(rule), subject, _time(said), last if isinstance(last, int) else 0)
 
     def look(self, said: Said) -> list[Alert]:
         """What a new record gives rise to.
@@ -104,11 +107,11 @@ class Rules:
             times.popleft()
         if len(times) < self._most_of_a_rule:
             times.append(alert.time)
-            self._note(alert.rule, alert.subject, alert.time)
+            self._note(alert.rule, alert.subject, alert.time, alert.last)
             return alert
         if self._silent(alert.rule, OTHERS, alert.time):
             return None
-        self._note(alert.rule, OTHERS, alert.time)
+        self._note(alert.rule, OTHERS, alert.time, alert.last)
         return Alert(alert.rule, OTHERS, len(times), self._quiet_s, alert.first, alert.last, alert.time)
 
     # ---
@@ -124,6 +127,8 @@ class Rules:
         subjects.move_to_end(name)
         if len(subjects) > _MOST_SUBJECTS:
             subjects.popitem(last=False)
+        if seq <= self._raised.get((watch.rule, name), (0.0, -1))[1]:
+            return  # before a restart, or by another process, it was counted already
         if self._silent(watch.rule, name, now):
             subject.hidden += weight
             subject.hidden_since = subject.hidden_since or (now, seq)
@@ -141,11 +146,11 @@ class Rules:
         subjects[name] = _Subject()
 
     def _silent(self, rule: Rule, subject: str, now: float) -> bool:
-        at = self._raised.get((rule, subject))
-        return at is not None and 0 <= now - at < self._quiet_s
+        raised = self._raised.get((rule, subject))
+        return raised is not None and abs(now - raised[0]) < self._quiet_s
 
-    def _note(self, rule: Rule, subject: str, at: float) -> None:
-        self._raised[rule, subject] = at
+    def _note(self, rule: Rule, subject: str, at: float, last: int) -> None:
+        self._raised[rule, subject] = (at, last)
         self._raised.move_to_end((rule, subject))
         while len(self._raised) > _MOST_SUBJECTS:
             self._raised.popitem(last=False)

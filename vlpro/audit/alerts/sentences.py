@@ -76,7 +76,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "egress": (
         (
-            "The service tried {count} times to reach {subject}, outside of what is allowed ({more}); it was "
+            "The service tried to reach {subject}, which is outside of what is allowed ({more}; {count}×); it was "
             "refused. This must not happen: isolate the machine, and find out which part tried."
         ),
         (
