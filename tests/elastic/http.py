@@ -69,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     elastic: ElasticServer
     timeout = 30
+    disable_nagle_algorithm = True
+    wbufsize = -1  # an answer's head and body in one packet
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature is Python's
         """Nothing."""

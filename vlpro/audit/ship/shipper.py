@@ -61,7 +61,7 @@ class Shipper:
         self._tell = tell
         self._stop = stop or threading.Event()
         self._position = Position(destination.name)
-        self._doubt: dict[Kind, int] = {}  # up to which number the destination may have more than is known
+        self._doubt = dict.fromkeys(Kind, 0)  # up to which number the destination may have more than is known
         self._ready = False
         self._said = ""
         self._told_at = time.monotonic()
@@ -247,7 +247,7 @@ class Shipper:
             try:
                 self._send(part)
             except ShippingError as error:
-                if error.doubtful:
+                if error.doubtful and self._to.can_be_asked:
                     self._doubt[kind] = max(self._doubt[kind], documents[-1].number)
                 raise
 
