@@ -23,6 +23,8 @@ __all__ = ["AuditQueries", "Filter", "Found", "Page", "Standing"]
 _PAGE = 50
 _SEARCHED = 100_000  # records that one search in the text looks at, the newest first
 _DAY_S = 86_400
+# Whoever alters SQLite's file may leave a text where bytes were: the record is shown all the same.
+_DATA = sa.cast(records.c.data, sa.LargeBinary).label("data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class AuditQueries:
             Event.LOG_QUERIED, detail=asked | ({"before": before} if before else {})
         )
         newest = question if before is None else before  # the question does not find itself
-        query = _narrowed(sa.select(records.c.seq, records.c.data), wanted)
+        query = _narrowed(sa.select(records.c.seq, _DATA), wanted)
         query = query.where(records.c.seq < newest)
         floor = 0
         with self._database.read() as connection:
@@ -157,7 +159,7 @@ class AuditQueries:
         """One record. Raises: NotFoundError."""
         with self._database.read() as connection:
             row = connection.execute(
-                sa.select(records.c.seq, records.c.data).where(records.c.seq == seq)
+                sa.select(records.c.seq, _DATA).where(records.c.seq == seq)
             ).one_or_none()
         if row is None:
             raise NotFoundError(

@@ -35,6 +35,22 @@ _QUERY = "audit:log:queried"
 _FOLDED = 3  # queries in a row, from so many on
 _START = sha256(b"").hexdigest()  # what the first record names as the one before (RFC 6962, section 2.1)
 _WEEKDAYS = ("一", "二", "三", "四", "五", "六", "日")
+_ORDER = (
+    "question",
+    "answers",
+    "images",
+    "why",
+    "what",
+    "reason",
+    "changes",
+    "model",
+    "engine",
+    "files",
+    "parameters",
+    "tokens",
+    "timing",
+)
+"""What of a record's detail comes first."""
 _HASHES = {"request", "object", "session", "key", "account", "typed", "path"}
 
 Line = dict[str, Any]
@@ -158,7 +174,10 @@ class Teller:
 
     def _gap(self, shown: Sequence[AuditRecord], place: int, link: Link) -> str:
         if link.missing is not None:
-            return self._t("audit.lost", first=link.missing[0], last=link.missing[1])
+            first, last = link.missing
+            if first == last:
+                return self._t("audit.lost.one", seq=first)
+            return self._t("audit.lost", first=first, last=last)
         if link.state == "broken" and place + 1 < len(shown):
             return self._t("audit.gap", old=shown[place + 1].seq, new=shown[place].seq)
         return ""
@@ -204,7 +223,7 @@ class Teller:
     def moment(self, said: Mapping[str, Any]) -> str:
         """When, to the millisecond, with the zone."""
         when = self._when(said)
-        return f"{when:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {when:%Z}" if when else ""
+        return f"{when:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {_offset(when)}" if when else ""
 
     def action(self, said: Mapping[str, Any]) -> str:
         """What happened."""
@@ -251,8 +270,8 @@ class Teller:
                 more = self._t("audit.more", count=len(changes)) if len(changes) > 1 else ""
                 return [": ".join(changes[0]).replace("\n", " ") if changes else thing, more]
             case "gateway:request:refused":
-                more = detail.get("before")
-                repeated = self._t("audit.repeated", count=more) if more else ""
+                before = detail.get("before")
+                repeated = self._t("audit.repeated", count=before) if before else ""
                 return [self._why(detail), str(detail.get("path", "")), repeated]
             case "audit:log:queried":
                 return [self._query(detail)]
@@ -263,6 +282,10 @@ class Teller:
                 return [str(detail.get(name, "")) for name in ("version", "profile", "engine", "model")]
             case "engine:model:loaded":
                 return [str(detail.get("model", "")), self._why(detail)]
+            case "alert:rule:raised":
+                return [self._word("alert", detail.get("rule")), str(detail.get("subject", ""))]
+            case "egress:connection:refused":
+                return [str(detail.get("to", "")) or thing]
             case "system:clock:jumped":
                 seconds = detail.get("seconds")
                 return [f"{seconds:+g} s" if isinstance(seconds, int | float) else ""]
@@ -331,7 +354,7 @@ class Teller:
 
     def _query(self, detail: Mapping[str, Any]) -> str:
         names = {
-            "text": "audit.find",
+            "text": "audit.text",
             "event": "audit.kind",
             "outcome": "audit.outcome",
             "login": "audit.person",
@@ -381,7 +404,7 @@ class Teller:
         add("event", _line(self.action(said), sub=event, pick=("event", event)))
         person = [str(said.get("login") or "")]
         if role := said.get("role"):
-            person.append(self._word("role", role))
+            person.append(self._t("audit.machine") if role == "machine" else self._word("role", role))
         add(
             "login",
             _line(" · ".join(filter(None, person)), pick=("login", str(said.get("login") or ""))),
@@ -418,11 +441,11 @@ class Teller:
             found.append(("subject", [_line(login, pick=("text", login))]))
         if event == _QUERY:
             return [*found, ("what", [_line(self._query(rest))])]
-        for name, value in rest.items():
+        for name, value in sorted(rest.items(), key=lambda item: _place(item[0])):
             found.append((name, self._lines(name, value, detail)))
         return found
 
-    def _lines(  # noqa: PLR0911 - one for each kind of field
+    def _lines(  # noqa: PLR0911, PLR0912 - one for each kind of field
         self, name: str, value: Any, detail: Mapping[str, Any]
     ) -> list[Line]:
         if name == "images" and isinstance(value, list):
@@ -448,6 +471,8 @@ class Teller:
             return [_line(told, sub=str(value) if told != value else "")]
         if name == "scopes" and isinstance(value, list):
             return [_line(self._word("scope", one)) for one in value]
+        if name == "rule":
+            return [_line(self._word("alert", value), sub=str(value))]
         if name in ("what", "factor", "role"):
             return [_line(self._word(name, value))]
         if isinstance(value, list):
@@ -532,6 +557,10 @@ def _contents(detail: Mapping[str, Any]) -> list[str]:
     return [str(one["content"]) for one in written if isinstance(one, Mapping) and one.get("content")]
 
 
+def _place(name: str) -> int:
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
+
+
 def _line(
     shown: Any, *, mono: bool = False, sub: str = "", badge: str = "", pick: tuple[str, str] | None = None
 ) -> Line:
@@ -549,6 +578,12 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _offset(when: datetime) -> str:
+    """The zone as everybody understands it: UTC+08:00."""
+    told = f"{when:%z}"
+    return f"UTC{told[:3]}:{told[3:5]}"
 
 
 def _is_hash(value: Any) -> bool:

@@ -111,14 +111,15 @@ def page(person: OwnAccount) -> None:
         if shown is None:
             return
         _figures(shown)
-        _whole(shown.standing)
         _actions(shown)
         _timeline(shown)
         _end(shown)
+        if (file := session.take("file")) is not None:
+            mount("download", {"file": file}, key="audit_download")
     if (opened := session.take("open")) is not None:
         record = next((one for one in shown.data if one.seq == opened), None)
         if record is not None:
-            st.dialog(t("audit.view"), width="large", on_dismiss="rerun")(_content)(record)
+            st.dialog(t("audit.view"), width="medium", on_dismiss="rerun")(_content)(record)
 
 
 # --- what is wanted ---
@@ -167,15 +168,9 @@ def _filters() -> Wanted:
             format_func=lambda value: t(f"period.{value or 'all'}"),
         )
     if st.session_state[_key("period")] == "dates":
-        with st.container(horizontal=True, key="audit-dates"):
-            for name, label in (("first", "audit.from"), ("last", "audit.to")):
-                st.date_input(
-                    t(label),
-                    None,
-                    key=_key(name),
-                    format="YYYY-MM-DD",
-                    max_value=datetime.now(session.zone()).date(),
-                )
+        today = datetime.now(session.zone()).date()
+        for name, label in (("first", "audit.from"), ("last", "audit.to")):
+            st.date_input(t(label), None, key=_key(name), format="YYYY-MM-DD", max_value=today)
     written("login", "audit.person")
     written("session", "audit.session")
     written("address", "audit.address")
@@ -188,7 +183,9 @@ def _filters() -> Wanted:
     wanted = Wanted(**kept)
     if wanted.period != "dates":
         wanted = replace(wanted, first=None, last=None)
-    if wanted != Wanted():
+    elif wanted.first is None and wanted.last is None:
+        wanted = replace(wanted, period="")
+    if wanted != Wanted() or state[_key("period")]:
         st.button(t("audit.clear"), key="audit_clear", width="stretch", on_click=_clear)
     return wanted
 
@@ -313,19 +310,25 @@ def _whole(standing: AuditStanding) -> None:
         (t("audit.root"), f"<code>{escape(standing.signed_root or '–')}</code>"),
     ]
     st.html(
-        f'<div class="vl-list vl-whole"><details><summary>{escape(t("audit.whole"))}</summary><div class="in">'
-        f'<p class="vl-hint">{escape(t("audit.whole.about"))}</p><dl class="vl-facts">{rows}</dl><hr>'
-        f"{facts(pairs)}</div></details></div>"
+        f'<div class="vl-whole"><p>{escape(t("audit.whole.about"))}</p><dl class="vl-facts">{rows}</dl><hr>'
+        f"{facts(pairs)}</div>"
     )
 
 
 def _actions(shown: _Shown) -> None:
     at = datetime.fromtimestamp(shown.now, session.zone())
+    told = t("audit.as_of", time=f"{at:%Y-%m-%d %H:%M:%S}")
+    if (file := session.take("file", keep=True)) is not None:
+        told = t("audit.exported", count=file["count"], name=file["name"])
     with st.container(
         key="audit-actions", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
     ):
-        st.html(f'<p class="vl-hint">{escape(t("audit.as_of", time=f"{at:%Y-%m-%d %H:%M:%S}"))}</p>')
-        with st.container(horizontal=True, horizontal_alignment="right", width="content"):
+        st.html(f'<p class="vl-hint" role="status">{escape(told)}</p>')
+        with st.container(
+            horizontal=True, horizontal_alignment="right", width="content", key="audit-buttons"
+        ):
+            with st.popover(t("audit.whole"), icon=":material/verified_user:", key="audit_whole"):
+                _whole(shown.standing)
             st.button(t("reload"), key="audit_renew", icon=":material/refresh:", on_click=_renew)
             st.button(
                 t("audit.export", count=len(shown.data)),
@@ -335,10 +338,6 @@ def _actions(shown: _Shown) -> None:
                 on_click=_export,
                 args=(shown,),
             )
-    if (file := session.take("file")) is not None:
-        mount("download", {"file": file}, key="audit_download")
-        told = t("audit.exported", count=file["count"], name=file["name"])
-        st.html(f'<p class="vl-hint" role="status">{escape(told)}</p>')
 
 
 def _export(shown: _Shown) -> None:
@@ -377,7 +376,7 @@ def _timeline(shown: _Shown) -> None:
 
 def _chips(wanted: Wanted, teller: Teller) -> list[dict[str, str]]:
     names = {
-        "text": ("audit.find", wanted.text),
+        "text": ("audit.text", wanted.text),
         "event": ("audit.kind", teller.kind(wanted.event)),
         "outcome": ("audit.outcome", t(f"outcome.{wanted.outcome}") if wanted.outcome else ""),
         "period": ("audit.period", _period(wanted)),
