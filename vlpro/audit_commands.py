@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +65,16 @@ def run(options: argparse.Namespace, language: Language, progress: Callable[[], 
 def _verify(options: argparse.Namespace, language: Language, progress: Callable[[], Progress]) -> None:
     settings = config.load()
     keys = [_hex(text) for text in options.key] or [public_key(_sealer(settings).signing_seed)]
-    chosen = options.copies or settings.audit_copy
+    # An export may be a part, and rightly end before the last checkpoint that was copied.
+    chosen = options.copies or (settings.audit_copy if not options.export else None)
     copies = read_copies(Path(chosen), keys) if chosen and (options.copies or Path(chosen).exists()) else []
     parts = _archives(options.archives) if options.archives else None
-    with _database(options, settings) as database:
-        source: Source = ExportFile(Path(options.export)) if options.export else DatabaseSource(database)
+    with ExitStack() as held:
+        source: Source
+        if options.export:
+            source = ExportFile(Path(options.export))
+        else:
+            source = DatabaseSource(held.enter_context(_database(options, settings)))
         found = verify(source, keys=keys, archives=parts, copies=copies, progress=progress())
     if chosen and not copies and found.checkpoints:
         raise VerificationError(

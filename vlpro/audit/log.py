@@ -73,6 +73,7 @@ class AuditLog:
         self._clock = clock
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._open = threading.Lock()  # so that nothing is put behind the end of the queue
         self._unsigned = 0  # records of this process since the last checkpoint
         self._signed_at = time.monotonic()
         self._drift = clock() - time.monotonic()
@@ -85,18 +86,21 @@ class AuditLog:
 
     def stop(self) -> None:
         """Write what waits, sign a last checkpoint, and end."""
-        thread, self._thread = self._thread, None
+        with self._open:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._queue.put(None)
         if thread is not None:
-            self._queue.put(None)
             thread.join()
 
     def submit(self, entry: Entry) -> Future[int]:
         """Have something recorded; the future has the record's number once it is on the disk, or an AuditError."""
         waiting = _Waiting(entry, Future())
-        if self._thread is None:
-            waiting.done.set_exception(_not_written())
-        else:
-            self._queue.put(waiting)
+        with self._open:
+            if self._thread is not None:
+                self._queue.put(waiting)
+                return waiting.done
+        waiting.done.set_exception(_not_written())
         return waiting.done
 
     def record(self, entry: Entry) -> int:
@@ -131,13 +135,6 @@ class AuditLog:
                 for waiting in batch:
                     if not waiting.done.done():
                         waiting.done.set_exception(_not_written())
-        while True:  # who came after the end
-            try:
-                late = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if late is not None:
-                late.done.set_exception(_not_written())
 
     def _next(self) -> tuple[list[_Waiting], bool]:
         """What waits; and whether there will be more. Waits for the first."""
@@ -145,6 +142,8 @@ class AuditLog:
         try:
             waiting = self._queue.get(timeout=min(1.0, self._every_s))
             while waiting is not None:
+                # From here on nobody can cancel it. Who did before does not wait, but it is recorded all the same.
+                waiting.done.set_running_or_notify_cancel()
                 batch.append(waiting)
                 if len(batch) == _MOST:
                     break
@@ -162,7 +161,7 @@ class AuditLog:
             entries.insert(0, (Entry(Event.CLOCK_JUMPED, detail=moved), None))
             self._drift = drift
         made: list[Record] = []
-        refused: list[Future[int]] = []
+        written: list[Future[int] | None] = []  # who waits for each
         try:
             with self.database.write(alone=True) as connection:
                 seq, prev = self._end(connection)
@@ -171,9 +170,9 @@ class AuditLog:
                         record = make(entry, seq=seq + 1, prev=prev, now=self._clock())
                     except ValueError:
                         log.exception("an entry cannot be written down: %s", entry.event)
-                        refused += [done] if done else []
-                        continue
+                        continue  # who waits for it is told at the end of the group
                     made.append(record)
+                    written.append(done)
                     seq, prev = record.seq, record.hash
                 if made:
                     connection.execute(sa.insert(records), [self.row(record) for record in made])
@@ -186,10 +185,9 @@ class AuditLog:
             if not self._arrived(made):
                 raise
         self._unsigned += len(made)
-        numbers = {id(record.entry): record.seq for record in made}
-        for entry, done in entries:
-            if done is not None and done not in refused:
-                done.set_result(numbers[id(entry)])
+        for record, done in zip(made, written, strict=True):
+            if done is not None and not done.cancelled():
+                done.set_result(record.seq)
 
     def _end(self, connection: sa.Connection) -> tuple[int, bytes]:
         """Number and hash of the last record."""

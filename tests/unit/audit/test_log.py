@@ -1,0 +1,426 @@
+"""The log under everything that can happen to it: kills at any point, a full disk, a database that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.people import Clock
+from tests.postgresql import BINARIES, Cluster, cluster
+from tests.unit.audit.victim import Victim, entry
+from vlpro.audit.checkpoint import Checkpoint
+from vlpro.audit.events import Event
+from vlpro.audit.record import Actor, Entry
+from vlpro.audit.service import open_log
+from vlpro.audit.sources import DatabaseSource
+from vlpro.audit.tables import records
+from vlpro.audit.verify import read_copies, verify
+from vlpro.crypto import Sealer
+from vlpro.db import Database, sqlite_url
+from vlpro.errors import AuditError, DatabaseError
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # fork beside threads, from Python 3.12 on
+
+
+@pytest.fixture
+def empty(database_url: str) -> Any:
+    made = Victim(database_url)
+    yield made
+    made.database.close()
+
+
+# --- many at once
+
+
+def test_each_caller_gets_the_number_of_its_own_record(empty: Victim) -> None:
+    log = empty.open(every_records=50)
+    log.start()
+    with ThreadPoolExecutor(16) as pool:
+        numbers = list(pool.map(lambda n: log.record(entry(n)), range(300)))
+    log.stop()
+    assert sorted(numbers) == list(range(2, 302))
+    for n, seq in enumerate(numbers):
+        if n % 37 == 0:
+            assert empty.row(seq)["object"] == f"msg_{n}"
+    assert empty.verify(copies=True).signed == 301
+
+
+def test_one_entry_twice_in_one_group_is_two_records(empty: Victim) -> None:
+    log = empty.open()
+    same = entry(1)
+    log.start()
+    waiting = [log.submit(same) for _ in range(20)]
+    assert sorted(one.result() for one in waiting) == list(range(2, 22))
+    log.stop()
+
+
+def test_several_replicas_keep_one_chain(database_url: str) -> None:
+    victims = [Victim(database_url) for _ in range(3)]
+    logs = [victim.open(every_records=20) for victim in victims]
+    for log in logs:
+        log.start()
+    with ThreadPoolExecutor(12) as pool:
+        numbers = list(pool.map(lambda n: logs[n % 3].record(entry(n)), range(240)))
+    for log in logs:
+        log.stop()
+    assert sorted(numbers) == list(range(2, 242))
+    assert victims[0].verify().signed == 241
+    copied = [checkpoint.size for victim in victims for checkpoint in victim.copied]
+    assert len(set(copied)) == len(copied)  # each was signed by one of them
+    for victim in victims:
+        victim.database.close()
+
+
+def test_what_cannot_be_written_down_fails_alone(empty: Victim) -> None:
+    log = empty.open()
+    log.start()
+    waiting = [
+        log.submit(entry(1)),
+        log.submit(Entry(Event.ASKED, detail={"x": object()})),
+        log.submit(entry(2)),
+    ]
+    assert [waiting[0].result(), waiting[2].result()] == [2, 3]
+    with pytest.raises(AuditError):
+        waiting[1].result()
+    log.stop()
+    assert empty.verify().last == 3
+
+
+def test_long_and_strange_texts_fail_nobody(empty: Victim) -> None:
+    log = empty.open()
+    log.start()
+    log.record(Entry(Event.SIGN_IN, Actor(login="x\0" * 500, address="y" * 900), object="\0"))
+    log.stop()
+    assert empty.verify().last == 2
+
+
+async def _cancelled(victim: Victim) -> list[int]:
+    log = victim.open()
+    log.start()
+    with victim.database.write():  # so that the writer waits
+        first = asyncio.create_task(log.arecord(entry(1)))
+        others = [asyncio.create_task(log.arecord(entry(n))) for n in range(2, 12)]
+        await asyncio.sleep(0.05)
+        others[3].cancel()
+        first.cancel()
+        await asyncio.sleep(0.01)
+    numbers = [await one for one in others if not one.cancelled() and one is not others[3]]
+    log.stop()
+    return numbers
+
+
+def test_who_gives_up_waiting_harms_nobody(empty: Victim) -> None:
+    numbers = asyncio.run(_cancelled(empty))
+    assert len(set(numbers)) == 9
+    assert empty.verify().last == 12  # what was submitted is recorded, whether somebody waits or not
+
+
+def test_a_log_that_has_ended_refuses(empty: Victim) -> None:
+    log = empty.open()
+    with pytest.raises(AuditError):
+        log.record(entry(1))
+    log.start()
+    log.start()
+    assert log.record(entry(1)) == 2
+    results: list[Future[int]] = []
+    going = threading.Event()
+
+    def submit() -> None:
+        going.set()
+        results.extend(log.submit(entry(n)) for n in range(2000))
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    going.wait()
+    log.stop()
+    thread.join()
+    numbers = []
+    for one in results:
+        try:
+            numbers.append(one.result(timeout=10))
+        except AuditError:
+            continue
+    assert len(numbers) == empty.last() - 2
+    assert empty.verify().unsigned == 0
+    log.stop()
+
+
+def test_a_jump_of_the_clock_is_on_the_record(empty: Victim) -> None:
+    log = empty.open()
+    log.start()
+    log.record(entry(1))
+    empty.clock.pass_(hours=-1)
+    assert log.record(entry(2)) == 4
+    log.stop()
+    assert empty.row(3)["event"] == Event.CLOCK_JUMPED
+    assert b'"seconds":-3600' in empty.row(3)["data"]
+    summary = empty.verify()
+    assert [seq for seq, _ in summary.backwards] == [3]
+
+
+def test_a_checkpoint_is_signed_in_time(tmp_path: Path) -> None:
+    signed = threading.Event()
+    database = Database(sqlite_url(tmp_path))
+    log = open_log(database, Sealer(b"k" * 32), every_s=0.05)
+    log._copied = lambda _: signed.set()
+    log.start()
+    log.record(entry(1))
+    assert signed.wait(10)
+    log.stop()
+    database.close()
+
+
+def test_a_copy_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path))
+    log = open_log(database, Sealer(b"k" * 32), every_records=1, copy=tmp_path / "missing" / "copies")
+    log.start()
+    log.record(entry(1))
+    log.stop()
+    assert isinstance(log.failed, AuditError)
+    assert "copies" in str(log.failed)
+    database.close()
+
+
+# --- kills
+
+
+class Child:
+    """A forked process that appends, and tells by a pipe which records it was told to be durable."""
+
+    def __init__(self, url: str, folder: Path, prepare: Callable[[Database], None] = lambda _: None) -> None:
+        self._url, self._copy = url, folder / "copies"
+        self._told = b""
+        self._read, write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                os.close(self._read)
+                self._append(write, prepare)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(write)
+
+    def _append(self, write: int, prepare: Callable[[Database], None]) -> None:
+        signal.alarm(60)
+        database = Database(self._url)
+        log = open_log(database, Sealer(b"k" * 32), every_records=7, copy=self._copy)
+        prepare(database)
+        log.start()
+
+        def work(worker: int) -> None:
+            for n in range(400):
+                what = (worker + 1) * 1_000_000 + n
+                number = log.record(entry(what))
+                os.write(write, b"%d %d\n" % (number, what))  # smaller than PIPE_BUF: whole
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+        log.stop()
+
+    def kill_after(self, number: int) -> None:
+        """Kill it, in the middle of something, when it was told of some records."""
+        while self._told.count(b"\n") < number:
+            self._told += os.read(self._read, 64)
+        os.kill(self.pid, signal.SIGKILL)
+
+    def acknowledged(self) -> dict[int, str]:
+        """Which records it was told of, with what they are about; after its end."""
+        with os.fdopen(self._read, "rb") as file:
+            told = self._told + file.read()
+        os.waitpid(self.pid, 0)
+        lines = [line.split() for line in told.splitlines(keepends=True) if line.endswith(b"\n")]
+        return {int(number): f"msg_{int(what)}" for number, what in lines}
+
+
+def check(victim: Victim, folder: Path, acknowledged: dict[int, str]) -> None:
+    """Everything that was acknowledged is there once, the chain and the copies hold, and the log goes on."""
+    copies = read_copies(folder / "copies", victim.keys) if (folder / "copies").exists() else []
+    victim.fill(2)
+    summary = verify(DatabaseSource(victim.database), keys=victim.keys, copies=copies)
+    assert summary.copies == len(copies)
+    with victim.database.read() as connection:
+        stored = dict(connection.execute(sa.select(records.c.seq, records.c.object)).tuples().all())
+    assert {seq: stored.get(seq) for seq in acknowledged} == acknowledged
+    of_child = [thing for thing in stored.values() if re.fullmatch(r"msg_\d{7}", thing)]
+    assert len(set(of_child)) == len(of_child)
+
+
+@pytest.mark.parametrize("statement", [1, 2, 3, 5, 8, 13, 21, 22, 23, 24, 34, 55])
+def test_a_process_that_dies_after_any_statement(database_url: str, tmp_path: Path, statement: int) -> None:
+    def prepare(database: Database) -> None:
+        done = 0
+
+        def dies(*_: Any) -> None:
+            nonlocal done
+            done += 1
+            if done == statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        for event in ("after_cursor_execute", "commit", "begin"):
+            sa.event.listen(database._engine, event, dies)
+
+    victim = Victim(database_url)
+    victim.fill(1)
+    victim.database.close()
+    acknowledged = Child(database_url, tmp_path, prepare).acknowledged()
+    check(victim, tmp_path, acknowledged)
+    victim.database.close()
+
+
+def test_a_process_that_is_killed_at_any_moment(database_url: str, tmp_path: Path) -> None:
+    victim = Victim(database_url)
+    acknowledged: dict[int, str] = {}
+    for number in (1, 6, 25, 70):
+        victim.fill(1)
+        victim.database.close()
+        child = Child(database_url, tmp_path)
+        child.kill_after(number)
+        acknowledged |= child.acknowledged()
+        assert victim.verify().last >= len(acknowledged)
+    assert len(acknowledged) > 100
+    victim.database.close()
+
+
+# --- the disk
+
+
+def test_a_full_disk_loses_nothing_and_the_log_goes_on(tmp_path: Path) -> None:
+    """In a process of its own, since the limit of a file's size is the process's."""
+    url = sqlite_url(tmp_path)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(read)
+            os.write(write, repr(_on_a_full_disk(url)).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write)
+    with os.fdopen(read) as file:
+        said = file.read()
+    _, ended = os.waitpid(pid, 0)
+    assert ended == 0
+    before, refused, after = eval(said)  # noqa: S307 - of our own
+    assert refused > 5
+    assert len(before) > 20
+    assert len(after) == 10
+    victim = Victim(url)
+    assert victim.verify().last == max(after)
+    with victim.database.read() as connection:
+        stored = dict(connection.execute(sa.select(records.c.seq, records.c.object)).tuples().all())
+    assert {seq: stored[seq] for seq in before | after} == before | after
+    victim.database.close()
+
+
+def _on_a_full_disk(url: str) -> tuple[dict[int, str], int, dict[int, str]]:
+    signal.alarm(60)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    database = Database(url)
+    log = open_log(database, Sealer(b"k" * 32), every_records=7)
+    log.start()
+    before, refused = {}, 0
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    for n in range(3000):
+        try:
+            before[log.record(entry(n))] = f"msg_{n}"
+        except AuditError:
+            refused += 1
+            if refused > 20:
+                break
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    after = {log.record(entry(n)): f"msg_{n}" for n in range(5000, 5010)}
+    log.stop()
+    return before, refused, after
+
+
+# --- a database that is locked, or gone
+
+
+def test_a_database_that_another_process_keeps_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlpro.db._BUSY_MS", 50)
+    victim = Victim(sqlite_url(tmp_path), clock=Clock())
+    log = victim.open()
+    log.start()
+    other = Database(sqlite_url(tmp_path))
+    with other.write(), pytest.raises(AuditError):
+        log.record(entry(1))
+    assert log.record(entry(2)) == 2
+    log.stop()
+    assert victim.verify().last == 2
+    other.close()
+    victim.database.close()
+
+
+def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
+    if BINARIES is None:
+        pytest.skip("PostgreSQL is not installed")
+    with cluster() as server:  # its own: it is stopped
+        _goes_and_comes(server)
+
+
+def _goes_and_comes(server: Cluster) -> None:
+    victim = Victim(server.new())
+    log = victim.open()
+    log.start()
+    acknowledged: dict[int, str] = {}
+    refused = 0
+
+    def work(worker: int) -> None:
+        nonlocal refused
+        for n in range(150):
+            what = worker * 1000 + n
+            try:
+                acknowledged[log.record(entry(what))] = f"msg_{what}"
+            except AuditError:
+                refused += 1
+                time.sleep(0.02)
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(work, worker) for worker in range(4)]
+        while len(acknowledged) < 40:
+            time.sleep(0.005)
+        server.stop()
+        while refused < 4:
+            time.sleep(0.005)
+        with pytest.raises(DatabaseError):
+            victim.last()
+        server.start()
+        for one in working:
+            one.result()
+    number = log.record(entry(1))
+    log.stop()
+    assert refused >= 4
+    assert len(acknowledged) > 200
+    assert victim.verify(copies=True).last == number
+    with victim.database.read() as connection:
+        stored = dict(connection.execute(sa.select(records.c.seq, records.c.object)).tuples().all())
+    assert {seq: stored.get(seq) for seq in acknowledged} == acknowledged
+    victim.database.close()
+
+
+def test_checkpoints_name_their_log_and_key(empty: Victim) -> None:
+    empty.fill(3)
+    signed: Checkpoint = empty.copied[-1]
+    assert empty.keys[0].hex().encode() in signed.data
+    assert empty.row(1)["object"].encode() in signed.data
