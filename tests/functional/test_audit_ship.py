@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -663,6 +666,49 @@ def test_the_store_cannot_be_written_to(database_url: str) -> None:
         connection.execute(sa.delete(records))
     assert store.ends() == (1, 4)
     store.close()
+
+
+@contextmanager
+def who_may_only_read(folder: Path) -> Iterator[None]:
+    """A user who may read what lies in a folder, and write none of it."""
+    files = [*folder.iterdir()]
+    for path in (folder, *files):
+        path.chmod(0o755 if path == folder else 0o644)
+    try:
+        if os.geteuid() == 0:
+            os.seteuid(65534)  # "nobody"
+        else:
+            for path in (*files, folder):
+                path.chmod(0o555 if path == folder else 0o444)
+        yield
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        else:
+            for path in (folder, *files):
+                path.chmod(0o755 if path == folder else 0o644)
+
+
+def test_who_may_only_read_can_ship(server: ElasticServer) -> None:
+    """While the service runs, and while it does not: then SQLite's own files beside the database are gone."""
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as own:
+        folder = Path(name)
+        Path(own).chmod(0o777)
+        url = sqlite_url(folder, "audit")
+        with opened(url, every_records=10) as log:
+            for number in range(30):
+                log.record(entry(number))
+            assert (folder / "audit.db-wal").exists()
+            with who_may_only_read(folder):
+                run(options(server), url, Path(own) / "position.json")
+            assert same(url, server)
+            for number in range(30):
+                log.record(entry(number))
+        assert not (folder / "audit.db-wal").exists()
+        with who_may_only_read(folder):
+            run(options(server), url, Path(own) / "position.json")
+        assert not (folder / "audit.db-wal").exists()
+        assert same(url, server)
 
 
 def test_twenty_thousand_records(url: str, state: Path, server: ElasticServer) -> None:

@@ -159,7 +159,7 @@ class Store:
     def _read(self) -> Iterator[sa.Connection]:
         still = self._still()
         engine = self._engine
-        if still is not None and self._file is not None and not os.access(self._file.parent, os.W_OK):
+        if still is not None and self._file is not None and not _writable(self._file.parent):
             engine = self._frozen
         try:
             with engine.connect() as connection:
@@ -188,6 +188,10 @@ class Store:
         return DatabaseError(
             f"The audit's database cannot be read{name}: {why}.", zh=f"无法读取审计数据库{name}：{why}。"
         )
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _unknown() -> ConfigError:
