@@ -10,10 +10,11 @@ __all__ = ["mask", "mask_text"]
 
 _SHOWN = 4
 _MOST = 19
+_LENGTHS = frozenset({11, 13, 15, 16, 17, 18, 19})
 _GROUPS = re.compile(r"(?<!\d)\d+(?:[ -]\d+)*(?:[ -]?[Xx](?![0-9A-Za-z]))?(?!\d)")
 # Ids and hashes of our own hold runs of digits by chance.
 _OURS = re.compile(
-    r"(?<![0-9A-Za-z_])(?:[a-z]{1,8}_(?=[0-9]*[a-f])[0-9a-f]{16,}|(?=[0-9]*[a-f])[0-9a-f]{16,})(?![0-9A-Za-z_])"
+    r"(?<![0-9A-Za-z_])(?=[0-9a-z_]*[a-f])(?:[a-z]{1,8}_[0-9a-f]{24}|[0-9a-f]{32}|[0-9a-f]{64})(?![0-9A-Za-z_])"
 )
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _FIXED = frozenset({"prev", "time", "seq", "v", "event", "outcome", "address"})
@@ -53,27 +54,30 @@ def _masked(value: Any) -> Any:
 
 
 def _in_groups(found: re.Match[str]) -> str:
-    """Stars over each number that consecutive groups of digits make."""
-    text = found[0]
-    groups = [match.span() for match in re.finditer(r"\d+[Xx]?|[Xx]", text)]
-    out, first = list(text), 0
-    while first < len(groups):
-        longest: list[int] = []
-        places: list[int] = []
-        step = first
-        for last, (begin, end) in enumerate(groups[first : first + _MOST], first):
-            places = [*places, *range(begin, min(end, begin + _MOST + 1))]
-            if len(places) > _MOST:
+    """Stars over each number that consecutive groups of digits make; the longest that begins with a group."""
+    out = list(found[0])
+    places = [i for i, character in enumerate(out) if character not in " -"]
+    digits = "".join("X" if out[i] in "Xx" else str(int(out[i])) for i in places)
+    begins = [i for i, place in enumerate(places) if i == 0 or places[i - 1] != place - 1 or digits[i] == "X"]
+    ends = [*begins[1:], len(places)]
+    group = 0
+    while group < len(begins):
+        begin, following = begins[group], group + 1
+        for last in range(group, min(group + _MOST, len(ends))):
+            end = ends[last]
+            if end - begin > _MOST:
                 break
-            if _names_somebody("".join("X" if text[i] in "Xx" else str(int(text[i])) for i in places)):
-                longest, step = places, last
-        for place in longest[:-_SHOWN]:
-            out[place] = "*"
-        first = step + 1
+            if _names_somebody(digits[begin:end]):
+                following = last + 1
+                for place in places[begin : end - _SHOWN]:
+                    out[place] = "*"
+        group = following
     return "".join(out)
 
 
 def _names_somebody(digits: str) -> bool:
+    if len(digits) not in _LENGTHS:
+        return False
     if len(digits) == 13 and digits.startswith("86"):
         digits = digits[2:]
     return _is_mobile(digits) or _is_identity_card(digits) or _is_bank_card(digits)
