@@ -25,6 +25,9 @@ _FIRST_WAIT_S = 0.5
 _MOST_ASKED = 10_000  # numbers that a destination is asked about at once
 _TELL_S = 60.0
 
+_AFTER_A_RESTORE = "To go on after a restore, ship into another index (syslog: remove the position file)."
+_AFTER_A_RESTORE_ZH = "若确为恢复备份，请改用另一个索引继续发送（syslog：删除位置文件）。"
+
 Teller = Callable[[str, str], None]
 
 
@@ -175,9 +178,9 @@ class Shipper:
         if position.seq > last:
             raise StoppedError(
                 f"{position.seq} records were shipped, and the store ends at {last}: its end was cut off, or it was "
-                "restored from an older copy. Compare: vlpro audit verify. To go on, remove the position file.",
+                f"restored from an older copy. Compare: vlpro audit verify. {_AFTER_A_RESTORE}",
                 zh=f"已发送 {position.seq} 条记录，但数据库只到第 {last} 条：末尾被截断，或恢复了旧备份。"
-                "请核对：vlpro audit verify。若要继续，请删除位置文件。",
+                f"请核对：vlpro audit verify。{_AFTER_A_RESTORE_ZH}",
             )
         stored = self._store.hash_of(position.seq)
         if stored is not None and stored.hex() != position.hash:
@@ -371,7 +374,7 @@ def _problem(stored: StoredRecord, prev: bytes | None) -> str:
 def _differs(number: int) -> StoppedError:
     return StoppedError(
         f"The destination has another record under number {number} than the store: one of them was altered, or the "
-        "store was restored from an older copy and went on. Nothing is written over.",
+        f"store was restored from an older copy and went on. Nothing is written over. {_AFTER_A_RESTORE}",
         zh=f"目标中第 {number} 号记录与数据库不同：其中之一被改动，或数据库恢复旧备份后又继续写入。"
-        "不会覆盖任何内容。",
+        f"不会覆盖任何内容。{_AFTER_A_RESTORE_ZH}",
     )
