@@ -200,7 +200,9 @@ def test_an_altered_and_a_removed_record_show(
     expect(gap).to_contain_text(f"第 {asked} 条与第 {asked + 1} 条的哈希不一致")
     expect(page.locator(f'[data-seq="{asked + 1}"] .link')).to_have_text("链断开")
     expect(page.locator(f'[data-seq="{asked}"] .link')).to_have_text("已连接")
-    expect(page.locator(".figure").first).to_contain_text("断开 1 处")
+    page.get_by_role("button", name="断开 1 处").click()
+    expect(gap).to_be_focused()
+    expect(gap).to_be_in_viewport()
     with closing(sqlite3.connect(folder / "data" / "audit.db")) as database, database:
         database.execute("UPDATE audit_records SET data = 'no record' WHERE seq = ?", (asked,))
         database.execute("DELETE FROM audit_records WHERE seq = 2")

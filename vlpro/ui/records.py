@@ -378,7 +378,7 @@ class Teller:
                 else str(value)
             )
             told.append(f"{self._t(key)}: {shown}")
-        return " · ".join(told)
+        return " · ".join(told) or self._t("all")
 
     def kind(self, value: str) -> str:
         """A kind of events, or an event, by its name."""

@@ -715,6 +715,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "audit.chain": ("所示记录的链", "Chain of what is shown"),
     "audit.links": ("已连接 {count} 处", "Linked: {count}"),
     "audit.breaks": ("断开 {count} 处", "Broken: {count}"),
+    "audit.jump": ("转到断开处", "Go to where it is broken"),
     "audit.links.none": ("没有相邻记录", "None adjacent"),
     "audit.size": ("记录总数", "Records"),
     "audit.signed": ("已签名至", "Signed up to"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from vlpro.audit.alerts.alert import Rule
 from vlpro.audit.events import Event, Outcome
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import KEY_SCOPES, Role
@@ -72,6 +73,7 @@ def test_what_is_composed_is_complete() -> None:
     assert words("factor.") == {"totp", "passkey", "recovery", "none"}
     assert words("source.") == {"local", "ldap", "oidc"}
     assert words("event.") == {str(event) for event in Event}
+    assert words("alert.") == {str(rule) for rule in Rule}
     assert words("outcome.") == {str(outcome) for outcome in Outcome}
     assert {f"policy.{group}" for group in GROUPS} <= set(STRINGS)
     assert {place.name for place in PLACES} <= set(STRINGS)

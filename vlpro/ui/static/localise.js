@@ -21,6 +21,7 @@
     "Choose an option": "请选择",
     "Choose options": "请选择",
     "Choose date": "选择日期",
+    "Use arrow keys to navigate dates. Enter to select. Escape to close.": "方向键移动，回车选择，Esc 关闭。",
     "Selected values": "已选",
     "Page not found": "没有这个页面",
     "The page that you have requested does not seem to exist. Running the app's main page.":
@@ -53,6 +54,9 @@
         if (!value) continue;
         if (labels[value]) node.setAttribute(name, labels[value]);
         else if (value.startsWith("Help for ")) node.setAttribute(name, `${value.slice(9)}：说明`);
+        else if (/^(year|month|day), /.test(value)) {
+          node.setAttribute(name, value.replace(/^\w+, /, (part) => ({ y: "年，", m: "月，", d: "日，" })[part[0]]));
+        } else if (value.startsWith("Choose date, ")) node.setAttribute(name, `选择日期，${value.slice(13)}`);
         else if (value.startsWith("Remove ")) node.setAttribute(name, `移除 ${value.slice(7)}`);
       }
       node.childNodes.forEach(translate);

@@ -1,5 +1,5 @@
 // Records of the audit, the newest first: each opens to all its fields; people, sessions and more filter by a click.
-import { copy, el, icon } from "./dom.js";
+import { calm, copy, el, icon } from "./dom.js";
 
 export default function (host, send) {
   const root = el("div", { class: "timeline" });
@@ -86,10 +86,19 @@ export default function (host, send) {
 
   const shown = {
     day: (block) => el("li", { class: "day" }, el("b", {}, block.text), el("span", {}, block.count)),
-    gap: (block) => el("li", { class: "gap", role: "alert" }, icon("warning"), el("span", {}, block.text)),
+    gap: (block) => el("li", { class: "gap", role: "alert", tabindex: "-1" }, icon("warning"), el("span", {}, block.text)),
     row: (block) => drawn(block.row),
     fold: folded,
   };
+
+  let jumped = -1;
+  const jump = () => { // to the next break; after the last one to the first
+    const gaps = [...root.querySelectorAll(".gap")];
+    jumped = (jumped + 1) % (gaps.length || 1);
+    gaps[jumped]?.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+    gaps[jumped]?.focus({ preventScroll: true });
+  };
+  addEventListener("vlpro:gap", jump);
 
   function update({ label, blocks, chips, empty, words: given }) {
     words = given;
@@ -101,5 +110,5 @@ export default function (host, send) {
     root.replaceChildren(...(chips.length ? [filters] : []), blocks.length ? list : el("p", { class: "none" }, empty));
     if (focused) root.querySelector(`[data-seq="${CSS.escape(focused)}"] .open`)?.focus({ preventScroll: true });
   }
-  return { update };
+  return { update, remove: () => removeEventListener("vlpro:gap", jump) };
 }

@@ -250,7 +250,7 @@ def _figures(shown: _Shown) -> None:
     states = [link.state for link in records.links(shown.data, whole=wanted.all)]
     broken, linked = states.count("broken"), states.count("linked") + states.count("first")
     chain = (
-        {"tone": "bad", "value": t("audit.breaks", count=broken)}
+        {"tone": "bad", "value": t("audit.breaks", count=broken), "jump": t("audit.jump")}
         if broken
         else {"tone": "ok", "value": t("audit.links", count=linked)}
         if linked
