@@ -255,6 +255,11 @@ class Client:
         """End the answer that is being generated; what was written stays."""
         return self._call(schema.Conversation, "POST", f"/v1/conversations/{conversation_id}/stop")
 
+    def export(self, conversation_id: str, kind: Literal["markdown", "json"]) -> schema.Conversation:
+        """A conversation with its messages, to be taken out; that it was is recorded."""
+        body = schema.NewExport(format=kind)
+        return self._send(schema.Conversation, f"/v1/conversations/{conversation_id}/exports", body)
+
     def clear(self, conversation_id: str) -> schema.Cleared:
         """Delete a conversation and free its pictures and what the engine kept of it."""
         return self._call(schema.Cleared, "DELETE", f"/v1/conversations/{conversation_id}")

@@ -49,6 +49,7 @@ __all__ = [
     "Model",
     "ModelList",
     "NewConversation",
+    "NewExport",
     "NewMessage",
     "PictureInfo",
     "Prompt",
@@ -653,6 +654,12 @@ class NewConversation(_Request):
         ]
         | None
     ) = None
+
+
+class NewExport(_Request):
+    """``POST /v1/conversations/{id}/exports``: take a conversation out; that it was is recorded."""
+
+    format: Literal["markdown", "json"] = "json"
 
 
 class NewMessage(_Request):

@@ -95,6 +95,18 @@ def test_every_way_to_ask_is_on_the_record(server: Server) -> None:
     assert [record["object"] for record in found] == ["", "", "", "", talk, talk]
 
 
+def test_an_exported_conversation_is_on_the_record(server: Server) -> None:
+    with server.http() as http:
+        talk = http.post("/v1/conversations", json={}).json()["id"]
+        before = last(server)
+        assert http.post(f"/v1/conversations/{talk}/exports", json={"format": "pdf"}).status_code == 400
+        taken = http.post(f"/v1/conversations/{talk}/exports", json={"format": "markdown"})
+        assert taken.json()["id"] == talk
+    (record,) = told(server, before)
+    assert (record["event"], record["object"]) == ("chat:conversation:exported", talk)
+    assert record["detail"] == {"conversations": 1, "format": "markdown", "pictures": [], "turns": 0}
+
+
 def test_a_cleared_conversation_is_on_the_record(server: Server) -> None:
     with server.http() as http:
         talk = http.post("/v1/conversations", json={}).json()["id"]

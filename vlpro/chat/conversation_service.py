@@ -209,6 +209,29 @@ class ConversationService:
         """One's own conversation. Raises: NotFoundError, ForbiddenError."""
         return self._store.get(person, conversation_id)
 
+    async def export(self, person: Person, conversation_id: str, kind: str) -> Conversation:
+        """One's own conversation, to be taken out. Recorded.
+
+        Args:
+            person: Who asks.
+            conversation_id: Which.
+            kind: The file's format, for the record.
+
+        Raises:
+            NotFoundError: There is none of this id.
+            AuditError: It cannot be recorded.
+        """
+        conversation = self._store.get(person, conversation_id)
+        pictures = [kept.picture.sha256 for kept in conversation.pictures]
+        detail = {
+            "format": kind,
+            "conversations": 1,
+            "turns": len(conversation.messages),
+            "pictures": pictures,
+        }
+        await self._chat.recorder.anote(Event.CONVERSATION_EXPORTED, object=conversation.id, detail=detail)
+        return conversation
+
     async def annotated(
         self, person: Person, conversation_id: str, message_id: str, image: int | None
     ) -> bytes:

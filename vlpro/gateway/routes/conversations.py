@@ -99,6 +99,15 @@ async def stop(conversation_id: str, services: ServicesOf, owner: Owner) -> sche
     return _reply(await services.conversations.stop(owner, conversation_id), services, with_messages=True)
 
 
+@router.post("/{conversation_id}/exports")
+async def export(
+    conversation_id: str, body: schema.NewExport, services: ServicesOf, owner: Owner
+) -> schema.Conversation:
+    """Take a conversation out, with its messages; that it was is recorded."""
+    held = await services.conversations.export(owner, conversation_id, body.format)
+    return _reply(held, services, with_messages=True)
+
+
 @router.delete("/{conversation_id}")
 async def clear(conversation_id: str, services: ServicesOf, owner: Owner) -> schema.Cleared:
     """Delete a conversation, its pictures and what the engine kept of them; tells memory before and after."""

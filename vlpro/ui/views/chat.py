@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -151,13 +151,22 @@ def _export(conversation: Conversation) -> None:
         for kind in ("markdown", "json"):
             label = t("export.markdown" if kind == "markdown" else "export.json")
             st.button(
-                label, key=f"export-{kind}", width="stretch", on_click=_export_as, args=(kind, conversation)
+                label,
+                key=f"export-{kind}",
+                width="stretch",
+                on_click=_export_as,
+                args=(kind, conversation.id),
             )
     if (file := session.take("file")) is not None:
         mount("download", {"file": file}, key="download")
 
 
-def _export_as(kind: str, conversation: Conversation) -> None:
+def _export_as(kind: Literal["markdown", "json"], identifier: str) -> None:
+    try:
+        conversation = session.client().export(identifier, kind)
+    except ApiError as error:
+        session.remember("notice", ("bad", session.sentence(error), session.number(error)))
+        return
     now = datetime.now(session.zone())
     if kind == "markdown":
         suffix, media = "md", "text/markdown"
