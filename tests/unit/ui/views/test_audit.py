@@ -5,6 +5,7 @@ from datetime import UTC, date
 import pytest
 
 from vlpro.audit_schema import AuditRecord, AuditRecordList, AuditStanding
+from vlpro.ui import session
 from vlpro.ui.views import audit
 from vlpro.ui.views.audit import Wanted
 
@@ -28,7 +29,7 @@ def test_recent_periods_begin_before_now() -> None:
 
 
 def test_dates_are_whole_days_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit.session, "zone", lambda: UTC)
+    monkeypatch.setattr(session, "zone", lambda: UTC)
     first, last = date(1970, 1, 2), date(1970, 1, 3)
     assert Wanted(period="dates", first=first, last=last).times(0) == {"since": 86_400.0, "until": 259_200.0}
     assert Wanted(period="dates", last=first).times(0) == {"until": 172_800.0}
