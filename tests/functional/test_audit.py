@@ -81,6 +81,15 @@ def test_a_question_is_two_records(server: Server) -> None:
     assert reply.json()["choices"][0]["message"]["content"][:20] not in text
 
 
+def test_a_question_is_recorded_as_it_was_written(server: Server) -> None:
+    assert server.services.chat.engine.capabilities.sees  # so that words for the language go before it
+    before = last(server)
+    server.post("/v1/chat/completions", chat("这是什么？", picture_file())).raise_for_status()
+    asked = told(server, before)[0]["detail"]
+    assert asked["question"]["chars"] == len("这是什么？")
+    assert asked["prompt"]["chars"] > len('[["user","这是什么？"]]')
+
+
 def test_every_way_to_ask_is_on_the_record(server: Server) -> None:
     before = last(server)
     with server.http() as http:

@@ -42,7 +42,9 @@ class Recorded:
         Raises:
             AuditError: It cannot be recorded: nobody may answer it.
         """
-        text = next((m.text for m in reversed(request.messages) if m.role == "user"), "")
+        # As the person wrote it: the request to the engine may have words for the language before it.
+        asked_in = next((turn for turn in reversed(question.turns) if turn.role == "user"), None)
+        text = "\n".join(p for p in asked_in.parts if isinstance(p, str)) if asked_in is not None else ""
         prompt = encode([[m.role, m.text] for m in request.messages]).decode()
         said, contents = recorder.commit_to(text)
         whole, _ = recorder.commit_to(prompt)
