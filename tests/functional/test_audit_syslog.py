@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.elastic.server import WRITER, ElasticServer, lost, partial, status
 from tests.rsyslog import needs, rsyslog
 from tests.shipping import Told, here, process, record, run, same, there, wait_for
 from tests.slapd import free_port, make_ca
+from vlpro.audit.ship import syslog
 from vlpro.audit.ship.command import check, ship
 from vlpro.audit.ship.options import ShipOptions
 from vlpro.audit.tree import leaf_hash
@@ -269,7 +270,7 @@ def test_an_end_before_everything_was_read_is_no_confirmation(
     receiver: Path,
 ) -> None:
     """Somebody stops the receiver: it says goodbye in order, and had not read what was under way."""
-    record(url, 100, words="字" * 3000)
+    record(url, 30, words="字" * 3000)  # three of them are more than one piece of TLS
     early = 0
 
     def serve(secure: ssl.SSLSocket) -> None:
@@ -279,10 +280,12 @@ def test_an_end_before_everything_was_read_is_no_confirmation(
             secure.unwrap()
             return
         early += 1
-        if early < 4:
+        if early < 6:
+            time.sleep(0.03 * (early % 2))  # the shipper has said its end by then, or not
             if goodbye == "said":
-                secure.settimeout(0.2)
-                secure.unwrap()  # says its end; reads ours, if it comes in time
+                secure.settimeout(0)
+                with suppress(ssl.SSLWantReadError):
+                    secure.unwrap()  # says its end, and does not look for ours
             return
         got = bytearray(first)
         while piece := secure.recv(65536):
@@ -292,9 +295,36 @@ def test_an_end_before_everything_was_read_is_no_confirmation(
 
     numbers: set[int] = set()
     with listener(receiver, serve) as port:
-        run(to(port, receiver, end=end, batch=30, timeout_s=5), url, state)
-    assert early > 4
+        run(to(port, receiver, end=end, batch=3, timeout_s=5), url, state)
+    assert early > 6
     assert numbers >= set(here(url)[0])
+
+
+def test_what_was_not_acknowledged_has_not_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syslog, "_ACKNOWLEDGED_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def pair() -> tuple[socket.socket, socket.socket]:
+            return socket.create_connection(server.getsockname()), server.accept()[0]
+
+        ours, theirs = pair()
+        with ours, theirs:
+            ours.sendall(b"a")
+            syslog._wait_for_acknowledgement(ours.fileno(), ours)
+            ours.settimeout(0)
+            with suppress(BlockingIOError):
+                while True:
+                    ours.send(b"a" * 100_000)
+            with pytest.raises(TimeoutError, match="were not acknowledged"):
+                syslog._wait_for_acknowledgement(ours.fileno(), ours)
+        ours, theirs = pair()
+        with ours:
+            theirs.close()  # in order: it has read all that there was
+            time.sleep(0.01)
+            ours.send(b"a")  # goes out, and nobody is there
+            time.sleep(0.01)
+            with pytest.raises(OSError, match=r"reset|pipe"):
+                syslog._wait_for_acknowledgement(ours.fileno(), ours)
 
 
 def test_a_receiver_that_stops_reading_is_left_in_time(url: str, state: Path, receiver: Path) -> None:
