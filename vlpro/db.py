@@ -93,6 +93,7 @@ class Database:
                 zh="使用 PostgreSQL 需要驱动：pip install 'vlpro[postgresql]'。",
                 param="database_url",
             ) from error
+        self._writer = self._engine.execution_options(vlpro_write=True)
         if self.sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -149,8 +150,7 @@ class Database:
         Raises:
             DatabaseError: The database does not answer.
         """
-        writer = self._engine.execution_options(vlpro_write=True)
-        with _told(), writer.begin() as connection:
+        with _told(), self._writer.begin() as connection:
             if alone and not self.sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(self._lock)))
             yield connection

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _MOST = 512  # records in one transaction
 _JUMP_S = 5.0
 _READ = 10_000
+_END = sa.select(records.c.seq, records.c.hash).order_by(records.c.seq.desc()).limit(1)
+_INSERT = sa.insert(records)
 
 
 @dataclass(slots=True)
@@ -175,7 +177,7 @@ class AuditLog:
                     written.append(done)
                     seq, prev = record.seq, record.hash
                 if made:
-                    connection.execute(sa.insert(records), [self.row(record) for record in made])
+                    connection.execute(_INSERT, [self.row(record) for record in made])
                 kept = [(name, data) for record in made for name, data in record.entry.contents.items()]
                 if kept:
                     connection.execute(
@@ -191,9 +193,7 @@ class AuditLog:
 
     def _end(self, connection: sa.Connection) -> tuple[int, bytes]:
         """Number and hash of the last record."""
-        last = connection.execute(
-            sa.select(records.c.seq, records.c.hash).order_by(records.c.seq.desc()).limit(1)
-        ).one_or_none()
+        last = connection.execute(_END).one_or_none()
         return (last.seq, bytes(last.hash)) if last is not None else (0, FIRST)
 
     def _arrived(self, made: Sequence[Record]) -> bool:
