@@ -25,15 +25,18 @@ class Cluster:
     Args:
         folder: Where its socket is.
         control: pg_ctl, with whom and where it runs.
+        durable: Whether a commit waits for the disk, as it does in earnest.
     """
 
-    def __init__(self, folder: Path, control: list[str]) -> None:
+    def __init__(self, folder: Path, control: list[str], *, durable: bool = False) -> None:
         self._folder = folder
         self._control = control
+        self._durable = durable
 
     def start(self) -> None:
         """Begin to serve."""
-        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c fsync=off"
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c max_connections=200"
+        options += "" if self._durable else " -c fsync=off"
         # The server inherits its output: a pipe would keep run() waiting.
         self._do("start", "--options", options, "--log", str(self._folder / "log"))
 
@@ -57,7 +60,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(*, durable: bool = False) -> Iterator[Cluster]:
     """Serve until the block ends."""
     assert BINARIES is not None
     folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: the path of a socket has at most 107 bytes
@@ -77,7 +80,7 @@ def cluster() -> Iterator[Cluster]:
             capture_output=True,
             cwd=folder,
         )
-        running = Cluster(folder, control)
+        running = Cluster(folder, control, durable=durable)
         running.start()
         try:
             yield running
