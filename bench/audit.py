@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import resource
 import statistics
@@ -33,7 +34,7 @@ from vlpro.audit.events import Event
 from vlpro.audit.log import AuditLog
 from vlpro.audit.proof import prove
 from vlpro.audit.record import FIRST, Actor, Entry, make
-from vlpro.audit.service import open_log
+from vlpro.audit.service import MIGRATIONS, open_log
 from vlpro.audit.sources import DatabaseSource
 from vlpro.audit.tables import checkpoints, records
 from vlpro.audit.tree import Frontier
@@ -42,7 +43,6 @@ from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 
 WRITERS, PACE = 64, 5000
-FAR = 1_000_000_000  # a number that the log does not reach
 SEALER = Sealer(b"k" * 32)
 
 
@@ -116,21 +116,20 @@ def run(work: Callable[[int], None], writers: int) -> None:
         thread.join()
 
 
-@contextmanager
-def plain(database: Database) -> Iterator[Callable[[int, int], object]]:
+def plain(url: str) -> Callable[[int, int], object]:
     """The peer: one transaction a record, each writer with a connection of its own; on SQLite they take turns."""
+    database = Database(url)
+    database.migrate(folder=MIGRATIONS)
     turn = threading.Lock() if database.sqlite else nullcontext()
     row = AuditLog.row(make(entry(1), seq=1, prev=FIRST, now=1.7e9))
-    statement = sa.insert(records)
+    statement, numbers = sa.insert(records), itertools.count(1)
 
-    def record(writer: int, n: int) -> None:
-        mine = row | {"seq": FAR + writer * 1_000_000 + n}
+    def record(*_: int) -> None:
+        mine = row | {"seq": next(numbers)}
         with turn, database.write() as connection:
             connection.execute(statement, mine)
 
-    yield record
-    with database.write() as connection:
-        connection.execute(sa.delete(records).where(records.c.seq >= FAR))
+    return record
 
 
 def line(name: str, rates: list[float], times: list[list[float]]) -> float:
@@ -142,8 +141,8 @@ def line(name: str, rates: list[float], times: list[list[float]]) -> float:
     return rate
 
 
-def writing(name: str, url: str, seconds: float, rounds: int) -> None:
-    database = Database(url)
+def writing(name: str, place: Callable[[str], str], seconds: float, rounds: int) -> None:
+    database, peer = Database(place("audit")), plain(place("plain"))
     log = open_log(database, SEALER)
     log.start()
     found: dict[str, tuple[list[float], list[list[float]]]] = {}
@@ -152,9 +151,8 @@ def writing(name: str, url: str, seconds: float, rounds: int) -> None:
         log.record(entry(n * WRITERS + writer))
 
     for _ in range(rounds):
-        with plain(database) as record:
-            add(found, "plain INSERT + COMMIT, 1 writer", closed(record, seconds, 1))
-            add(found, "plain INSERT + COMMIT, 16 writers", closed(record, seconds, 16))
+        add(found, "plain INSERT + COMMIT, 1 writer", closed(peer, seconds, 1))
+        add(found, "plain INSERT + COMMIT, 16 writers", closed(peer, seconds, 16))
         add(found, "audit, 1 writer", closed(audit, seconds, 1))
         add(found, f"audit, {WRITERS} writers", closed(audit, seconds))
         add(found, f"audit, {WRITERS} writers, {PACE:,}/s", paced(audit, seconds))
@@ -249,7 +247,7 @@ def main() -> None:
             places["PostgreSQL"] = lambda _: postgresql.new()
         print("| durable records | /s | median ms | 95 % | 99 % |\n|---|---|---|---|---|")
         for name, place in places.items():
-            writing(name, place("writing"), options.seconds, options.rounds)
+            writing(name, place, options.seconds, options.rounds)
         print(
             "\n| verification | records | time | rate | memory, before → most | a proof | proof to the newest |"
         )

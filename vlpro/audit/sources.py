@@ -259,6 +259,13 @@ class DocumentsSource(Source):
             event = source.get("event", source)
             seq = event.get("sequence", event.get("event.sequence"))
             text = event.get("original", event.get("event.original"))
+            own = source.get("vlpro", {})
+            if own.get("masked"):
+                raise VerificationError(
+                    "the copy is masked: its text is not the record's. Compare hashes: vlpro audit ship --check",
+                    seq,
+                    zh="副本经过脱敏，文本与记录不同。请比对哈希：vlpro audit ship --check",
+                )
             if type(seq) is not int or not isinstance(text, str):
                 raise VerificationError(
                     "a document has no event.original or no event.sequence",

@@ -19,6 +19,7 @@ from tests.unit.audit.victim import Victim
 from vlpro.audit import proof
 from vlpro.audit.errors import Finding, VerificationError
 from vlpro.audit.export import export
+from vlpro.audit.ship.documents import of_record
 from vlpro.audit.sources import DatabaseSource, DocumentsSource, ExportFile
 from vlpro.audit.tables import records
 from vlpro.audit.verify import Summary
@@ -160,6 +161,22 @@ def test_the_copy_is_the_same_record(victim: Victim, *, flat: bool) -> None:
     assert (younger.first, younger.last, younger.signed) == (15, 36, 36)
     exact = from_documents(victim, documents(victim)[11:])
     assert (exact.first, exact.root) == (12, summary.root)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_copy_as_it_is_shipped(victim: Victim, *, masked: bool) -> None:
+    log = victim.verify().log_id
+    rows = [victim.row(seq) for seq in range(1, 37)]
+    sent = [
+        of_record(row["seq"], row["hash"], row["data"], log=log, masked=masked, labels={}).content
+        for row in rows
+    ]
+    if masked:
+        sent[4] = {**sent[4], "vlpro": {**sent[4]["vlpro"], "masked": True}}
+        with pytest.raises(VerificationError, match="record 5: the copy is masked"):
+            from_documents(victim, [dict(one) for one in sent])
+    else:
+        assert from_documents(victim, [dict(one) for one in sent]).last == 36
 
 
 def test_the_copy_tells_which_record_was_rewritten(victim: Victim) -> None:
