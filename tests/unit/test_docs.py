@@ -74,13 +74,19 @@ def test_every_part_of_the_policy_and_of_the_directories_is_documented() -> None
         "vlpro migrate",
         "vlpro user list",
         "vlpro user reset",
+        "vlpro audit verify",
+        "vlpro audit prove",
+        "vlpro audit export",
+        "vlpro audit archive",
+        "vlpro audit key",
+        "vlpro audit ship",
     ],
 )
 def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([*command.split()[1:], "--help"])
     options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
-    page = text("docs/model.md") + text("docs/identity.md")
+    page = "".join(text(f"docs/{name}.md") for name in ("model", "identity", "audit", "audit-shipping"))
     assert [word for word in (command, *options) if word not in page] == []
 
 
