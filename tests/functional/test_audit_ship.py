@@ -257,7 +257,7 @@ def test_killed_again_and_again_it_leaves_no_gap_and_nothing_twice(
     chance = random.Random(7)
     server.faults = [slow(0.01)] * 10_000
     kills = 0
-    while kills < 7 and not same(url, server):
+    while kills < 6 and not same(url, server):
         before = len(server.documents())
         with process(plain(options(server, batch=40)), url, tmp_path) as running:
             wait_for(lambda before=before: len(server.documents()) > before or running.poll() is not None)  # type: ignore[misc]
@@ -347,7 +347,7 @@ def test_a_lost_reply_is_not_repeated_into_the_next_index(
 
 
 def test_two_at_once_write_each_record_once(url: str, tmp_path: Path, server: ElasticServer) -> None:
-    record(url, 800)
+    record(url, 500)
     server.faults = [slow(0.01)] * 40
     chosen = plain(options(server, batch=30))
     (tmp_path / "one").mkdir()

@@ -176,14 +176,14 @@ def test_a_receiver_that_is_not_trusted_gets_nothing(
 def test_a_receiver_that_ends_in_the_middle_gets_it_again(
     word: signal.Signals, driver: str, url: str, tmp_path: Path, receiver: Path
 ) -> None:
-    record(url, 1500)
+    record(url, 1000)
     port = free_port()
     text = config(receiver, port, driver)
     chosen = to(port, receiver, end="tcp" if driver == "gtls" else "tls", batch=100).model_dump(
         mode="json", exclude_defaults=True
     )
     with process(chosen, url, tmp_path) as shipper:
-        for number in range(4):
+        for number in range(3):
             with rsyslog(receiver, text, port) as running:
                 size = (receiver / "out").stat().st_size if (receiver / "out").exists() else 0
                 wait_for(
