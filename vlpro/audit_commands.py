@@ -192,7 +192,7 @@ def _export(options: argparse.Namespace, language: Language, progress: Callable[
 
 def _archive(options: argparse.Namespace, language: Language, progress: Callable[[], Progress]) -> None:
     settings = config.load()
-    days = options.days if options.days is not None else getattr(settings, "audit_days", 365)
+    days = options.days if options.days is not None else settings.audit_days
     check_days(days)
     folder = Path(options.archives) if options.archives else settings.data_dir / "archives"
     with _log(settings) as log:

@@ -458,12 +458,9 @@ def _reset_user(options: argparse.Namespace) -> None:
 def _ship(options: argparse.Namespace) -> None:
     from vlpro.audit.place import audit_database_url  # noqa: PLC0415 - the other commands need none of it
     from vlpro.audit.ship.command import check, ship  # noqa: PLC0415 - likewise
-    from vlpro.audit.ship.options import ShipOptions  # noqa: PLC0415 - likewise
 
     settings = config.load()
-    chosen: ShipOptions | None = getattr(settings, "audit_ship", None)
-    if chosen is None and "VLPRO_AUDIT_SHIP" in os.environ:
-        chosen = ShipOptions.model_validate_json(os.environ["VLPRO_AUDIT_SHIP"])
+    chosen = settings.audit_ship
     if chosen is None:
         raise ConfigError(
             "Say where the records are copied to: VLPRO_AUDIT_SHIP, or [audit_ship] in vlpro.toml.",

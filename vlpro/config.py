@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from vlpro.audit.alerts.options import AlertOptions
+from vlpro.audit.ship.options import ShipOptions
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
 
@@ -95,6 +96,19 @@ class Settings(BaseSettings):
         Field(
             description="Who is told when the audit shows what should not go on, as a table or JSON "
             "([alerts.md](alerts.md)); none: profile mlps3 puts alerts on the record only"
+        ),
+    ] = None
+    audit_days: Annotated[
+        int,
+        Field(
+            ge=180, le=36_500, description="Days after which vlpro audit archive moves records into archives"
+        ),
+    ] = 365
+    audit_ship: Annotated[
+        ShipOptions | None,
+        Field(
+            description="Where vlpro audit ship copies the record, as a table or JSON "
+            "([audit-shipping.md](audit-shipping.md))"
         ),
     ] = None
     ldap: Annotated[

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.alerts.service import Alerts
+from vlpro.audit.place import LOCK, audit_database_url, audit_sealer
 from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import LogRecorder, Recorder
 from vlpro.audit.service import open_log
 from vlpro.config import Settings
-from vlpro.crypto import Sealer, make_key_file, read_key_file
+from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.interface import PasswordDirectory
@@ -33,8 +34,6 @@ __all__ = [
     "recorder_of",
     "sealer_of",
 ]
-
-_AUDIT_LOCK = 0x6175646974  # "audit": writers of the audit do not wait for those of accounts
 
 
 def check_profile(settings: Settings) -> None:
@@ -80,13 +79,10 @@ def sealer_of(settings: Settings) -> Sealer:
         ConfigError: The key file is missing, or no key.
     """
     if settings.profile == "local" and settings.key_file is None:
-        folder = data_folder(settings)
-        path = folder / "key"
-        if not path.exists():
-            make_key_file(path)
-        # Nobody else is kept out of what the person at the machine owns: the key lies beside the data.
-        return Sealer(read_key_file(path, folder / "nowhere"))
-    return Sealer(read_key_file(settings.key_file or Path(), settings.data_dir))
+        data_folder(settings)
+    return audit_sealer(
+        profile=settings.profile, data_dir=settings.data_dir, key_file=settings.key_file, make=True
+    )
 
 
 def recorder_of(settings: Settings, sealer: Sealer) -> LogRecorder:
@@ -96,11 +92,12 @@ def recorder_of(settings: Settings, sealer: Sealer) -> LogRecorder:
         ConfigError: Its database cannot be used.
         DatabaseError: It does not answer.
     """
-    url = settings.audit_database_url.get_secret_value() or settings.database_url.get_secret_value()
-    if not url.startswith("postgres"):
-        own = settings.audit_database_url.get_secret_value()
-        url = own or sqlite_url(data_folder(settings).resolve(), "audit")
-    log = open_log(Database(url, lock=_AUDIT_LOCK), sealer, copy=settings.audit_copy)
+    url = audit_database_url(
+        data_dir=data_folder(settings),
+        database_url=settings.database_url.get_secret_value(),
+        audit_database_url=settings.audit_database_url.get_secret_value(),
+    )
+    log = open_log(Database(url, lock=LOCK), sealer, copy=settings.audit_copy)
     return LogRecorder(log, sealer)
 
 

@@ -408,7 +408,10 @@ def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
                     error = found(victim, source=source)
                     if table == records.name and name != "seq":
                         assert error.seq == row["seq"], (name, row[name])
-                        if (name, row["seq"]) != ("hash", 5):  # whether the last one's hash or bytes, nothing tells
+                        if (name, row["seq"]) != (
+                            "hash",
+                            5,
+                        ):  # whether the last one's hash or bytes, nothing tells
                             assert (error.finding == Finding.COLUMN) == (name != "data"), (name, row[name])
                     tried += 1
                 row[name] = value

@@ -13,13 +13,12 @@ import sqlalchemy as sa
 
 from tests.unit.audit.victim import entry
 from vlpro import cli
-from vlpro.audit.place import LOCK, audit_database_url, audit_sealer
+from vlpro.audit.place import audit_database_url, audit_sealer
 from vlpro.audit.service import open_log
 from vlpro.audit.tables import records
 from vlpro.crypto import make_key_file
 from vlpro.db import Database
 from vlpro.errors import ConfigError
-from vlpro.gateway import profile
 
 
 class Machine:
@@ -197,7 +196,6 @@ def test_where_the_database_is(tmp_path: Path) -> None:
     assert audit_database_url(
         data_dir=tmp_path, database_url="postgresql://h/x", audit_database_url="postgresql://h/y"
     ) == ("postgresql://h/y")
-    assert profile._AUDIT_LOCK == LOCK
 
 
 def test_where_the_key_is(tmp_path: Path) -> None:
