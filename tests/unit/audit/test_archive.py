@@ -276,6 +276,21 @@ def test_an_interrupted_run_is_continued(
     assert old.verify(archives=archive_files(tmp_path), copies=True).first == 1
 
 
+def test_what_disappears_while_it_is_archived_is_told(
+    old: Victim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = module._remove
+
+    def late(*arguments: Any) -> None:
+        old.delete(records.c.seq == 17)
+        remove(*arguments)
+
+    monkeypatch.setattr(module, "_remove", late)
+    with pytest.raises(VerificationError, match="disappeared"):
+        run(old, tmp_path)
+    assert seqs(old)[:2] == [1, 2]
+
+
 def test_another_log_s_archive_is_in_the_way(old: Victim, tmp_path: Path) -> None:
     name = "audit-000000000001-000000000036.jsonl.gz"
     (tmp_path / name).write_bytes(gzip.compress(b"{}\n"))

@@ -113,6 +113,7 @@ async def _cancelled(victim: Victim) -> list[int]:
     log.start()
     with victim.database.write():  # so that the writer waits
         first = asyncio.create_task(log.arecord(entry(1)))
+        await asyncio.sleep(0.05)  # the writer has it, and waits; the others wait in the queue
         others = [asyncio.create_task(log.arecord(entry(n))) for n in range(2, 12)]
         await asyncio.sleep(0.05)
         others[3].cancel()
