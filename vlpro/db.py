@@ -12,10 +12,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from vlpro.errors import ConfigError, DatabaseError
+from vlpro.errors import BadRequestError, ConfigError, DatabaseError
 
 if TYPE_CHECKING:
     import psycopg
@@ -264,6 +264,11 @@ def _told() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise _silent() from error
+    except DataError as error:  # PostgreSQL stores no NUL, and no text beyond a column's length
+        raise BadRequestError(
+            "A text is too long, or holds a character that cannot be stored.",
+            zh="文字过长，或含有无法存储的字符。",
+        ) from error
 
 
 def _silent() -> DatabaseError:

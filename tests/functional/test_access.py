@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import openai
@@ -376,6 +378,33 @@ def test_an_answer_that_is_broken_off_costs_its_tokens_too(firm: Company) -> Non
     with program, program.stream("POST", "/v1/chat/completions", json=body) as reply:
         next(reply.iter_lines())
     eventually(lambda: next(k.tokens_today for k in held.of(person) if k.id == key) > 0)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\u202e\x07", "x" * 5000, "' OR 1=1 --", "%00", "𝕏" * 64])
+def test_odd_texts_are_no_failure(firm: Company, text: str) -> None:
+    """Whatever is typed into a field, the answer is one that a person can act on."""
+    body = json.dumps({"login": "odd.text", "name": text, "department": text}).encode()
+    with firm.client(Role.SYSTEM, content_type="application/json") as system:
+        assert system.post("/v1/accounts", content=body).status_code in (201, 400, 409)
+        query = text.encode("utf-8", "surrogatepass")
+        for name in ("query", "after", "role"):
+            assert system.get("/v1/accounts", params={name: query}).status_code in (200, 400)
+        assert system.get("/v1/accounts/" + quote(query)).status_code in (400, 404)
+        assert system.get("/v1/sessions", params={"account": query}).status_code in (200, 400)
+    with firm.client(Role.USER, content_type="application/json") as li:
+        key = json.dumps({"name": text, "scopes": ["chat:answer:create", text], "days": 1}).encode()
+        assert li.post("/v1/account/keys", content=key).status_code == 400
+        key = json.dumps({"name": text, "scopes": ["chat:answer:create"], "days": 1}).encode()
+        assert li.post("/v1/account/keys", content=key).status_code in (201, 400, 409)
+    with firm.client(Role.SECURITY, content_type="application/json") as security:
+        policy = json.dumps({"content": {"user_addresses": [text]}, "base": 0, "note": text}).encode()
+        assert security.put("/v1/policy", content=policy).status_code in (400, 409)
+    with firm.client(Role.AUDIT) as auditor:
+        for name in ("event", "login", "text", "object"):
+            assert auditor.get("/v1/audit/records", params={name: query}).status_code in (200, 400)
+    with firm.client() as nobody:
+        form = {"login": query, "password": query, "next": query}
+        assert nobody.post("/login", data=form).status_code in (400, 401, 503)
 
 
 def test_for_a_proxy_that_asks_whether_somebody_is_signed_in(firm: Company) -> None:

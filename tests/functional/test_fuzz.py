@@ -53,6 +53,7 @@ def described(server: Server) -> Any:
 OPERATIONS = [
     ("POST", "/chat/completions"),
     ("POST", "/responses"),
+    ("POST", "/conversations/{conversation_id}/exports"),
     ("GET", "/models"),
     ("GET", "/models/{name}"),
     ("GET", "/prompts"),
