@@ -290,6 +290,16 @@ def test_refusals_are_on_the_record_and_a_flood_of_them_is_counted(firm: Company
     assert (found[0]["event"], found[0]["detail"]["why"]) == ("gateway:request:refused", "not_authenticated")
 
 
+def test_a_wrong_key_is_on_the_record_though_it_asks_as_a_page_does(tmp_path: Path) -> None:
+    disguised = {"authorization": "Bearer vlp_unknown", "x-vlpro-background": "1", "accept": "text/html"}
+    with company(tmp_path, sqlite_url(tmp_path)) as fresh:  # the first refusal of its kind is told at once
+        before = last(fresh.server)
+        with fresh.server.http(headers=disguised) as program:
+            assert program.get("/v1/models").status_code == 303  # to the way in, as a page is
+        eventually(lambda: bool(told(fresh.server, before)))
+        assert [entry["event"] for entry in told(fresh.server, before)] == ["gateway:request:refused"]
+
+
 def test_a_loaded_model_is_on_the_record(server: Server) -> None:
     eventually(lambda: bool(told(server, event=Event.MODEL_LOADED)))
     assert told(server, event=Event.MODEL_LOADED)[0]["detail"] == {"engine": "fake", "model": "vlpro-fake"}

@@ -193,7 +193,12 @@ def _actor(scope: Scope, principal: Principal | None) -> Actor:
 
 
 def _is_probe_of_ours(scope: Scope, headers: Headers) -> bool:
-    """Whoever opens a page without a session is shown the way in; a page that lost its session asks whether so."""
+    """Whoever opens a page without a session is shown the way in; a page that lost its session asks whether so.
+
+    Neither sends a key: whoever tries one is on the record, whatever else the request bears.
+    """
+    if _bearer(headers):
+        return False
     return _is_navigation(scope, headers) or headers.get(BACKGROUND_HEADER) is not None
 
 
