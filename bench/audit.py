@@ -91,6 +91,22 @@ def paced(record: Callable[[int, int], object], seconds: float) -> tuple[float, 
     return len(every) / (time.perf_counter() - begin), every
 
 
+async def busy(log: AuditLog, seconds: float) -> tuple[float, list[float]]:
+    """As :func:`closed`, by tasks on an event loop, as the service does it."""
+    took: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def work(writer: int) -> None:
+        n = 0
+        while (began := time.perf_counter()) < end:
+            await log.arecord(entry(n * WRITERS + writer))
+            took.append((time.perf_counter() - began) * 1e3)
+            n += 1
+
+    await asyncio.gather(*map(work, range(WRITERS)))
+    return len(took) / seconds, took
+
+
 async def tasks(log: AuditLog, seconds: float) -> tuple[float, list[float]]:
     """As :func:`paced`, by tasks on an event loop, as the service does it."""
     took: list[float] = []
@@ -155,8 +171,9 @@ def writing(name: str, place: Callable[[str], str], seconds: float, rounds: int)
         add(found, "plain INSERT + COMMIT, 16 writers", closed(peer, seconds, 16))
         add(found, "audit, 1 writer", closed(audit, seconds, 1))
         add(found, f"audit, {WRITERS} writers", closed(audit, seconds))
+        add(found, f"audit, {WRITERS} tasks", asyncio.run(busy(log, seconds)))
         add(found, f"audit, {WRITERS} writers, {PACE:,}/s", paced(audit, seconds))
-        add(found, f"audit, {WRITERS} tasks of asyncio, {PACE:,}/s", asyncio.run(tasks(log, seconds)))
+        add(found, f"audit, {WRITERS} tasks, {PACE:,}/s", asyncio.run(tasks(log, seconds)))
     log.stop()
     rates = {what: line(f"{name}: {what}", *both) for what, both in found.items()}
     ratio = rates[f"audit, {WRITERS} writers"] / max(rate for what, rate in rates.items() if "plain" in what)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -29,13 +30,15 @@ _MOST = 512  # records in one transaction
 _JUMP_S = 5.0
 _READ = 10_000
 _END = sa.select(records.c.seq, records.c.hash).order_by(records.c.seq.desc()).limit(1)
-_INSERT = sa.insert(records)
+_COLUMNS = [each.name for each in records.columns]
+_INSERT = f"INSERT INTO {records.name} ({', '.join(_COLUMNS)}) VALUES "  # noqa: S608 - names of our own
 
 
 @dataclass(slots=True)
 class _Waiting:
     entry: Entry
-    done: Future[int]
+    done: Future[int] | asyncio.Future[int]
+    told: bool = False
 
 
 class AuditLog:
@@ -97,13 +100,10 @@ class AuditLog:
 
     def submit(self, entry: Entry) -> Future[int]:
         """Have something recorded; the future has the record's number once it is on the disk, or an AuditError."""
-        waiting = _Waiting(entry, Future())
-        with self._open:
-            if self._thread is not None:
-                self._queue.put(waiting)
-                return waiting.done
-        waiting.done.set_exception(_not_written())
-        return waiting.done
+        done: Future[int] = Future()
+        if not self._put(_Waiting(entry, done)):
+            done.set_exception(_not_written())
+        return done
 
     def record(self, entry: Entry) -> int:
         """Record, and wait until it is on the disk. Blocks: not for the event loop.
@@ -118,7 +118,16 @@ class AuditLog:
 
     async def arecord(self, entry: Entry) -> int:
         """As :meth:`record`, for the event loop."""
-        return await asyncio.wrap_future(self.submit(entry))
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if not self._put(_Waiting(entry, done)):
+            raise _not_written()
+        return await done
+
+    def _put(self, waiting: _Waiting) -> bool:
+        with self._open:
+            if self._thread is not None:
+                self._queue.put(waiting)
+            return self._thread is not None
 
     # --- the writer
 
@@ -134,9 +143,7 @@ class AuditLog:
                 log.exception("the audit log failed")
                 self.failed = error
             finally:
-                for waiting in batch:
-                    if not waiting.done.done():
-                        waiting.done.set_exception(_not_written())
+                _tell([(waiting, None) for waiting in batch if not waiting.told])
 
     def _next(self) -> tuple[list[_Waiting], bool]:
         """What waits; and whether there will be more. Waits for the first."""
@@ -144,8 +151,7 @@ class AuditLog:
         try:
             waiting = self._queue.get(timeout=min(1.0, self._every_s))
             while waiting is not None:
-                # From here on nobody can cancel it. Who did before does not wait, but it is recorded all the same.
-                waiting.done.set_running_or_notify_cancel()
+                # Who has cancelled does not wait, but it is recorded all the same.
                 batch.append(waiting)
                 if len(batch) == _MOST:
                     break
@@ -156,28 +162,28 @@ class AuditLog:
             return batch, waiting is not None
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
-        entries: list[tuple[Entry, Future[int] | None]] = [(waiting.entry, waiting.done) for waiting in batch]
+        entries: list[tuple[Entry, _Waiting | None]] = [(waiting.entry, waiting) for waiting in batch]
         drift = self._clock() - time.monotonic()
         if abs(drift - self._drift) > _JUMP_S:
             moved = {"seconds": round(drift - self._drift, 3)}
             entries.insert(0, (Entry(Event.CLOCK_JUMPED, detail=moved), None))
             self._drift = drift
         made: list[Record] = []
-        written: list[Future[int] | None] = []  # who waits for each
+        written: list[_Waiting | None] = []  # who waits for each
         try:
             with self.database.write(alone=True) as connection:
                 seq, prev = self._end(connection)
-                for entry, done in entries:
+                for entry, waiting in entries:
                     try:
                         record = make(entry, seq=seq + 1, prev=prev, now=self._clock())
                     except ValueError:
                         log.exception("an entry cannot be written down: %s", entry.event)
                         continue  # who waits for it is told at the end of the group
                     made.append(record)
-                    written.append(done)
+                    written.append(waiting)
                     seq, prev = record.seq, record.hash
                 if made:
-                    connection.execute(_INSERT, [self.row(record) for record in made])
+                    self._insert(connection, made)
                 kept = [(name, data) for record in made for name, data in record.entry.contents.items()]
                 if kept:
                     connection.execute(
@@ -187,9 +193,16 @@ class AuditLog:
             if not self._arrived(made):
                 raise
         self._unsigned += len(made)
-        for record, done in zip(made, written, strict=True):
-            if done is not None and not done.cancelled():
-                done.set_result(record.seq)
+        _tell([(who, record.seq) for record, who in zip(made, written, strict=True) if who is not None])
+
+    def _insert(self, connection: sa.Connection, made: Sequence[Record]) -> None:
+        """All records in one statement: between two of them, SQLite's driver would let the event loop run first."""
+        mark = "?" if self.database.sqlite else "%s"
+        row = f"({', '.join([mark] * len(_COLUMNS))})"
+        connection.exec_driver_sql(
+            f"{_INSERT}{', '.join([row] * len(made))}",
+            tuple(value for record in made for value in self.row(record).values()),
+        )
 
     def _end(self, connection: sa.Connection) -> tuple[int, bytes]:
         """Number and hash of the last record."""
@@ -211,7 +224,7 @@ class AuditLog:
 
     @staticmethod
     def row(record: Record) -> dict[str, object]:
-        """A record as its table has it."""
+        """A record as its table has it, in the order of the columns."""
         actor = record.entry.actor
         return {
             "seq": record.seq,
@@ -262,6 +275,30 @@ class AuditLog:
                 )
             )
         self._copied(signed)
+
+
+def _tell(outcomes: Sequence[tuple[_Waiting, int | None]]) -> None:
+    """Tell who waits: the number of the record, or None where there is none. Each event loop is woken once."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[int], int | None]]] = {}
+    for waiting, seq in outcomes:
+        waiting.told = True
+        if isinstance(waiting.done, asyncio.Future):
+            loops.setdefault(waiting.done.get_loop(), []).append((waiting.done, seq))
+        elif waiting.done.set_running_or_notify_cancel():
+            _settle([(waiting.done, seq)])
+    for loop, settled in loops.items():
+        with suppress(RuntimeError):  # it has ended, and those who waited with it
+            loop.call_soon_threadsafe(_settle, settled)
+
+
+def _settle(settled: Sequence[tuple[Future[int] | asyncio.Future[int], int | None]]) -> None:
+    for done, seq in settled:
+        if done.done():
+            continue  # cancelled
+        if seq is None:
+            done.set_exception(_not_written())
+        else:
+            done.set_result(seq)
 
 
 def _not_written() -> AuditError:

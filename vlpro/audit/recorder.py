@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import secrets
@@ -37,6 +36,10 @@ class Recorder(ABC):
     @abstractmethod
     def submit(self, entry: Entry) -> Future[int]:
         """Have an entry written; the future has its number once it is durable."""
+
+    @abstractmethod
+    async def arecord(self, entry: Entry) -> int:
+        """Have an entry written, and wait until it is durable; for the event loop."""
 
     @abstractmethod
     def commit_to(self, text: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -81,7 +84,7 @@ class Recorder(ABC):
     ) -> int:
         """As :meth:`note`, for the event loop."""
         entry = _entry(event, object, outcome, detail, actor)
-        return await asyncio.wrap_future(self.submit(replace(entry, contents=dict(contents or {}))))
+        return await self.arecord(replace(entry, contents=dict(contents or {})))
 
     def later(
         self,
@@ -119,6 +122,10 @@ class LogRecorder(Recorder):
         """Have an entry written."""
         return self.audit.submit(entry)
 
+    async def arecord(self, entry: Entry) -> int:
+        """Have an entry written, and wait."""
+        return await self.audit.arecord(entry)
+
     def commit_to(self, text: str) -> tuple[dict[str, Any], dict[str, bytes]]:
         """A commitment to a text, and the sealed text where texts are kept."""
         salt = secrets.token_bytes(_SALT_BYTES)
@@ -141,6 +148,10 @@ class NullRecorder(Recorder):
         done: Future[int] = Future()
         done.set_result(len(self.entries))
         return done
+
+    async def arecord(self, entry: Entry) -> int:
+        """Keep the entry in memory."""
+        return self.submit(entry).result()
 
     def commit_to(self, text: str) -> tuple[dict[str, Any], dict[str, bytes]]:
         """A commitment to a text."""
