@@ -1,77 +1,17 @@
-"""Secrets at rest: sealed under a key that lies outside the database.
-
-One key file, 32 random bytes in hexadecimal. Each purpose has a key of its own, derived from it (HKDF, RFC 5869).
-"""
+"""The key file: 32 random bytes in hexadecimal, outside the data folder."""
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 import stat
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from vlpro.errors import ConfigError
 
-from vlpro.errors import ConfigError, VlproError
-
-__all__ = ["Sealer", "make_key_file", "read_key_file"]
+__all__ = ["make_key_file", "read_key_file"]
 
 _KEY_BYTES = 32
-_NONCE_BYTES = 12  # SP 800-38D section 8.2
-_FORMAT = b"\x01"  # AES-256-GCM under the key file's own key
-
-
-class Sealer:
-    """Seals small secrets with AES-256-GCM, and makes keyed hashes.
-
-    Args:
-        key: 32 bytes.
-
-    Attributes:
-        signing_seed: Of the Ed25519 key that signs the audit's checkpoints, 32 bytes.
-    """
-
-    def __init__(self, key: bytes) -> None:
-        self._aead = AESGCM(_derived(key, b"vlpro seal 1"))
-        self._mac = _derived(key, b"vlpro mac 1")
-        self.signing_seed = _derived(key, b"vlpro audit sign 1")
-
-    def seal(self, data: bytes, place: str) -> bytes:
-        """Encrypt, bound to its place.
-
-        Args:
-            data: The secret.
-            place: Table, column and row: a sealed value that is copied elsewhere does not open.
-        """
-        nonce = os.urandom(_NONCE_BYTES)
-        return _FORMAT + nonce + self._aead.encrypt(nonce, data, place.encode())
-
-    def open(self, sealed: bytes, place: str) -> bytes:
-        """Decrypt what :meth:`seal` made for the same place.
-
-        Raises:
-            VlproError: It was altered, or belongs to another place or key.
-        """
-        if sealed[:1] == _FORMAT:
-            nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-            try:
-                return self._aead.decrypt(nonce, body, place.encode())
-            except (InvalidTag, ValueError):
-                pass
-        where = place.partition(":")[0]
-        raise VlproError(
-            f"A stored secret cannot be opened ({where}): it was altered, or the key file is another one.",
-            zh=f"存储的密文无法解开（{where}）：内容被改动，或密钥文件不对。",
-            code="integrity_error",
-        )
-
-    def mac(self, data: bytes, place: str) -> bytes:
-        """A keyed hash (HMAC-SHA-256, RFC 2104), 32 bytes: useless to who has the database alone."""
-        return hmac.digest(self._mac, place.encode() + b"\0" + data, "sha256")
 
 
 def make_key_file(path: Path) -> None:
@@ -140,7 +80,3 @@ def read_key_file(path: Path, data_dir: Path) -> bytes:
             param="key_file",
         )
     return key
-
-
-def _derived(key: bytes, purpose: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=purpose).derive(key)
