@@ -64,6 +64,13 @@ class Settings(BaseSettings):
             description="Key to what is stored encrypted, outside the data folder; made by vlpro key. Profile mlps3"
         ),
     ] = None
+    crypto: Annotated[
+        Literal["international", "gm"],
+        Field(
+            description="gm (国密): pictures are on the audit record with their SM3 as well, and its checkpoints are "
+            "signed with SM2 beside Ed25519 ([audit.md](audit.md)); needs OpenSSL 3 on this machine"
+        ),
+    ] = "international"
     public_url: Annotated[
         str,
         Field(
