@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 
 __all__ = ["BINARIES", "Cluster", "cluster"]
@@ -43,6 +44,15 @@ class Cluster:
     def stop(self) -> None:
         """End all connections, and serve no more."""
         self._do("--mode=immediate", "stop")
+
+    def kill(self) -> None:
+        """End as by a crash; returns when all its processes are gone, so that it can start again."""
+        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        group = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        for process in group:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(group, 30)
 
     def _do(self, *arguments: str) -> None:
         command = [*self._control, *arguments]
