@@ -190,7 +190,7 @@ def add(
     times.append(got[1])
 
 
-def fill(url: str, number: int) -> None:
+def fill(url: str, number: int, entry: Callable[[int], Entry] = entry) -> None:
     """Many records, quickly: what the log would have written, a checkpoint after each thousand."""
     database = Database(url)
     log = open_log(database, SEALER)
