@@ -241,6 +241,9 @@ class Settings(BaseSettings):
         Positive,
         Field(description="Most memory that decoding one picture may take, bytes, told from its header"),
     ] = 400_000_000
+    image_timeout_s: Annotated[
+        Seconds, Field(description="Most seconds that reading one picture in may take")
+    ] = 20
     max_text_chars: Annotated[
         Positive, Field(description="Most characters of text in one request, all messages together")
     ] = 400_000

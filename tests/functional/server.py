@@ -158,9 +158,9 @@ def _serving(parts: Json, send_buffer: int | None) -> Iterator[Server]:
         finally:
             for client in running.clients:
                 client.close()
-            # A forced exit waits for no connection, but then nothing ends the engine's process in order.
-            ending = running.services.chat.engine.stop()
-            asyncio.run_coroutine_threadsafe(ending, loops[0]).result(20)
+            # A forced exit waits for no connection, but then nothing ends the processes in order.
+            for ending in (running.services.chat.engine.stop(), running.services.chat.reader.stop()):
+                asyncio.run_coroutine_threadsafe(ending, loops[0]).result(20)
             server.should_exit = server.force_exit = True
             thread.join(20)
             assert not thread.is_alive(), "the server did not end"

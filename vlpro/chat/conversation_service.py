@@ -19,7 +19,7 @@ from vlpro.errors import BadRequestError, EngineError, NotFoundError, VlproError
 from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
 from vlpro.imaging.encode import pixels_to_jpeg, thumbnail, to_jpeg
-from vlpro.imaging.ingest import Limits, ingest
+from vlpro.imaging.ingest import Limits
 from vlpro.imaging.overlay import Drawn, draw
 from vlpro.imaging.picture import Picture
 
@@ -155,17 +155,18 @@ class ConversationService:
         """
         kept = self._pictures.get(person.id, picture_id)
 
-        def encode() -> bytes:
-            return to_jpeg(self._original(kept)) if size is None else thumbnail(kept.picture, size)
-
         async with self._drawing:
-            return await asyncio.to_thread(encode)
+            if size is not None:
+                return await asyncio.to_thread(thumbnail, kept.picture, size)
+            if kept.picture.shrunk:
+                return await self._chat.reader.jpeg(kept.data)
+            return await asyncio.to_thread(to_jpeg, kept.picture)
 
-    def _original(self, kept: KeptPicture) -> Picture:
+    async def _original(self, kept: KeptPicture) -> Picture:
         """A picture at its original size; slow where it was shrunk."""
         if not kept.picture.shrunk:
             return kept.picture
-        return ingest(kept.data, limits=self._limits, max_pixels_used=self._limits.max_pixels)
+        return await self._chat.reader.read(kept.data, max_pixels_used=self._limits.max_pixels)
 
     async def delete_picture(self, person: Person, picture_id: str) -> None:
         """Drop a picture that no conversation holds.
@@ -267,7 +268,8 @@ class ConversationService:
             )
         kept = conversation.pictures[image - 1]
         async with self._drawing:
-            return await asyncio.to_thread(lambda: pixels_to_jpeg(draw(self._original(kept).pixels, drawn)))
+            pixels = (await self._original(kept)).pixels
+            return await asyncio.to_thread(lambda: pixels_to_jpeg(draw(pixels, drawn)))
 
     def tokens(self, conversation: Conversation) -> int:
         """What the next question carries along, in the engine's count."""

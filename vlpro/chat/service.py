@@ -37,8 +37,9 @@ from vlpro.errors import (
     UnsupportedError,
     VlproError,
 )
-from vlpro.imaging.ingest import Limits, ingest
+from vlpro.imaging.ingest import Limits
 from vlpro.imaging.picture import Picture
+from vlpro.imaging.workers import PictureReader, ThreadReader
 
 __all__ = ["ALIAS", "ChatService", "Finished", "Piece", "Question", "Started", "Timing", "Turn", "Upload"]
 
@@ -174,6 +175,7 @@ class ChatService:
     Args:
         engine: Started by the caller.
         limits: For pictures.
+        reader: Reads them in, started by the caller. Left out: in a thread of this process, for tests.
         max_images: Most pictures in one question.
         max_text_chars: Most characters of text in one question.
         max_choices: Most answers to one question.
@@ -190,6 +192,7 @@ class ChatService:
         engine: Engine,
         *,
         limits: Limits,
+        reader: PictureReader | None = None,
         max_images: int,
         max_text_chars: int,
         max_choices: int,
@@ -203,7 +206,7 @@ class ChatService:
         self.engine = engine
         self.queue = Queue(concurrency=engine.capabilities.concurrency, size=queue_size)
         self.last: Timing | None = None
-        self._limits = limits
+        self.reader = reader or ThreadReader(limits)
         self._max_images = max_images
         self._max_text_chars = max_text_chars
         self._max_choices = max_choices
@@ -212,7 +215,7 @@ class ChatService:
         self._share_prefixes = share_prefixes
         self.recorder = recorder or NullRecorder()
         self._model_digest = model_digest
-        self._reading = asyncio.Semaphore(2)  # each may hold a whole decoded picture beside the result
+        self._shrinking = asyncio.Semaphore(2)
 
     def check_model(self, name: str) -> None:
         """Accept the engine's model and :data:`ALIAS`.
@@ -235,14 +238,8 @@ class ChatService:
         Raises:
             ImageError: It is no usable picture.
         """
-        async with self._reading:
-            return await asyncio.to_thread(
-                ingest,
-                upload.data,
-                limits=self._limits,
-                max_pixels_used=self.engine.capabilities.picture_pixels,
-                param=upload.param,
-            )
+        pixels = self.engine.capabilities.picture_pixels
+        return await self.reader.read(upload.data, max_pixels_used=pixels, param=upload.param)
 
     async def answer(
         self, question: Question, *, waits: Callable[[Ticket], None] = lambda _: None
@@ -366,7 +363,7 @@ class ChatService:
     async def _reduced(self, counted: Counted) -> tuple[Request, tuple[Shown, ...]]:
         if not counted.too_large:
             return reduced(counted)
-        async with self._reading:
+        async with self._shrinking:
             return await asyncio.to_thread(reduced, counted)
 
     def check(self, question: Question) -> None:

@@ -81,6 +81,8 @@ from vlpro.identity.directories.options import OidcOptions
 from vlpro.identity.permissions import Permission
 from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
+from vlpro.imaging.workers import WorkerPool
+from vlpro.process import keep_memory_private
 
 __all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
 
@@ -166,6 +168,7 @@ def services(
     chat_service = ChatService(
         engine,
         limits=limits,
+        reader=WorkerPool(limits, seconds=settings.image_timeout_s),
         max_images=settings.max_images,
         max_text_chars=settings.max_text_chars,
         max_choices=settings.max_choices,
@@ -336,6 +339,7 @@ def _lifespan(
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
+        keep_memory_private()
         _send_at_once()
         _free_at_once()
         engine, identity, recorder = all_services.chat.engine, all_services.identity, all_services.recorder
@@ -346,6 +350,7 @@ def _lifespan(
             alerts.start()
         if identity is not None:
             print_setup_secret(identity, all_services.settings)
+        await all_services.chat.reader.start()
         await engine.start()
         loading = asyncio.create_task(_record_loading(recorder, engine))
         await all_services.conversations.start()
@@ -357,6 +362,7 @@ def _lifespan(
             loading.cancel()
             await all_services.conversations.close()
             await engine.stop()
+            await all_services.chat.reader.stop()
             if alerts is not None:
                 await asyncio.to_thread(alerts.stop)
             if identity is not None:

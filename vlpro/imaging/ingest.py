@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vlpro.imaging.header import Header
 
-__all__ = ["Limits", "ingest", "pixels_digest", "target_size"]
+__all__ = ["Clean", "Limits", "clean", "ingest", "picture_of", "pixels_digest", "target_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,53 @@ class Limits:
     max_decode_bytes: int = 400_000_000
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Clean:
+    """Clean pixels of a file, not yet named by digests.
+
+    Args:
+        pixels: As in :class:`~vlpro.imaging.picture.Picture`.
+        format: Likewise.
+        original_width: Likewise.
+        original_height: Likewise.
+    """
+
+    pixels: NDArray[np.uint8]
+    format: str
+    original_width: int
+    original_height: int
+
+
 def ingest(data: bytes, *, limits: Limits, max_pixels_used: int, param: str | None = None) -> Picture:
+    """As :func:`clean`, in this process, with the digests of file and pixels.
+
+    The service has it done by :mod:`vlpro.imaging.workers`; this is for programs that trust their files.
+    """
+    found = clean(data, limits=limits, max_pixels_used=max_pixels_used, param=param)
+    return picture_of(found, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def picture_of(found: Clean, *, sha256: str, size: int) -> Picture:
+    """Name clean pixels by their digest.
+
+    Args:
+        found: The pixels; they are read-only afterwards.
+        sha256: Hex digest of the file.
+        size: Its length, bytes.
+    """
+    found.pixels.setflags(write=False)
+    return Picture(
+        pixels=found.pixels,
+        sha256=sha256,
+        pixels_sha256=pixels_digest(found.pixels),
+        format=found.format,
+        size=size,
+        original_width=found.original_width,
+        original_height=found.original_height,
+    )
+
+
+def clean(data: bytes, *, limits: Limits, max_pixels_used: int, param: str | None = None) -> Clean:
     """Turn an uploaded file into clean pixels.
 
     The kind is told by content. The first frame is decoded, at the scale that is needed, turned upright, laid
@@ -57,7 +103,7 @@ def ingest(data: bytes, *, limits: Limits, max_pixels_used: int, param: str | No
         param: The request's field that the file came in, for the error.
 
     Returns:
-        The picture.
+        The pixels.
 
     Raises:
         ImageError: It is no JPEG, PNG, BMP or WebP picture or it is broken (``invalid_image_format``), or it is
@@ -67,7 +113,7 @@ def ingest(data: bytes, *, limits: Limits, max_pixels_used: int, param: str | No
     if max_pixels_used < 1:
         raise ValueError("max_pixels_used must be positive")
     try:
-        return _ingest(data, limits, max_pixels_used)
+        return _clean(data, limits, max_pixels_used)
     except ImageError as error:
         error.param = param
         raise
@@ -87,7 +133,7 @@ def ingest(data: bytes, *, limits: Limits, max_pixels_used: int, param: str | No
         ) from error
 
 
-def _ingest(data: bytes, limits: Limits, max_pixels_used: int) -> Picture:
+def _clean(data: bytes, limits: Limits, max_pixels_used: int) -> Clean:
     if not data:
         raise ImageError("The picture is empty (0 bytes).", zh="图片为空（0 字节）。")
     if len(data) > limits.max_bytes:
@@ -105,17 +151,7 @@ def _ingest(data: bytes, limits: Limits, max_pixels_used: int) -> Picture:
     stored = (header.width, header.height)
     original_width, original_height = stored[::-1] if header.orientation >= 5 else stored
     width, height = target_size(original_width, original_height, max_pixels_used)
-    pixels = decode(data, header, width, height)
-    pixels.setflags(write=False)
-    return Picture(
-        pixels=pixels,
-        sha256=hashlib.sha256(data).hexdigest(),
-        pixels_sha256=pixels_digest(pixels),
-        format=header.format,
-        size=len(data),
-        original_width=original_width,
-        original_height=original_height,
-    )
+    return Clean(decode(data, header, width, height), header.format, original_width, original_height)
 
 
 def target_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:

@@ -11,10 +11,12 @@ import sys
 
 from vlpro.engines import registry
 from vlpro.engines.worker.host import serve
+from vlpro.process import keep_memory_private
 
 
 def main() -> None:
     """Run one engine until the gateway goes."""
+    keep_memory_private()
     name, options, control = sys.argv[1:4]
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker %(name)s %(levelname)s %(message)s")
     engine = registry.create(name, json.loads(options))

@@ -1,0 +1,420 @@
+"""Who reads pictures: a process for each, beside the service.
+
+A decoder is a large C program that reads what anybody sends. So it runs in a worker that has no files, no network,
+and bounded memory and time (:mod:`vlpro.imaging.worker`). A picture that breaks its worker, or hangs it, is one
+refused picture. Worker and service share two memory files (memfd_create(2)), sealed against changes of size: the file
+goes in and the pixels come out without passing through a pipe.
+
+What a worker says is not believed: sizes are checked, and the digests that the audit and the engines go by are made
+on this side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import mmap
+import os
+import signal
+import socket
+import sys
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+import vlpro
+from vlpro.errors import BusyError, ImageError
+from vlpro.imaging.encode import pixels_to_jpeg
+from vlpro.imaging.ingest import Clean, Limits, ingest, picture_of
+from vlpro.imaging.worker import JPEG, MAX_PACKET, PIXELS, READY, WORKER
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from vlpro.imaging.picture import Picture
+
+__all__ = ["PictureReader", "ThreadReader", "WorkerPool", "memory_needed"]
+
+_T = TypeVar("_T")
+
+_AT_ONCE = 2  # each may hold a whole decoded picture beside the result
+_SMALL = 64_000  # bytes that are copied and hashed faster than a thread is asked to
+_START_S = 60.0  # importing the decoders from a cold disk
+_FORMATS = ("jpeg", "png", "bmp", "webp")
+_SLACK = 64_000_000  # bytes: the interpreter's own objects, tables of the decoders
+_FIXED_SIZE = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+_SEALED = _FIXED_SIZE | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+def memory_needed(limits: Limits, max_pixels_used: int) -> int:
+    """Bytes of address space that a worker may take beside what it begins with.
+
+    The file twice; what decoding may take; and the result five times, since it may be decoded at up to twice its
+    width and height.
+    """
+    return 2 * limits.max_bytes + limits.max_decode_bytes + 15 * max_pixels_used + _SLACK
+
+
+class PictureReader(ABC):
+    """Turns uploaded files into clean pixels, off the event loop."""
+
+    async def start(self) -> None:  # noqa: B027 - not all have something to start
+        """Be ready for the first picture."""
+
+    async def stop(self) -> None:  # noqa: B027 - likewise
+        """End, and give all memory back."""
+
+    @abstractmethod
+    async def read(self, data: bytes, *, max_pixels_used: int, param: str | None = None) -> Picture:
+        """Read a picture in.
+
+        Args:
+            data: The whole file.
+            max_pixels_used: The most pixels the result may have.
+            param: The request's field that the file came in, for the error.
+
+        Raises:
+            ImageError: It is no usable picture; as :func:`vlpro.imaging.ingest.clean`.
+            BusyError: The machine has no room for another process.
+        """
+
+    @abstractmethod
+    async def jpeg(self, data: bytes) -> bytes:
+        """A JPEG of a file's clean pixels at their original size. Raises: as :meth:`read`."""
+
+
+class ThreadReader(PictureReader):
+    """Reads in a thread of this process, without any guard: for tests.
+
+    Args:
+        limits: Caps on a picture.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    async def read(self, data: bytes, *, max_pixels_used: int, param: str | None = None) -> Picture:
+        """See :meth:`PictureReader.read`."""
+        return await asyncio.to_thread(
+            ingest, data, limits=self._limits, max_pixels_used=max_pixels_used, param=param
+        )
+
+    async def jpeg(self, data: bytes) -> bytes:
+        """See :meth:`PictureReader.jpeg`."""
+        picture = await self.read(data, max_pixels_used=self._limits.max_pixels)
+        return await asyncio.to_thread(pixels_to_jpeg, picture.pixels)
+
+
+class WorkerPool(PictureReader):
+    """Reads each picture in a process of its own, two at once, with the next ones waiting ready.
+
+    Args:
+        limits: Caps on a picture.
+        seconds: That reading one picture may take.
+    """
+
+    def __init__(self, limits: Limits, *, seconds: float) -> None:
+        self._limits = limits
+        self._seconds = seconds
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._starting = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: socket.socket | None = None
+        self._waiting: deque[_Worker] = deque()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that makes workers, None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start the process that makes workers; returns at once, while it imports the decoders."""
+        async with self._starting:
+            if self._control is not None:
+                return
+            await self._end_process()
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                ours.setblocking(False)  # noqa: FBT003 - the name says it
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",  # nothing is imported from the folder that the service was started in
+                    "-m",
+                    "vlpro.imaging.worker",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    env=_environment(),
+                )
+            self._control = ours
+            self._prepare()
+
+    async def stop(self) -> None:
+        """End all workers, and the process that makes them."""
+        self._lose_process()
+        await self._end_process()
+
+    async def _end_process(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().close()
+        if self._process is not None:
+            process, self._process = self._process, None
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def read(self, data: bytes, *, max_pixels_used: int, param: str | None = None) -> Picture:
+        """See :meth:`PictureReader.read`."""
+        if len(data) > self._limits.max_bytes:  # refused before it is copied, in the same words
+            return ingest(data, limits=self._limits, max_pixels_used=max_pixels_used, param=param)
+        digest = asyncio.ensure_future(_aside(len(data), lambda: hashlib.sha256(data).hexdigest()))
+        try:
+            async with self._turns, self._job(data, PIXELS, max_pixels_used, param) as (told, result):
+
+                def take() -> Picture:
+                    return picture_of(_pixels(told, result, max_pixels_used), sha256=sha256, size=len(data))
+
+                sha256 = await digest
+                with _refused(param):
+                    return await _aside(told["bytes"], take)
+        finally:
+            digest.cancel()
+
+    async def jpeg(self, data: bytes) -> bytes:
+        """See :meth:`PictureReader.jpeg`."""
+        async with self._turns, self._job(data, JPEG, self._limits.max_pixels, None) as (told, result):
+            return await _aside(told["bytes"], lambda: os.pread(result, told["bytes"], 0))
+
+    @contextlib.asynccontextmanager
+    async def _job(
+        self, data: bytes, wanted: str, max_pixels_used: int, param: str | None
+    ) -> AsyncIterator[tuple[dict[str, Any], int]]:
+        """Let a worker read a picture; what it says, and the descriptor of the result."""
+        most = 3 * max_pixels_used + (
+            1 << 20
+        )  # a JPEG of noise is no larger than its pixels, but for its tables
+        with contextlib.ExitStack() as opened:
+            source = await _aside(len(data), lambda: _memory_of(data))
+            opened.callback(os.close, source)
+            result = _memory(most)
+            opened.callback(os.close, result)
+            job = {
+                "wanted": wanted,
+                "size": len(data),
+                "limits": asdict(self._limits),
+                "max_pixels_used": max_pixels_used,
+                "memory": memory_needed(self._limits, max_pixels_used),
+                "seconds": self._seconds,
+            }
+            worker = await self._worker()
+            try:
+                told = await self._ask(worker, json.dumps(job).encode(), source, result, param)
+            finally:
+                worker.close()  # it ends by itself, or is killed
+                self._prepare()
+            if "error" in told:
+                raise ImageError(told["error"], zh=told["zh"], code=told["code"], param=param)
+            if not 0 < told["bytes"] <= most:
+                raise _broken(param)
+            yield told, result
+
+    async def _ask(
+        self, worker: _Worker, job: bytes, source: int, result: int, param: str | None
+    ) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(self._seconds):
+                reply = await worker.ask(job, (source, result))
+        except TimeoutError as error:
+            raise ImageError(
+                f"Reading this picture takes longer than {self._seconds:g} seconds. Open it, save it again as JPEG "
+                "or PNG, and send that.",
+                zh=f"读取这张图片超过 {self._seconds:g} 秒，请打开后另存为 JPEG 或 PNG 再上传。",
+                param=param,
+            ) from error
+        with _refused(param):
+            told: dict[str, Any] = json.loads(reply)
+            return told
+
+    async def _worker(self) -> _Worker:
+        """One that waits; of a new process, where the one that makes them has ended."""
+        for _ in range(3):
+            if self._control is None:
+                await self.start()
+            self._prepare()
+            while self._waiting:
+                worker = self._waiting.popleft()
+                try:
+                    async with asyncio.timeout(_START_S):
+                        if await worker.ready():
+                            return worker
+                except TimeoutError:
+                    self._lose_process()
+                worker.close()
+        raise BusyError(
+            "There is no room for a process that reads pictures now. Try again shortly.",
+            zh="当前无法启动读取图片的进程，请稍后再试。",
+            retry_after=5,
+        )
+
+    def _prepare(self) -> None:
+        """Have workers made, so that the next pictures find one each."""
+        while self._control is not None and len(self._waiting) < _AT_ONCE:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.setblocking(False)  # noqa: FBT003 - the name says it
+            with theirs:
+                try:
+                    socket.send_fds(self._control, [WORKER], [theirs.fileno()])
+                except OSError:  # it has ended: whoever needs a worker starts another
+                    ours.close()
+                    self._lose_process()
+                    return
+            self._waiting.append(_Worker(ours))
+
+    def _lose_process(self) -> None:
+        """The process that makes workers has ended, or does not answer."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+
+class _Worker:
+    """The service's end of one worker."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+        self._process = -1  # a descriptor: a number could be somebody else's by the time it is killed
+
+    async def ready(self) -> bool:
+        """Wait until it waits; False where it has ended."""
+        await _readable(self._stream)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._stream, len(READY), 1)
+        except OSError:
+            return False
+        if data != READY or not descriptors:
+            return False
+        self._process = descriptors[0]
+        return True
+
+    async def ask(self, job: bytes, memory: tuple[int, int]) -> bytes:
+        """Give it a picture; its answer, empty where it has ended."""
+        try:
+            socket.send_fds(self._stream, [job], memory)
+            return await asyncio.get_running_loop().sock_recv(self._stream, MAX_PACKET)
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        """Let it go; in the middle of a picture, too."""
+        self._stream.close()
+        if self._process >= 0:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+            os.close(self._process)
+            self._process = -1
+
+
+@contextlib.contextmanager
+def _refused(param: str | None) -> Iterator[None]:
+    """Nonsense of a worker is what its picture made of it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise _broken(param) from error
+
+
+def _broken(param: str | None) -> ImageError:
+    return ImageError(
+        "This picture broke the program that reads pictures. Open it, save it again as JPEG or PNG, and send that.",
+        zh="这张图片使读取程序出错，请打开后另存为 JPEG 或 PNG 再上传。",
+        param=param,
+    )
+
+
+def _pixels(told: dict[str, Any], result: int, most: int) -> Clean:
+    """A copy of the pixels that a worker has left, which it can change no more.
+
+    Raises:
+        ValueError: They are not what it says, or not what was asked for.
+    """
+    (width, height), (original_width, original_height) = told["size"], told["original"]
+    sizes = (width, height, original_width, original_height)
+    if not all(type(side) is int and 0 < side < 1 << 31 for side in sizes) or told["format"] not in _FORMATS:
+        raise ValueError("not a picture")
+    if width * height > most or width > original_width or height > original_height:
+        raise ValueError("more pixels than were asked for")
+    if told["bytes"] != width * height * 3:
+        raise ValueError("not so many pixels")
+    with mmap.mmap(result, told["bytes"], prot=mmap.PROT_READ) as memory:
+        pixels = np.empty((height, width, 3), np.uint8)
+        pixels.data.cast("B")[:] = memory
+    return Clean(pixels, told["format"], original_width, original_height)
+
+
+async def _aside(size: int, work: Callable[[], _T]) -> _T:
+    """Do what takes time in proportion to a size; in a thread where it is much."""
+    return work() if size < _SMALL else await asyncio.to_thread(work)
+
+
+async def _readable(stream: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[None] = loop.create_future()
+
+    def readable() -> None:
+        if not found.done():
+            found.set_result(None)
+
+    loop.add_reader(stream, readable)
+    try:
+        await found
+    finally:
+        loop.remove_reader(stream)
+
+
+def _memory(size: int) -> int:
+    """A memory file of a fixed size."""
+    memory = os.memfd_create("vlpro-picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(memory, size)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _FIXED_SIZE)
+    except OSError:
+        os.close(memory)
+        raise
+    return memory
+
+
+def _memory_of(data: bytes) -> int:
+    """A memory file with these bytes, which nobody can change."""
+    memory = os.memfd_create("vlpro-upload", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(memory, rest) :]
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALED)
+    except OSError:
+        os.close(memory)
+        raise
+    return memory
+
+
+def _environment() -> dict[str, str]:
+    """No setting and no secret of the service, but the same package; one thread a worker."""
+    environment = {
+        name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
+    }
+    folders = [str(Path(vlpro.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {
+        **environment,
+        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
