@@ -2,8 +2,8 @@
 """How soon the auditor sees the first page, by what is asked for, and how long a search to the very end takes.
 
 `python bench/audit_search.py [--records N] [--rounds N]`: SQLite and, where Debian's server is installed, a
-PostgreSQL of the benchmark's own. "First answer" is what a person waits for; "whole" is with all further ones, where the page
-goes on by itself. Each question is on the record, as in the service.
+PostgreSQL of the benchmark's own. "First answer" is what a person waits for; "whole" is with all further ones, where
+the page goes on by itself. Each question is on the record, as in the service.
 """
 
 from __future__ import annotations

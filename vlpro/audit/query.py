@@ -156,9 +156,9 @@ class AuditQueries:
             signed = connection.execute(
                 sa.select(checkpoints.c.size, checkpoints.c.data).order_by(checkpoints.c.size.desc()).limit(1)
             ).one_or_none()
-            # The least and the last number of this day come from the index of times alone; the rest from that of events.
+            # The numbers of this day come from the index of times alone, the rest from that of events.
             since, _ = connection.execute(
-                sa.select(sa.func.min(records.c.seq), sa.func.max(records.c.seq)).where(
+                sa.select(sa.func.min(records.c.seq + 0), sa.func.max(records.c.seq + 0)).where(
                     records.c.time > now - _DAY_S
                 )
             ).one()

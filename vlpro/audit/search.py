@@ -162,7 +162,8 @@ def _next(length: int, took: float, left: float) -> int:
 
 def _bounds(connection: sa.Connection, wanted: Filter, lowest: int, top: int) -> tuple[int, int]:
     """Between which numbers all records of a time lie, whatever its clock did; from the index of times alone."""
-    query = sa.select(sa.func.min(records.c.seq), sa.func.max(records.c.seq))
+    # "+ 0", or both databases would walk through the records themselves, from either end.
+    query = sa.select(sa.func.min(records.c.seq + 0), sa.func.max(records.c.seq + 0))
     timed = Filter(since=wanted.since, until=wanted.until)
     first, last = connection.execute(narrowed(query, timed, connection)).one()
     return (max(lowest, first), min(top, last + 1)) if first is not None else (top, top)
@@ -170,7 +171,8 @@ def _bounds(connection: sa.Connection, wanted: Filter, lowest: int, top: int) ->
 
 def _events(connection: sa.Connection, prefix: str) -> list[str]:
     """The events with this beginning that there are: each by one look into their index."""
-    event, names, last = records.c.event, [], prefix
+    event, last = records.c.event, prefix
+    names: list[str] = []
     while True:
         query = sa.select(sa.func.min(event)).where(event > last, event < prefix[:-1] + ";")
         name = connection.execute(query).scalar()
@@ -181,11 +183,15 @@ def _events(connection: sa.Connection, prefix: str) -> list[str]:
 
 
 def _holds(text: str, *, sqlite: bool) -> sa.ColumnElement[bool]:
-    said = sa.cast(records.c.data, sa.Text) if sqlite else sa.func.convert_from(records.c.data, "UTF8")
-    pattern = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
-    # SQLite's LIKE takes A for a by itself, and is twice as quick as with lower() around it.
-    comparison = sa.literal(f"%{pattern}%")
-    return said.like(comparison, escape="/") if sqlite else said.ilike(comparison, escape="/")
+    """Whether a record's bytes hold a text; of letters, only A and a, B and b and so on are the same."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = f"%{escaped}%"
+    if sqlite:  # LIKE takes A for a by itself, and is twice as quick as with lower() around it
+        return sa.cast(records.c.data, sa.Text).like(pattern, escape="\\")
+    if not any(char.isascii() and char.isalpha() for char in text):  # the bytes tell: three times as quick
+        return records.c.data.like(sa.literal(pattern.encode(), sa.LargeBinary))
+    said = sa.func.convert_from(records.c.data, "UTF8", type_=sa.Text)
+    return said.collate("C").ilike(pattern, escape="\\")
 
 
 def _read(connection: sa.Connection, numbers: list[int]) -> tuple[Found, ...]:
