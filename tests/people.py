@@ -8,7 +8,7 @@ from typing import Any
 
 import pyotp
 
-from vlpro.crypto import Sealer
+from vlpro.crypto import Keys, Sealer
 from vlpro.db import Database
 from vlpro.identity.accounts import Account
 from vlpro.identity.directories.interface import PasswordDirectory
@@ -63,7 +63,7 @@ class World:
     clock: Any = field(default_factory=Clock)  # a Clock where a test moves it on
     directory: PasswordDirectory | None = None
     public_url: str = "https://vl.example"
-    key: bytes = field(default_factory=lambda: os.urandom(32))
+    key: bytes | Keys = field(default_factory=lambda: os.urandom(32))
 
     def __post_init__(self) -> None:
         database = Database(self.url)

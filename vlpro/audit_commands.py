@@ -225,7 +225,13 @@ def _url(settings: config.Settings) -> str:
 
 
 def _sealer(settings: config.Settings) -> Any:
-    return audit_sealer(profile=settings.profile, data_dir=settings.data_dir, key_file=settings.key_file)
+    return audit_sealer(
+        profile=settings.profile,
+        data_dir=settings.data_dir,
+        key_file=settings.key_file,
+        key_token=settings.key_token,
+        crypto=settings.crypto,
+    )
 
 
 @contextmanager

@@ -61,14 +61,24 @@ class Settings(BaseSettings):
     key_file: Annotated[
         Path | None,
         Field(
-            description="Key to what is stored encrypted, outside the data folder; made by vlpro key. Profile mlps3"
+            description="Key to what is stored encrypted, outside the data folder; made by vlpro key. "
+            "credential:NAME: systemd's. Profile mlps3 ([encryption.md](encryption.md))"
         ),
     ] = None
+    key_token: Annotated[
+        str,
+        Field(
+            pattern=r"^(pkcs11:.+)?$",
+            description="PKCS#11 URI of the AES key in a hardware security module that the key file is wrapped with; "
+            "empty: it is not wrapped",
+        ),
+    ] = ""
     crypto: Annotated[
         Literal["international", "gm"],
         Field(
-            description="gm (国密): pictures are on the audit record with their SM3 as well, and its checkpoints are "
-            "signed with SM2 beside Ed25519 ([audit.md](audit.md)); needs OpenSSL 3 on this machine"
+            description="gm (国密): what is stored is sealed with SM4-GCM, not AES-256-GCM; pictures are on the "
+            "audit record with their SM3 as well, and its checkpoints are signed with SM2 beside Ed25519 "
+            "([audit.md](audit.md)); needs OpenSSL 3 on this machine"
         ),
     ] = "international"
     public_url: Annotated[

@@ -52,7 +52,7 @@ def test_a_key_file(tmp_path: Path) -> None:
     data.mkdir()
     make_key_file(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert len(read_key_file(path, data)) == 32
+    assert len(read_key_file(path, data).sealing[0].secret) == 32
     with pytest.raises(ConfigError, match="never overwritten"):
         make_key_file(path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vlpro.crypto import Sealer, make_key_file, read_key_file
+from vlpro.crypto import Cipher, KeyFile, Sealer
 from vlpro.db import sqlite_url
 from vlpro.errors import ConfigError
 
@@ -32,25 +32,36 @@ def audit_database_url(*, data_dir: Path, database_url: str = "", audit_database
     return sqlite_url(data_dir.resolve(), "audit")
 
 
-def audit_sealer(*, profile: str, data_dir: Path, key_file: Path | None = None, make: bool = False) -> Sealer:
-    """The key that signs checkpoints.
+def audit_sealer(
+    *,
+    profile: str,
+    data_dir: Path,
+    key_file: Path | None = None,
+    key_token: str = "",
+    crypto: str = "international",
+    make: bool = False,
+) -> Sealer:
+    """The keys: what signs checkpoints, and what seals what is stored.
 
     Args:
         profile: In ``local`` without a key file, the key lies in the data folder: it keeps nobody out there.
         data_dir: Folder of the data.
         key_file: The key file.
+        key_token: PKCS#11 URI of the key that it is wrapped with; empty: it is not.
+        crypto: ``gm`` seals with SM4-GCM; both open.
         make: Make it, in ``local``, where there is none.
 
     Raises:
         ConfigError: It is missing, or no key.
     """
+    cipher = Cipher.SM4_GCM if crypto == "gm" else Cipher.AES_256_GCM
     if profile != "local" or key_file is not None:
-        return Sealer(read_key_file(key_file or Path(), data_dir))
-    path = data_dir / "key"
-    if make and not path.exists():
+        return Sealer(KeyFile(key_file or Path(), data_dir, token=key_token), cipher)
+    file = KeyFile(data_dir / "key")
+    if make and not file.path.exists():
         try:
-            make_key_file(path)
+            file.make()
         except ConfigError:
-            if not path.exists():  # another process has just made it
+            if not file.path.exists():  # another process has just made it
                 raise
-    return Sealer(read_key_file(path, data_dir / "nowhere"))
+    return Sealer(file, cipher)

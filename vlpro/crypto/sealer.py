@@ -14,18 +14,30 @@ section 8.3). A data key seals what belongs to one conversation: some thousands 
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
 from vlpro.crypto.ciphers import KEY_BYTES, NONCE_BYTES, AlteredError, Cipher, decrypt, derived, encrypt
-from vlpro.errors import VlproError
+from vlpro.crypto.key_file import KeyFile
+from vlpro.crypto.keys import ID_BYTES, Keys, SealingKey
+from vlpro.errors import ConfigError, VlproError
 
-__all__ = ["DataKey", "Sealer"]
+__all__ = ["HEAD_BYTES", "DataKey", "Sealer"]
+
+log = logging.getLogger(__name__)
 
 _OLD, _SECRET, _DATA = b"\x01", b"\x02", b"\x03"
 _SALT_BYTES = 16
-_ID_BYTES = 4
-_SECRET_HEAD = 2 + _ID_BYTES + _SALT_BYTES
+HEAD_BYTES = 2 + ID_BYTES
+"""Of a sealed value, what tells form, cipher and key."""
+_SECRET_HEAD = HEAD_BYTES + _SALT_BYTES
+_PURPOSE = b"vlpro seal 2"
+_LOOK_S = 1.0
 
 
 class DataKey:
@@ -69,20 +81,51 @@ class DataKey:
 class Sealer:
     """Seals small secrets and data keys, and makes keyed hashes.
 
-    Args:
-        key: 32 bytes.
-        cipher: What seals; both open.
+    A key file that changes is read again while the service goes on: within a second, and at once where something is
+    to be opened that a new key sealed. One that cannot be read then changes nothing, and is told in the log.
 
-    Attributes:
-        signing_seed: Of the Ed25519 key that signs the audit's checkpoints, 32 bytes.
+    Args:
+        keys: The keys; their file; or one key, 32 bytes.
+        cipher: What seals; both open.
+        clock: Unix time.
+
+    Raises:
+        ConfigError: The key file cannot be used.
     """
 
-    def __init__(self, key: bytes, cipher: Cipher = Cipher.AES_256_GCM) -> None:
-        self._key = key
+    def __init__(
+        self,
+        keys: Keys | KeyFile | bytes,
+        cipher: Cipher = Cipher.AES_256_GCM,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._cipher = cipher
-        self._id = derived(Cipher.AES_256_GCM, key, b"vlpro key id 1")[:_ID_BYTES]
-        self._mac = derived(Cipher.AES_256_GCM, key, b"vlpro mac 1")
-        self.signing_seed = derived(Cipher.AES_256_GCM, key, b"vlpro audit sign 1")
+        self._clock = clock
+        self._file = keys if isinstance(keys, KeyFile) else None
+        self._stamp = keys.stamp() if isinstance(keys, KeyFile) else None
+        self._looked = time.monotonic()
+        self._reading = threading.Lock()
+        if isinstance(keys, KeyFile):
+            keys = keys.read()
+        self._keys = keys if isinstance(keys, Keys) else Keys([(keys, 0.0)])
+
+    @property
+    def keys(self) -> Keys:
+        """The keys, as the key file had them a second ago at most."""
+        if self._file is not None and time.monotonic() - self._looked >= _LOOK_S:
+            self._look()
+        return self._keys
+
+    @property
+    def cipher(self) -> Cipher:
+        """What seals."""
+        return self._cipher
+
+    @property
+    def signing_seed(self) -> bytes:
+        """Of the Ed25519 key that signs the audit's checkpoints, 32 bytes; a rotation does not change it."""
+        return bytes(self._keys.sign)
 
     def seal(self, data: bytes, place: str) -> bytes:
         """Encrypt a small secret, bound to its place; 50 bytes longer than what was given.
@@ -91,9 +134,11 @@ class Sealer:
             data: The secret.
             place: Table, column and row, as ``table.column:row``: a value that is copied elsewhere does not open.
         """
-        head = _SECRET + bytes([self._cipher]) + self._id + os.urandom(_SALT_BYTES)
+        keys = self.keys  # held to the end: their memory goes with them
+        key = keys.newest(self._clock())
+        head = _SECRET + bytes([self._cipher]) + key.id + os.urandom(_SALT_BYTES)
         nonce = os.urandom(NONCE_BYTES)
-        own = derived(self._cipher, self._key, b"vlpro seal 2", head[-_SALT_BYTES:])
+        own = derived(self._cipher, key.secret, _PURPOSE, head[-_SALT_BYTES:])
         return head + nonce + encrypt(self._cipher, own, nonce, data, _bound(head, place))
 
     def open(self, sealed: bytes, place: str) -> bytes:
@@ -104,19 +149,25 @@ class Sealer:
         """
         try:
             if sealed[:1] == _OLD:
-                own = derived(Cipher.AES_256_GCM, self._key, b"vlpro seal 1")
-                nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-                return decrypt(Cipher.AES_256_GCM, own, nonce, body, place.encode())
+                return self._open_old(sealed, place)
             cipher = _cipher_of(sealed[:2], _SECRET, place)
             head, body = sealed[:_SECRET_HEAD], sealed[_SECRET_HEAD:]
-            own = derived(cipher, self._key, b"vlpro seal 2", head[-_SALT_BYTES:])
+            keys, key = self._known(head[2 : 2 + ID_BYTES])
+            if key is None:
+                raise _altered(place)
+            own = derived(cipher, key.secret, _PURPOSE, head[-_SALT_BYTES:])
+            del key, keys
             return decrypt(cipher, own, body[:NONCE_BYTES], body[NONCE_BYTES:], _bound(head, place))
         except AlteredError as error:
             raise _altered(place) from error
 
     def mac(self, data: bytes, place: str) -> bytes:
-        """A keyed hash (HMAC-SHA-256, RFC 2104), 32 bytes: useless to who has the database alone."""
-        return hmac.digest(self._mac, place.encode() + b"\0" + data, "sha256")
+        """A keyed hash (HMAC-SHA-256, RFC 2104), 32 bytes: useless to who has the database alone.
+
+        A rotation does not change it.
+        """
+        keys = self.keys
+        return hmac.digest(keys.mac, place.encode() + b"\0" + data, "sha256")
 
     def new_data_key(self, place: str) -> tuple[DataKey, bytes]:
         """A new key for what belongs together.
@@ -158,9 +209,58 @@ class Sealer:
         Raises:
             VlproError: ``integrity_error``: it was altered, or belongs to another place or key. Names the place.
         """
-        if wrapped[: 2 + _ID_BYTES] == _SECRET + bytes([self._cipher]) + self._id:
+        if wrapped[:HEAD_BYTES] == self.newest_head:
             return None
         return self.seal(self.open(wrapped, place), place)
+
+    @property
+    def newest_head(self) -> bytes:
+        """How all begins that :meth:`seal` makes now: with its form, its cipher and its key's id."""
+        return _SECRET + bytes([self._cipher]) + self.keys.newest(self._clock()).id
+
+    def _open_old(self, sealed: bytes, place: str) -> bytes:
+        """Opens what was sealed before keys had ids: one of the oldest."""
+        nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        keys = self.keys
+        for key in keys.sealing:
+            own = derived(Cipher.AES_256_GCM, key.secret, b"vlpro seal 1")
+            with suppress(AlteredError):
+                return decrypt(Cipher.AES_256_GCM, own, nonce, body, place.encode())
+        raise AlteredError
+
+    def _known(self, key_id: bytes) -> tuple[Keys, SealingKey | None]:
+        """The key of an id, and the keys that its memory is part of; one that is new is looked for in the file."""
+        for again in (False, True):
+            if again:
+                self._look()
+            keys = self._keys
+            found = next((key for key in keys.sealing if key.id == key_id), None)
+            if found is not None:
+                break
+        return keys, found
+
+    def _look(self) -> None:
+        """Read the key file again where it was changed."""
+        if self._file is None:
+            return
+        with self._reading:
+            self._looked = time.monotonic()
+            stamp = self._file.stamp()
+            if stamp == self._stamp:
+                return
+            self._stamp = stamp
+            try:
+                keys = self._file.read()
+            except ConfigError as error:
+                log.error("the key file was changed, and is not used: %s", error.message)  # noqa: TRY400 - no trace
+                return
+            if (keys.sign, keys.mac) != (self._keys.sign, self._keys.mac):
+                log.error(
+                    "the key file was changed, and is not used: sign or mac is another key; restart for that"
+                )
+                return
+            self._keys = keys
+            log.info("the key file was changed: %d keys that seal", len(keys.sealing))
 
 
 def _bound(head: bytes, place: str, version: int = 1) -> bytes:

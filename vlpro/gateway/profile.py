@@ -15,7 +15,7 @@ from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import LogRecorder, Recorder
 from vlpro.audit.service import open_log
 from vlpro.config import Settings
-from vlpro.crypto import Sealer
+from vlpro.crypto import Sealer, self_test
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.interface import PasswordDirectory
@@ -54,8 +54,8 @@ def check_profile(settings: Settings) -> None:
         (
             "key_file",
             settings.key_file,
-            "the key to what is stored encrypted: vlpro key FILE",
-            "密钥文件：vlpro key 文件",
+            "the key to what is stored encrypted: vlpro key make FILE",
+            "密钥文件：vlpro key make 文件",
         ),
         (
             "trusted_proxies",
@@ -76,12 +76,18 @@ def sealer_of(settings: Settings) -> Sealer:
     """What opens and signs what is stored; in profile ``local`` its key is made at the first start.
 
     Raises:
-        ConfigError: The key file is missing, or no key.
+        ConfigError: The key file is missing, or no key; or the ciphers come out wrong.
     """
+    self_test()
     if settings.profile == "local" and settings.key_file is None:
         data_folder(settings)
     return audit_sealer(
-        profile=settings.profile, data_dir=settings.data_dir, key_file=settings.key_file, make=True
+        profile=settings.profile,
+        data_dir=settings.data_dir,
+        key_file=settings.key_file,
+        key_token=settings.key_token,
+        crypto=settings.crypto,
+        make=True,
     )
 
 
