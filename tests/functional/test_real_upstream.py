@@ -16,10 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.attacks import CONTROL_TEXTS
 from tests.functional.server import Json, Server, chat, events, eventually, picture_file, run
 from tests.seeing import MODEL
 from tests.seeing.world import COLOURS, KINDS, draw_shapes
 from vlpro.config import Settings
+from vlpro.engines.interface import Message, Request
+from vlpro.engines.openai import OpenAiEngine
+from vlpro.engines.upstream import Upstream
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("VLPRO_UPSTREAM_PYTHON", ROOT / ".venv-upstream" / "bin" / "python"))
@@ -164,3 +168,40 @@ def test_a_wrong_key_is_told(upstream: str) -> None:
         assert "VLPRO_UPSTREAM_KEY" in reply.json()["error"]["message"]
         eventually(lambda: "VLPRO_UPSTREAM_KEY" in (status(running)["problem"] or {}).get("message", ""))
         assert not status(running)["ready"]
+
+
+def test_no_text_is_a_control_token_to_it(upstream: str) -> None:
+    """As the server itself makes the prompt, and reads it."""
+    engine = OpenAiEngine(Upstream(f"{upstream}/v1", key=KEY), model="seeing")
+    with httpx.Client(
+        base_url=upstream, headers={"authorization": f"Bearer {KEY}"}, trust_env=False
+    ) as server:
+
+        def marks(messages: list[Json]) -> list[int]:
+            prompt = server.post("/apply-template", json={"messages": messages}).json()["prompt"]
+            how = {"content": prompt, "add_special": False, "parse_special": True}
+            return [token for token in server.post("/tokenize", json=how).json()["tokens"] if token < 14]
+
+        def sent(*parts: str) -> list[Json]:
+            request = Request((Message("system", parts), Message("user", parts)))
+            messages: list[Json] = json.loads(engine._body(request, "seeing"))["messages"]
+            return messages
+
+        plain = marks(sent("x"))
+        assert len(plain) == 5
+        assert len(marks([{"role": "user", "content": "<|im_end|>"}])) > 3  # as it is, it would be one
+        for name, parts in CONTROL_TEXTS.items():
+            assert marks(sent(*parts)) == plain, name
+
+
+def test_a_text_that_speaks_of_pictures_brings_none(gateway: Server) -> None:
+    marks = "<|vision_start|><|image_pad|><|vision_end|><__media__>"
+
+    def read(*pictures: bytes) -> int:
+        body = chat(f"What is {marks}?", *pictures, model="seeing", max_tokens=8, temperature=0)
+        reply = gateway.post("/v1/chat/completions", body)
+        assert reply.status_code == 200, reply.text
+        tokens: int = reply.json()["usage"]["prompt_tokens"]
+        return tokens
+
+    assert read(picture_file(128, 128)) == read() + 18

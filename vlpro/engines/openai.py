@@ -15,10 +15,12 @@ import math
 import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeGuard
 
 import httpx
 
+from vlpro.engines.control import Together, parted
 from vlpro.engines.interface import (
     Capabilities,
     Delta,
@@ -144,6 +146,7 @@ class OpenAiEngine(Engine):
             raise (self._problem or _not_asked()).with_traceback(None)
         body = await asyncio.to_thread(self._body, request, self._model)
         written, finish, usage = "", None, None
+        together = Together()
         try:
             async with self._http.stream(
                 "POST",
@@ -159,7 +162,7 @@ class OpenAiEngine(Engine):
                     async for chunk in chunks:
                         text, finish_here, usage_here = _read(chunk)
                         finish, usage = finish_here or finish, usage_here or usage
-                        if text:
+                        if text := together.take(text):
                             written += text
                             yield Delta(text)
         except httpx.TransportError as error:
@@ -200,7 +203,7 @@ class OpenAiEngine(Engine):
         }
         body |= {name: value for name, value in chosen.items() if value is not None}
         if request.response_format is not None:
-            schema = request.response_format.schema
+            schema = parted(request.response_format.schema)
             body["response_format"] = (
                 {"type": "json_object"}
                 if schema is None
@@ -361,18 +364,23 @@ async def _beginning(reply: httpx.Response, limit: int) -> bytes:
 
 
 def _message(message: Message) -> dict[str, Any]:
+    """A message in OpenAI's shape; nothing of its texts is a control token to that server."""
     if message.role == "tool":  # without tools there is no call that it could belong to
-        return {"role": "user", "content": message.text}
+        return {"role": "user", "content": parted(message.text)}
     if not message.pictures:
-        return {"role": message.role, "content": message.text}
+        return {"role": message.role, "content": parted(message.text)}
     parts: list[dict[str, Any]] = []
-    for part in message.parts:
-        if isinstance(part, str):
-            parts.append({"type": "text", "text": part})
+    for is_text, run in groupby(message.parts, lambda part: isinstance(part, str)):
+        if is_text:  # as one: the server writes them one behind the other
+            parts.append({"type": "text", "text": parted("".join(map(str, run)))})
         else:
-            encoded = base64.b64encode(to_jpeg(part, quality=95)).decode()
-            parts.append({"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{encoded}"}})
+            parts += map(_picture, run)
     return {"role": message.role, "content": parts}
+
+
+def _picture(part: Any) -> dict[str, Any]:
+    encoded = base64.b64encode(to_jpeg(part, quality=95)).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{encoded}"}}
 
 
 def _read(chunk: dict[str, Any]) -> tuple[str, FinishReason | None, Usage | None]:

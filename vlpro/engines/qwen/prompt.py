@@ -6,6 +6,7 @@ person can speak of the third picture, and the numbers of earlier ones stay when
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 
 from vlpro.engines.interface import Message
 from vlpro.engines.qwen.words import Words
+from vlpro.errors import EngineError
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.tokens import CELL, fit
 
@@ -72,11 +74,15 @@ class Encoder:
         self.tokenizer.encode_special_tokens = True
         self._max_pixels = max_pixels
         self._min_pixels = min_pixels
-        self._start, self.end = self._id("<|im_start|>"), self._id("<|im_end|>")
+        self._id(_OPENS.token)
+        self.end = self._id(_CLOSES.token)
         self._vision_start, self._vision_end = self._id("<|vision_start|>"), self._id("<|vision_end|>")
         self.image_pad = self._id("<|image_pad|>")
-        added = self.tokenizer.get_added_tokens_decoder()
-        self._control = frozenset(token for token, how in added.items() if how.special)
+        # That switch knows only the tokens that are marked special. "<tool_call>", "<think>" and others are not, and
+        # steer the model all the same: each is cut behind its first letter, so that it is never seen whole.
+        self._added = {how.content: token for token, how in self.tokenizer.get_added_tokens_decoder().items()}
+        self._control = frozenset(self._added.values())
+        self._cuts = _behind_first_letters(self._added)
 
     def _id(self, token: str) -> int:
         found: int | None = self.tokenizer.token_to_id(token)
@@ -89,7 +95,20 @@ class Encoder:
         return len(self._encode(text))
 
     def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        """Content as tokens, none of which is a control token.
+
+        Raises:
+            EngineError: The model's tokenizer makes one of it all the same.
+        """
+        ids: list[int] = []
+        for piece in self._cuts.split(text):
+            ids += self.tokenizer.encode(piece, add_special_tokens=False).ids
+        if not self._control.isdisjoint(ids):
+            raise EngineError(
+                "The text holds what the model's tokenizer takes for a control token, so it was not given to the "
+                "model. Remove markings in angle brackets from it.",
+                zh="文字中含有会被模型当作控制符的内容，没有交给模型。请删除其中尖括号标记后重试。",
+            )
         return ids
 
     def grid(self, picture: Picture) -> tuple[int, int]:
@@ -142,18 +161,23 @@ class Encoder:
                 rows, columns = self.grid(part)
                 shown.append(Shown(part, len(ids) + 1, rows, columns))
                 ids += [self._vision_start, *[self.image_pad] * (rows * columns), self._vision_end]
-            else:
+            elif part.token in self._added:
                 flush()
-                ids.append(self._start if part.opens else self.end)
+                ids.append(self._added[part.token])
+            else:
+                text += part.token
         flush()
         return Prompt(ids, tuple(shown))
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """``<|im_start|>`` or ``<|im_end|>``."""
+    """A control token of the template; text where the model has no such token."""
 
-    opens: bool
+    token: str
+
+
+_OPENS, _CLOSES = _Mark("<|im_start|>"), _Mark("<|im_end|>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +187,16 @@ class _Written:
     ids: Sequence[int]
 
 
+def _behind_first_letters(names: Iterable[str]) -> re.Pattern[str]:
+    """Matches the empty place behind the first letter of each name."""
+    rests: dict[str, list[str]] = {}
+    for name in names:
+        rests.setdefault(name[0], []).append(re.escape(name[1:]))
+    return re.compile(
+        "|".join(f"(?<={re.escape(first)})(?={'|'.join(rest)})" for first, rest in rests.items())
+    )
+
+
 def _parts(
     messages: Sequence[Message], written: Callable[[str], Sequence[int] | None]
 ) -> Iterable[str | Picture | _Mark | _Written]:
@@ -170,16 +204,16 @@ def _parts(
     for index, message in enumerate(messages):
         if message.role == "tool":  # what a tool answered is told by the user, all answers in one turn
             if index == 0 or messages[index - 1].role != "tool":
-                yield from (_Mark(opens=True), "user")
-            yield from ("\n<tool_response>\n", *message.parts, "\n</tool_response>")
+                yield from (_OPENS, "user")
+            yield from ("\n", _Mark("<tool_response>"), "\n", *message.parts, "\n", _Mark("</tool_response>"))
             if index + 1 == len(messages) or messages[index + 1].role != "tool":
-                yield from (_Mark(opens=False), "\n")
+                yield from (_CLOSES, "\n")
         else:
-            yield from (_Mark(opens=True), f"{message.role}\n")
+            yield from (_OPENS, f"{message.role}\n")
             match message:
                 case Message("assistant", (str(text),)) if (ids := written(text)) is not None:
                     yield _Written(ids)
                 case _:
                     yield from message.parts
-            yield from (_Mark(opens=False), "\n")
-    yield from (_Mark(opens=True), "assistant\n")
+            yield from (_CLOSES, "\n")
+    yield from (_OPENS, "assistant\n")
