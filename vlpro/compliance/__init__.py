@@ -1,0 +1,1 @@
+"""Proof: what this product promises, tried on the spot."""
