@@ -228,9 +228,29 @@ class Client:
         """Remove a picture that no conversation uses."""
         return self._call(schema.Deleted, "DELETE", f"/v1/images/{image_id}")
 
-    def conversations(self) -> schema.ConversationList:
-        """All conversations, last used first, without their messages."""
-        return self._call(schema.ConversationList, "GET", "/v1/conversations")
+    def conversations(self, *, after: str = "", limit: int = 50) -> schema.ConversationList:
+        """Conversations, last used first, without their messages.
+
+        Args:
+            after: ``next`` of the page before.
+            limit: How many at most, up to 200.
+        """
+        asked = {"limit": limit, **({"after": after} if after else {})}
+        return self._call(schema.ConversationList, "GET", "/v1/conversations", params=asked)
+
+    def search_conversations(self, text: str, *, limit: int = 50) -> schema.SearchResult:
+        """Find words in one's own conversations."""
+        asked = schema.NewSearch(text=text, limit=limit)
+        return self._send(schema.SearchResult, "/v1/conversations/search", asked)
+
+    def rename_conversation(self, conversation_id: str, title: str) -> schema.Conversation:
+        """Give a conversation another title."""
+        path, change = f"/v1/conversations/{conversation_id}", schema.ConversationChange(title=title)
+        return self._send(schema.Conversation, path, change, method="PUT")
+
+    def clear_conversations(self) -> schema.ClearedAll:
+        """Delete all of one's own conversations."""
+        return self._call(schema.ClearedAll, "DELETE", "/v1/conversations")
 
     def conversation(self, conversation_id: str) -> schema.Conversation:
         """One conversation with its messages; the last one may still be growing."""
@@ -443,6 +463,40 @@ class Client:
         """How much is recorded and signed; what was refused within a day."""
         return self._call(audit_schema.AuditStanding, "GET", "/v1/audit/standing")
 
+    def audit_verification(self) -> audit_schema.AuditVerification:
+        """The verification of the record that goes on, and the last one that ended."""
+        return self._call(audit_schema.AuditVerification, "GET", "/v1/audit/verification")
+
+    def verify_audit(self) -> audit_schema.AuditVerification:
+        """Begin to verify the whole stored record."""
+        return self._call(audit_schema.AuditVerification, "POST", "/v1/audit/verification")
+
+    def stop_audit_verification(self) -> audit_schema.AuditVerification:
+        """End the verification that goes on, if one does."""
+        return self._call(audit_schema.AuditVerification, "POST", "/v1/audit/verification/stop")
+
+    def new_audit_export(self, asked: audit_schema.NewAuditExport) -> audit_schema.AuditExport:
+        """Say what is to be taken out of the record, and why; the file can then be fetched once."""
+        return self._send(audit_schema.AuditExport, "/v1/audit/exports", asked)
+
+    def audit_export_file(self, export_id: str, write: Callable[[bytes], object]) -> None:
+        """Fetch the file of an export, in pieces.
+
+        Args:
+            export_id: Of :meth:`new_audit_export`.
+            write: Is given the pieces; if this method raises, they are no whole file.
+        """
+        path = f"/v1/audit/exports/{_part(export_id)}/file"
+        try:
+            with self._http.stream("GET", path) as reply:
+                if not reply.is_success:
+                    reply.read()
+                    raise _refused(reply)
+                for piece in reply.iter_bytes():
+                    write(piece)
+        except httpx.HTTPError as error:
+            raise _no_answer() from error
+
     # ---
 
     def _send(self, kind: type[Reply], path: str, body: BaseModel, *, method: str = "POST") -> Reply:
@@ -460,19 +514,27 @@ class Client:
             reply = self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
             raise _no_answer() from error
-        request_id = reply.headers.get("x-request-id", "")
+        if not reply.is_success:
+            raise _refused(reply)
         try:
-            if reply.is_success:
-                return kind.model_validate_json(reply.content)
-            error_body = schema.ErrorEnvelope.model_validate_json(reply.content).error
+            return kind.model_validate_json(reply.content)
         except ValidationError as error:
-            raise _no_answer(reply.status_code, request_id) from error
-        raise ApiError(error_body, status=reply.status_code, request_id=request_id)
+            raise _no_answer(reply.status_code, reply.headers.get("x-request-id", "")) from error
 
 
 def _part(identifier: str) -> str:
     """An id as one part of a path."""
     return quote(identifier, safe="")
+
+
+def _refused(reply: httpx.Response) -> ApiError:
+    """What an answer that is no success says."""
+    request_id = reply.headers.get("x-request-id", "")
+    try:
+        body = schema.ErrorEnvelope.model_validate_json(reply.content).error
+    except ValidationError:
+        return _no_answer(reply.status_code, request_id)
+    return ApiError(body, status=reply.status_code, request_id=request_id)
 
 
 def _no_answer(status: int = 0, request_id: str = "") -> ApiError:

@@ -268,6 +268,34 @@ class Settings(BaseSettings):
     max_conversations: Annotated[
         Positive, Field(description="Conversations kept in memory; the longest unused goes first")
     ] = 100
+    store_conversations: Annotated[
+        bool,
+        Field(
+            description="Profile local: whether conversations are stored, encrypted ([conversations.md](conversations.md)); "
+            "in mlps3 the policy decides this and the next two"
+        ),
+    ] = True
+    conversation_days: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3650,
+            description="Profile local: days without a question after which a stored conversation is deleted",
+        ),
+    ] = 180
+    keep_images: Annotated[
+        bool,
+        Field(
+            description="Profile local: whether the pictures of stored conversations are stored, too, encrypted"
+        ),
+    ] = False
+    max_search_bytes: Annotated[
+        Positive,
+        Field(
+            description="Memory for text that searches in conversations opened, of all people together; it is closed when "
+            "its person signs out, or after ten minutes"
+        ),
+    ] = 100_000_000
     max_picture_store_bytes: Annotated[
         Positive, Field(description="Memory for pictures of conversations; the longest unused go first")
     ] = 1_000_000_000

@@ -188,6 +188,30 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
 
+    def overwrite(self) -> bool:
+        """See that what was deleted is gone from the files, too: SQLite's log holds earlier pages until then.
+
+        PostgreSQL has its own ways with deleted rows (VACUUM), which this does not touch.
+
+        Returns:
+            Whether it is; otherwise a reader was in the way: try again later.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        if not self.sqlite:
+            return True
+        with _told():
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute("PRAGMA busy_timeout=500")
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+                return not busy
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()

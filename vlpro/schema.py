@@ -30,12 +30,17 @@ __all__ = [
     "ChatDelta",
     "ChatRequest",
     "Cleared",
+    "ClearedAll",
     "Conversation",
+    "ConversationChange",
+    "ConversationHit",
+    "ConversationItem",
     "ConversationList",
     "Deleted",
     "Device",
     "ErrorBody",
     "ErrorEnvelope",
+    "Excerpt",
     "Extension",
     "Gpu",
     "Grounding",
@@ -51,6 +56,7 @@ __all__ = [
     "NewConversation",
     "NewExport",
     "NewMessage",
+    "NewSearch",
     "PictureInfo",
     "Prompt",
     "PromptDetails",
@@ -63,6 +69,7 @@ __all__ = [
     "ResponsesItem",
     "ResponsesMessage",
     "ResponsesRequest",
+    "SearchResult",
     "Status",
     "StreamOptions",
     "TextPart",
@@ -615,7 +622,7 @@ class PromptList(_Reply):
     data: list[Prompt]
 
 
-# --- pictures and conversations kept in memory -------------------------------------------------------------
+# --- pictures in memory, and conversations -------------------------------------------------------------
 
 
 class ImageInfo(_Reply):
@@ -633,6 +640,10 @@ class ImageInfo(_Reply):
     used_height: int
     shrunk: bool
     tokens: int
+    available: bool = Field(
+        default=True,
+        description="False: only this is left of it, it can be looked at and asked about no more",
+    )
 
 
 class Deleted(_Reply):
@@ -656,6 +667,19 @@ class NewConversation(_Request):
     ) = None
 
 
+class ConversationChange(_Request):
+    """``PUT /v1/conversations/{id}``."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+
+
+class NewSearch(_Request):
+    """``POST /v1/conversations/search``: words that all stand in a conversation, in its title or in what was said."""
+
+    text: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
 class NewExport(_Request):
     """``POST /v1/conversations/{id}/exports``: take a conversation out; that it was is recorded."""
 
@@ -677,6 +701,10 @@ class NewMessage(_Request):
     replaces: str | None = Field(
         None,
         description="Id of an earlier question: it and all after it are removed first (edit, regenerate)",
+    )
+    version: int | None = Field(
+        None,
+        description="Of the conversation as it was seen; if it has another one by now, this is refused (409)",
     )
 
 
@@ -709,7 +737,7 @@ class Message(_Reply):
 
 
 class Conversation(_Reply):
-    """A conversation of this run of the service; ``messages`` is empty in lists."""
+    """A conversation with its messages."""
 
     id: str
     object: Literal["conversation"] = "conversation"
@@ -720,14 +748,68 @@ class Conversation(_Reply):
     busy: bool = Field(description="Whether an answer is being generated")
     tokens: int = Field(description="What the next question carries along, without its own text and pictures")
     image_count: int
+    version: int = Field(1, description="One more with each change")
+    stored: bool = Field(
+        default=False, description="Whether it is stored; otherwise it lives in memory only, for a while"
+    )
     messages: list[Message] = Field(default_factory=list)
 
 
+class ConversationItem(_Reply):
+    """A conversation in a list, without its messages."""
+
+    id: str
+    object: Literal["conversation.item"] = "conversation.item"
+    created: int
+    updated: int = Field(description="When it was last asked in")
+    title: str
+    level: Literal["public", "internal", "secret"] = "public"
+    busy: bool = False
+    damaged: bool = Field(
+        default=False, description="What is stored of it was altered: it cannot be opened, only deleted"
+    )
+
+
 class ConversationList(_Reply):
-    """All conversations of the person, last used first."""
+    """Conversations of the person, last used first."""
 
     object: Literal["list"] = "list"
-    data: list[Conversation]
+    data: list[ConversationItem]
+    next: str | None = Field(None, description="`after` for the page after; null: this is the last")
+    total: int = Field(0, description="How many there are on all pages")
+
+
+class Excerpt(_Reply):
+    """The sentence around what was found; it begins at `begin` and ends before `end`, in characters of `text`."""
+
+    message: str = Field(description="Id of the message")
+    role: Literal["user", "assistant"]
+    text: str
+    begin: int
+    end: int
+
+
+class ConversationHit(ConversationItem):
+    """A conversation in which everything stands that was looked for."""
+
+    excerpt: Excerpt | None = Field(None, description="null: it stands in the title only")
+
+
+class SearchResult(_Reply):
+    """What was found, last used first."""
+
+    object: Literal["list"] = "list"
+    data: list[ConversationHit]
+    total: int = Field(description="How many conversations were found")
+    damaged: int = Field(0, description="How many could not be looked into, because they were altered")
+
+
+class ClearedAll(_Reply):
+    """``DELETE /v1/conversations``: how many were deleted."""
+
+    object: Literal["conversations.deleted"] = "conversations.deleted"
+    deleted: Literal[True] = True
+    count: int
 
 
 class Cleared(_Reply):

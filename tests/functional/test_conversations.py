@@ -95,7 +95,7 @@ def test_ask_and_read_the_answer(talk: Talk) -> None:
     assert whole["image_count"] == 1
     assert whole["tokens"] > 0
     listed = talk.http.get("/v1/conversations").json()["data"]
-    assert [c["messages"] for c in listed if c["id"] == talk.id] == [[]]
+    assert [(c["title"], "messages" in c) for c in listed if c["id"] == talk.id] == [("box it", False)]
 
 
 def test_a_point_is_told_beside_the_answer(talk: Talk) -> None:
@@ -344,7 +344,10 @@ def test_two_copies_of_one_picture_are_forgotten_with_the_last() -> None:
 
 def test_the_longest_unused_conversation_makes_room_and_empty_ones_first() -> None:
     engine = _Remembering()
-    with run(Settings(engine="fake", max_conversations=3), engine) as server, server.http() as http:
+    with (
+        run(Settings(engine="fake", max_conversations=3, store_conversations=False), engine) as server,
+        server.http() as http,
+    ):
         used = Talk(http, http.post("/v1/conversations", json={}).json()["id"])
         used.ask("what?", images=[used.add(picture_file())])
         for _ in range(5):

@@ -221,7 +221,7 @@ def test_unused_pictures_and_conversations_go_in_time_by_themselves() -> None:
             http.post("/v1/conversations", json={})
             assert http.post("/v1/images", content=PNG).status_code == 201
         conversations = server.services.conversations
-        eventually(lambda: conversations._pictures.bytes_used == 0 and not conversations._store._by_id)
+        eventually(lambda: conversations._pictures.bytes_used == 0 and not conversations._memory._by_id)
 
 
 def test_the_memory_of_large_pictures_goes_back_to_the_system(server: Server) -> None:

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import vlpro.chat.tables
 import vlpro.migrations
 from tests.people import World
 from vlpro import db

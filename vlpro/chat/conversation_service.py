@@ -9,13 +9,30 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from vlpro.audit.events import Event
-from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
+from vlpro.chat.conversations import (
+    Conversation,
+    ConversationsInMemory,
+    State,
+    StoredMessage,
+    titled,
+)
 from vlpro.chat.fitting import Shown
-from vlpro.chat.pictures import KeptPicture, PictureStore
+from vlpro.chat.grounding import Place
+from vlpro.chat.history import History, Page, Rules
+from vlpro.chat.pictures import KeptPicture, PictureNote, PictureStore
 from vlpro.chat.queue import Ticket
+from vlpro.chat.search import Found
 from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
+from vlpro.chat.store import ConversationStore
 from vlpro.engines.interface import Language, Message, Sampling, Usage
-from vlpro.errors import BadRequestError, EngineError, NotFoundError, VlproError
+from vlpro.errors import (
+    BadRequestError,
+    ConflictError,
+    DatabaseError,
+    EngineError,
+    NotFoundError,
+    VlproError,
+)
 from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
 from vlpro.imaging.encode import pixels_to_jpeg, thumbnail, to_jpeg
@@ -42,6 +59,7 @@ class Asked:
         max_tokens: Most tokens of the answer; None: the engine's default.
         language: Language to answer in; None: as the service is set.
         replaces: Id of an earlier question that goes first, with all after it.
+        version: Of the conversation as it was seen when this was asked; None: whatever it is.
         request_id: Of the request.
         spent: Is told what the answer took.
     """
@@ -52,6 +70,7 @@ class Asked:
     max_tokens: int | None = None
     language: Language | None = None
     replaces: str | None = None
+    version: int | None = None
     request_id: str = ""
     spent: Callable[[Usage], None] | None = None
 
@@ -64,9 +83,12 @@ class ConversationService:
         pictures: Keeps pictures.
         limits: For pictures.
         max_images: Most pictures in one conversation.
-        max_conversations: How many are kept.
-        ttl_s: Seconds after which an unused conversation goes.
+        max_conversations: How many are in memory.
+        ttl_s: Seconds after which an unused conversation leaves memory.
         reads_ahead: Whether the engine reads pictures before they are asked about.
+        store: Where conversations are stored; None: nowhere, they live in memory only.
+        rules: What the policy says about storing; may ask a database.
+        search_bytes: Memory for text that searches opened.
     """
 
     def __init__(
@@ -79,13 +101,28 @@ class ConversationService:
         max_conversations: int,
         ttl_s: float,
         reads_ahead: bool = True,
+        store: ConversationStore | None = None,
+        rules: Callable[[], Rules] = Rules,
+        search_bytes: int = 100_000_000,
     ) -> None:
         self._chat = chat
         self._pictures = pictures
         self._limits = limits
         self._max_images = max_images
-        self._store = ConversationStore(
+        self._memory = ConversationsInMemory(
             max_conversations=max_conversations, ttl_s=ttl_s, dropped=self._let_go
+        )
+        self._history = History(
+            self._memory,
+            pictures,
+            store=store,
+            rules=rules,
+            recorder=chat.recorder,
+            search_bytes=search_bytes,
+            encode=self._jpeg,
+            free=self._free,
+            drop=self._let_go,
+            end=self._cancel,
         )
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._reads_ahead = reads_ahead
@@ -117,7 +154,7 @@ class ConversationService:
             ImageError: It is no usable picture.
             BusyError: The memory for pictures is full.
         """
-        conversation = self._store.get(person, conversation_id) if conversation_id else None
+        conversation = await self._history.get(person, conversation_id) if conversation_id else None
         before = [self._pictures.get(person.id, image, param="after") for image in after]
         picture = await self._chat.read_picture(Upload(data, "body"))
         kept = self._pictures.add(person.id, data, picture)
@@ -153,20 +190,67 @@ class ConversationService:
         Raises:
             NotFoundError: There is none of this id.
         """
-        kept = self._pictures.get(person.id, picture_id)
-
+        kept = self._pictures.find(person.id, picture_id)
+        file = await self._history.picture_file(person, picture_id) if kept is None else None
         async with self._drawing:
-            if size is not None:
-                return await asyncio.to_thread(thumbnail, kept.picture, size)
-            if kept.picture.shrunk:
-                return await self._chat.reader.jpeg(kept.data)
-            return await asyncio.to_thread(to_jpeg, kept.picture)
+            if file is not None and size is None:
+                return file
+            if file is not None:
+                picture = await self._chat.read_picture(Upload(file))
+            else:
+                kept = self._pictures.get(person.id, picture_id)
+                picture = kept.picture
+            if size is None:
+                assert kept is not None  # noqa: S101 - for the type checker
+                return await self._jpeg(kept)
+            return await asyncio.to_thread(thumbnail, picture, size)
 
-    async def _original(self, kept: KeptPicture) -> Picture:
-        """A picture at its original size; slow where it was shrunk."""
-        if not kept.picture.shrunk:
-            return kept.picture
-        return await self._chat.reader.read(kept.data, max_pixels_used=self._limits.max_pixels)
+    async def _jpeg(self, kept: KeptPicture) -> bytes:
+        """A picture at its original size, without metadata."""
+        if kept.picture.shrunk:
+            return await self._chat.reader.jpeg(kept.data)
+        return await asyncio.to_thread(to_jpeg, kept.picture)
+
+    async def _original(self, picture: KeptPicture | PictureNote, person: Person) -> Picture:
+        """A picture at its original size; slow where it was shrunk.
+
+        Raises:
+            NotFoundError: It is not kept.
+        """
+        if isinstance(picture, KeptPicture) and not picture.picture.shrunk:
+            return picture.picture
+        if isinstance(picture, KeptPicture):
+            file: bytes | None = picture.data
+        else:
+            file = await self._history.picture_file(person, picture.id)
+        if file is None:
+            raise _not_kept()
+        return await self._chat.reader.read(file, max_pixels_used=self._limits.max_pixels)
+
+    async def _restore(self, person: Person, conversation: Conversation) -> None:
+        """Take the pictures of a conversation that are stored into memory again, for the engine to see."""
+        for message in list(conversation.messages):
+            for at, note in enumerate(message.pictures):
+                if not isinstance(note, PictureNote) or not note.stored:
+                    continue
+                again = self._pictures.find(person.id, note.id)
+                if again is None and (file := await self._history.picture_file(person, note.id)) is not None:
+                    read = await self._chat.read_picture(Upload(file))
+                    # Known by the file that came, of which this one was made.
+                    as_it_came = replace(
+                        read,
+                        sha256=note.sha256,
+                        format=note.format,
+                        size=note.size,
+                        original_width=note.original_width,
+                        original_height=note.original_height,
+                    )
+                    again = self._pictures.find(person.id, note.id) or self._pictures.add(
+                        person.id, file, as_it_came, again=note
+                    )
+                if again is not None:
+                    again.held += 1
+                    message.pictures = (*message.pictures[:at], again, *message.pictures[at + 1 :])
 
     async def delete_picture(self, person: Person, picture_id: str) -> None:
         """Drop a picture that no conversation holds.
@@ -187,7 +271,7 @@ class ConversationService:
 
     # --- conversations
 
-    def new(self, person: Person, title: str = "", level: Level | None = None) -> Conversation:
+    async def new(self, person: Person, title: str = "", level: Level | None = None) -> Conversation:
         """Begin a conversation.
 
         Args:
@@ -200,15 +284,43 @@ class ConversationService:
         """
         level = person.level if level is None else level
         check_read(person.level, level)
-        return self._store.new(person.id, title, level)
+        return await self._history.begin(person, title, level)
 
-    def of(self, person: Person) -> Sequence[Conversation]:
-        """All of one person, last used first."""
-        return self._store.of(person)
+    async def page(self, person: Person, *, after: str = "", limit: int = 50) -> Page:
+        """Some of one person's conversations, last used first.
 
-    def get(self, person: Person, conversation_id: str) -> Conversation:
-        """One's own conversation. Raises: NotFoundError, ForbiddenError."""
-        return self._store.get(person, conversation_id)
+        Args:
+            person: Who asks.
+            after: ``next`` of the page before.
+            limit: How many at most.
+
+        Raises:
+            BadRequestError: ``after`` came from no page.
+        """
+        return await self._history.page(person, after=after, limit=limit)
+
+    async def find(self, person: Person, text: str, limit: int) -> Found:
+        """Look for words in one's own conversations; what is looked for is written nowhere."""
+        return await self._history.find(person, text, limit)
+
+    def forget_searches(self, owner: str) -> None:
+        """Close what searches opened of a person, who signs out."""
+        self._history.forget(owner)
+
+    async def get(self, person: Person, conversation_id: str) -> Conversation:
+        """One's own conversation. Raises: NotFoundError, ForbiddenError, VlproError where it was altered."""
+        return await self._history.get(person, conversation_id)
+
+    async def rename(self, person: Person, conversation_id: str, title: str) -> Conversation:
+        """Give a conversation another title.
+
+        Raises:
+            BadRequestError: An answer is being generated.
+            ConflictError: It was changed elsewhere meanwhile.
+        """
+        conversation = await self._history.get(person, conversation_id)
+        await self._history.rename(conversation, " ".join(title.split()))
+        return conversation
 
     async def export(self, person: Person, conversation_id: str, kind: str) -> Conversation:
         """One's own conversation, to be taken out. Recorded.
@@ -222,8 +334,8 @@ class ConversationService:
             NotFoundError: There is none of this id.
             AuditError: It cannot be recorded.
         """
-        conversation = self._store.get(person, conversation_id)
-        pictures = [kept.picture.sha256 for kept in conversation.pictures]
+        conversation = await self._history.get(person, conversation_id)
+        pictures = [picture.note.sha256 for picture in conversation.pictures]
         detail = {
             "format": kind,
             "conversations": 1,
@@ -250,7 +362,7 @@ class ConversationService:
         Raises:
             NotFoundError: No such conversation or message, or the answer names no place in this picture.
         """
-        conversation = self._store.get(person, conversation_id)
+        conversation = await self._history.get(person, conversation_id)
         places = conversation.message(message_id).grounding
         if image is None and places:
             image = places[0].image
@@ -266,9 +378,9 @@ class ConversationService:
                 param="image",
                 code="no_places",
             )
-        kept = conversation.pictures[image - 1]
+        picture = conversation.pictures[image - 1]
         async with self._drawing:
-            pixels = (await self._original(kept)).pixels
+            pixels = (await self._original(picture, person)).pixels
             return await asyncio.to_thread(lambda: pixels_to_jpeg(draw(pixels, drawn)))
 
     def tokens(self, conversation: Conversation) -> int:
@@ -287,13 +399,29 @@ class ConversationService:
             BadRequestError: An answer is being generated already, there are too many pictures, or it is longer than
                 the engine's context.
         """
-        conversation = self._store.get(person, conversation_id)
-        if conversation.busy:
+        conversation = await self._history.get(person, conversation_id)
+        if conversation.busy or conversation.working:
             raise BadRequestError(
                 "The last answer is still being generated. Stop it or wait for it.",
                 zh="上一个回答还在生成，请等待或先停止。",
                 code="conversation_busy",
             )
+        if asked.version is not None and asked.version != conversation.version:
+            raise ConflictError(
+                "This conversation has gone on elsewhere since it was shown here. Load it again, then ask.",
+                zh="这段对话已在别处继续，请重新打开后再提问。",
+                param="version",
+                code="conversation_changed",
+            )
+        conversation.working = True
+        try:
+            return await self._begin_answer(person, conversation, asked)
+        except BaseException:
+            conversation.working = False
+            raise
+
+    async def _begin_answer(self, person: Person, conversation: Conversation, asked: Asked) -> StoredMessage:
+        await self._restore(person, conversation)
         kept = [
             self._pictures.get(person.id, image, param=f"images[{index}]")
             for index, image in enumerate(asked.images)
@@ -331,14 +459,15 @@ class ConversationService:
         )
         self._chat.check(ask)
         self._chat.fit(ask, messages)  # now, while the person can still shorten it, not as a failed answer
-        if asked.replaces is not None:
-            cut = conversation.cut(asked.replaces)
-            conversation.append(question)  # a picture of the replaced question may be wanted again
-            self._free(cut)
-        else:
-            conversation.append(question)
         answer = StoredMessage("assistant", state="queued", request_id=asked.request_id)
-        conversation.append(answer)
+        turns, title = [*before, question, answer], conversation.title or titled([*before, question])
+        # Stored before an engine hears of it: should the process end now, only the answer is lost.
+        await self._history.change(
+            conversation, turns, len(before), title=title, updated=question.created, answering=True
+        )
+        conversation.title, conversation.updated = title, question.created
+        conversation.used = question.created
+        self._free(conversation.hold(turns))
         task = asyncio.create_task(self._generate(conversation, answer, ask))
         self._jobs[conversation.id] = task
         task.add_done_callback(lambda ended: self._job_ended(conversation.id, ended))
@@ -350,7 +479,10 @@ class ConversationService:
 
     async def stop(self, person: Person, conversation_id: str) -> Conversation:
         """End the answer that is being generated; what was written stays."""
-        conversation = self._store.get(person, conversation_id)
+        conversation = await self._history.get(person, conversation_id)
+        if conversation.busy and not conversation.working:
+            await self._history.stop_elsewhere(conversation)
+            return await self._history.get(person, conversation_id)
         await self._end(conversation)
         return conversation
 
@@ -362,20 +494,54 @@ class ConversationService:
 
         Raises:
             AuditError: It cannot be recorded.
+            DatabaseError: It cannot be deleted.
         """
-        conversation = self._store.get(person, conversation_id)
-        pictures = [{"sha256": kept.picture.sha256} for kept in conversation.pictures]
-        detail = {"images": pictures, "turns": len(conversation.messages)}
-        await self._chat.recorder.anote(Event.CONVERSATION_CLEARED, object=conversation.id, detail=detail)
-        self._store.remove(conversation)  # first: nothing may be asked in it while its answer ends
-        await self._end(conversation)
-        freed = self._release(conversation)
+        conversation = await self._history.deletable(person, conversation_id)
+        detail: dict[str, object] = {"damaged": True}
+        if conversation is not None:
+            pictures = [{"sha256": picture.note.sha256} for picture in conversation.pictures]
+            detail = {"images": pictures, "turns": len(conversation.messages)}
+        await self._chat.recorder.anote(Event.CONVERSATION_CLEARED, object=conversation_id, detail=detail)
+        return await self._clear([conversation_id], person)
+
+    async def clear_all(self, person: Person) -> int:
+        """Delete all conversations of a person that the person may read.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            AuditError: It cannot be recorded.
+            DatabaseError: They cannot be deleted.
+        """
+        names = await self._history.names(person)
+        if names:
+            detail = {"why": "all", "conversations": len(names)}
+            await self._chat.recorder.anote(Event.CONVERSATION_CLEARED, object=person.id, detail=detail)
+            await self._clear(names, person)
+        return len(names)
+
+    async def _clear(self, names: Sequence[str], person: Person) -> int:
+        self._history.hide(names)  # first: nothing may be asked in them while their answers end
+        freed = 0
+        for name in names:
+            if (held := self._memory.find(name)) is not None:
+                self._memory.remove(held)
+                await self._end(held)
+                freed += self._release(held)
+        self._history.forget(person.id)
+        await self._history.delete(names)
         self._tell_engine()
         await self._forgotten()
         return freed
 
     async def start(self) -> None:
-        """Let unused conversations and pictures go in time, also while nobody asks for anything."""
+        """Let unused conversations and pictures go in time, also while nobody asks for anything.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        await self._history.start()
         self._tidying = asyncio.create_task(self._tidy())
 
     async def close(self) -> None:
@@ -385,19 +551,26 @@ class ConversationService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._history.close()
 
     async def _end(self, conversation: Conversation) -> None:
         task = self._jobs.get(conversation.id)
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        if conversation.busy:  # it was cancelled before its first step
-            conversation.messages[-1].state = "stopped"
+        if conversation.working and conversation.busy:  # it was cancelled before its first step
+            await self._finish(conversation, conversation.messages[-1], "stopped", None)
+
+    def _cancel(self, conversation_id: str) -> None:
+        if (task := self._jobs.get(conversation_id)) is not None:
+            task.cancel()
 
     async def _generate(self, conversation: Conversation, answer: StoredMessage, question: Question) -> None:
         def waits(ticket: Ticket) -> None:
             answer.ticket = ticket
 
+        state: State = "done"
+        error: VlproError | None = None
         try:
             async with aclosing(self._chat.answer(question, waits=waits)) as events:
                 async for event in events:
@@ -410,20 +583,38 @@ class ConversationService:
                             answer.finish_reason = event.finish_reason
                         case Finished():
                             answer.usage, answer.timing = event.usage, event.timing
-                            answer.grounding = event.grounding[0]
-            answer.state = "done"
+                            answer.grounding = _counted_with_all(conversation, event.grounding[0])
         except asyncio.CancelledError:
-            answer.state = "stopped"
+            state = "stopped"
             raise
-        except VlproError as error:
-            answer.error, answer.state = error, "failed"
+        except VlproError as failed:
+            state, error = "failed", failed
         except Exception:
             log.exception("request %s: the answer failed", answer.request_id)
-            answer.error = EngineError("The answer failed inside the service.", zh="服务内部出错，回答失败。")
-            answer.state = "failed"
+            state = "failed"
+            error = EngineError("The answer failed inside the service.", zh="服务内部出错，回答失败。")
         finally:
-            answer.ticket = None
-            conversation.updated = max(conversation.updated, answer.created)
+            await self._finish(conversation, answer, state, error)
+
+    async def _finish(
+        self, conversation: Conversation, answer: StoredMessage, state: State, error: VlproError | None
+    ) -> None:
+        """An answer has come to its end: store it, then say so."""
+        ended = replace(answer, state=state, error=error, ticket=None)
+        turns = [*conversation.messages[:-1], ended]
+        try:
+            if conversation.messages and conversation.messages[-1] is answer:  # not where it was cleared
+                await self._history.change(conversation, turns, len(turns) - 1)
+                answer.version = ended.version
+        except (ConflictError, NotFoundError) as lost:
+            log.info("conversation %s: the answer was not stored: %s", conversation.id, lost.code)
+        except VlproError as unstored:
+            log.warning("conversation %s: the answer was not stored: %s", conversation.id, unstored.message)
+            if state == "done":
+                state, error = "failed", _not_stored()
+        finally:
+            answer.state, answer.error, answer.ticket = state, error, None
+            conversation.working = False
 
     def _remember_reduced(self, question: Question, shown: Sequence[Shown]) -> None:
         """Note under which digests the engine knows smaller copies of pictures."""
@@ -435,8 +626,7 @@ class ConversationService:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(self._tidy_s)
-            self._store.expire()
-            self._pictures.expire()
+            await self._history.tidy()
 
     def _let_go(self, conversation: Conversation) -> None:
         """A conversation expired or made room."""
@@ -446,8 +636,7 @@ class ConversationService:
     def _release(self, conversation: Conversation) -> int:
         """Empty a conversation; returns how many pictures left memory."""
         self._ended.add(conversation.id)
-        first = conversation.messages[:1]
-        return self._free(conversation.cut(first[0].id)) if first else 0
+        return self._free(conversation.hold([]))
 
     def _free(self, pictures: Sequence[KeptPicture]) -> int:
         free = {kept.id for kept in pictures if not kept.held}
@@ -489,11 +678,42 @@ class ConversationService:
 
 
 def _question_of(stored: Sequence[StoredMessage]) -> tuple[Question, tuple[Message, ...]]:
-    """Messages of a conversation, without empty ones, as what is asked and as the engine is to see it."""
-    told = [message for message in stored if message.raw or message.pictures]
+    """Messages of a conversation, without empty ones, as what is asked and as the engine is to see it.
+
+    Pictures of which only a note is left are not shown to it.
+    """
+    seen = [
+        (message, [kept.picture for kept in message.pictures if isinstance(kept, KeptPicture)])
+        for message in stored
+    ]
+    told = [(message, pictures) for message, pictures in seen if message.raw or pictures]
     messages = tuple(
-        Message(message.role, (*(kept.picture for kept in message.pictures), *filter(None, (message.raw,))))
-        for message in told
+        Message(message.role, (*pictures, *filter(None, (message.raw,)))) for message, pictures in told
     )
-    turns = (Turn(m.role, m.parts, before.language) for m, before in zip(messages, told, strict=True))
+    turns = (Turn(m.role, m.parts, before.language) for m, (before, _) in zip(messages, told, strict=True))
     return Question(tuple(turns)), messages
+
+
+def _counted_with_all(conversation: Conversation, places: Sequence[Place]) -> tuple[Place, ...]:
+    """Places by their pictures' numbers in the whole conversation: the engine saw only those that are not gone."""
+    shown = [number for number, p in enumerate(conversation.pictures, 1) if isinstance(p, KeptPicture)]
+    return tuple(
+        replace(place, image=shown[place.image - 1]) if 0 < place.image <= len(shown) else place
+        for place in places
+    )
+
+
+def _not_kept() -> NotFoundError:
+    return NotFoundError(
+        "This picture was not kept, as your organisation's policy has it. Add it again.",
+        zh="按本单位策略，这张图片没有保存，请重新添加。",
+        code="image_not_found",
+    )
+
+
+def _not_stored() -> DatabaseError:
+    return DatabaseError(
+        "The answer could not be stored: the database does not answer. Copy it now, or ask again.",
+        zh="回答没有存下来：数据库没有响应。请先复制内容，或重新提问。",
+        code="answer_not_stored",
+    )

@@ -1,4 +1,4 @@
-"""Conversations of this run of the service, in memory only."""
+"""Conversations as this process has them in memory: those in use, and those that are not stored at all."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ from typing import Literal
 
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place, without_places
-from vlpro.chat.pictures import KeptPicture
+from vlpro.chat.pictures import KeptPicture, PictureNote
 from vlpro.chat.queue import Ticket
 from vlpro.chat.service import Timing
+from vlpro.crypto import DataKey
 from vlpro.engines.interface import FinishReason, Language, Usage
 from vlpro.errors import BusyError, NotFoundError, VlproError
 from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
 
-__all__ = ["Conversation", "ConversationStore", "State", "StoredMessage"]
+__all__ = [
+    "Conversation",
+    "ConversationsInMemory",
+    "State",
+    "StoredMessage",
+    "no_such_conversation",
+    "titled",
+]
 
 State = Literal["queued", "answering", "done", "stopped", "failed"]
 _TITLE_CHARS = 40
@@ -32,16 +40,17 @@ class StoredMessage:
     Args:
         role: Who speaks.
         raw: The text as asked, or as the engine wrote it, boxes included.
-        pictures: Of a question.
+        pictures: Of a question; of those that left memory what stays known.
         state: How far an answer is.
         request_id: Of the request that asked.
         language: Chosen with a question.
         shown: Of an answer: all pictures up to it, as the engine was given them.
+        version: Of the conversation, when this was stored; 0: it is not.
     """
 
     role: Literal["user", "assistant"]
     raw: str = ""
-    pictures: tuple[KeptPicture, ...] = ()
+    pictures: tuple[KeptPicture | PictureNote, ...] = ()
     state: State = "done"
     request_id: str = ""
     language: Language | None = None
@@ -54,6 +63,7 @@ class StoredMessage:
     grounding: tuple[Place, ...] = ()
     shown: tuple[Shown, ...] = ()
     ticket: Ticket | None = None
+    version: int = 0
 
     @property
     def text(self) -> str:
@@ -68,7 +78,21 @@ class StoredMessage:
 
 @dataclass(slots=True)
 class Conversation:
-    """Turns of one person, oldest first: questions and answers in turn; ``level`` is how confidential they are."""
+    """Turns of one person, oldest first: questions and answers in turn.
+
+    Args:
+        id: Its name in the API; not to be guessed.
+        owner: Whose it is.
+        level: How confidential it is.
+        title: Given, or the beginning of the first question.
+        created: Unix time, seconds.
+        updated: Unix time of the last question.
+        messages: Its turns.
+        version: One more with each change.
+        key: Seals what is stored of it; None: it lives in memory only.
+        working: Whether this process is answering or storing it: what the store says meanwhile is older.
+        used: Unix time of the last look.
+    """
 
     id: str
     owner: str
@@ -77,6 +101,10 @@ class Conversation:
     created: float
     updated: float
     messages: list[StoredMessage] = field(default_factory=list)
+    version: int = 1
+    key: DataKey | None = None
+    working: bool = False
+    used: float = field(default_factory=time.time)
 
     @property
     def busy(self) -> bool:
@@ -84,7 +112,7 @@ class Conversation:
         return bool(self.messages) and self.messages[-1].busy
 
     @property
-    def pictures(self) -> tuple[KeptPicture, ...]:
+    def pictures(self) -> tuple[KeptPicture | PictureNote, ...]:
         """All pictures of the conversation, oldest first."""
         return tuple(picture for message in self.messages for picture in message.pictures)
 
@@ -101,34 +129,39 @@ class Conversation:
             "This message is not part of the conversation any more.", zh="对话中已没有这条消息。"
         )
 
-    def cut(self, message_id: str) -> list[KeptPicture]:
-        """Remove a message and all after it, which then hold their pictures no more.
+    def hold(self, messages: list[StoredMessage]) -> list[KeptPicture]:
+        """Have other messages than before, and hold the pictures of these.
 
         Returns:
-            Those pictures.
-
-        Raises:
-            NotFoundError: It has no such message.
+            The pictures that it held before: who is held by nobody any more may go.
         """
-        at = self.messages.index(self.message(message_id))
-        pictures = [picture for message in self.messages[at:] for picture in message.pictures]
-        for picture in pictures:
+        before = [picture for picture in self.pictures if isinstance(picture, KeptPicture)]
+        self.messages = messages
+        for picture in self.pictures:
+            if isinstance(picture, KeptPicture):
+                picture.held += 1
+        for picture in before:
             picture.held -= 1
-        del self.messages[at:]
-        return pictures
-
-    def append(self, message: StoredMessage) -> None:
-        """Add a message; holds its pictures, and names the conversation after its first question."""
-        for picture in message.pictures:
-            picture.held += 1
-        self.messages.append(message)
-        self.updated = time.time()
-        if not self.title and message.role == "user":
-            asked = " ".join(message.raw.split())
-            self.title = asked if len(asked) <= _TITLE_CHARS else f"{asked[: _TITLE_CHARS - 1]}…"
+        return before
 
 
-class ConversationStore:
+def titled(messages: list[StoredMessage]) -> str:
+    """What a conversation is called after its first question; empty where nothing was asked."""
+    asked = next((" ".join(message.raw.split()) for message in messages if message.role == "user"), "")
+    return asked if len(asked) <= _TITLE_CHARS else f"{asked[: _TITLE_CHARS - 1]}…"
+
+
+def no_such_conversation(*, foreign: bool = False) -> NotFoundError:
+    """The refusal for an unknown id, and for somebody else's."""
+    return NotFoundError(
+        "This conversation does not exist any more. Begin a new one.",
+        zh="这个对话已不存在，请新建对话。",
+        code="conversation_not_found",
+        foreign=foreign,
+    )
+
+
+class ConversationsInMemory:
     """Conversations by id.
 
     Args:
@@ -152,9 +185,20 @@ class ConversationStore:
         Raises:
             BusyError: There are too many, and each is answering.
         """
+        now = time.time()
+        begun = Conversation(f"conv_{secrets.token_hex(12)}", owner, level, title, now, now, used=now)
+        self.put(begun)
+        return begun
+
+    def put(self, conversation: Conversation) -> None:
+        """Take a conversation in.
+
+        Raises:
+            BusyError: There are too many, and each is answering.
+        """
         self.expire()
         if len(self._by_id) >= self._max:
-            idle = [c for c in self._by_id.values() if not c.busy]
+            idle = [c for c in self._by_id.values() if not (c.busy or c.working)]
             if not idle:
                 raise BusyError(
                     "All conversations are being answered. Try again shortly.",
@@ -162,37 +206,38 @@ class ConversationStore:
                     retry_after=5,
                 )
             held = Counter(c.owner for c in self._by_id.values())
-            first = min(idle, key=lambda c: (-held[c.owner], bool(c.messages), c.updated))
+            first = min(idle, key=lambda c: (-held[c.owner], bool(c.messages), c.used))
             self._dropped(self._by_id.pop(first.id))
-        now = time.time()
-        conversation = Conversation(f"conv_{secrets.token_hex(12)}", owner, level, title, now, now)
         self._by_id[conversation.id] = conversation
-        return conversation
 
-    def get(self, person: Person, conversation_id: str) -> Conversation:
+    def find(self, conversation_id: str) -> Conversation | None:
+        """The conversation of an id, whosoever it is."""
+        self.expire()
+        return self._by_id.get(conversation_id)
+
+    def own(self, person: Person, conversation_id: str) -> Conversation:
         """One's own conversation.
 
         Raises:
             NotFoundError: There is none of this id, or it is somebody else's.
             ForbiddenError: It is marked above the level that the person may read now.
         """
-        self.expire()
-        conversation = self._by_id.get(conversation_id)
+        conversation = self.find(conversation_id)
         if conversation is None or conversation.owner != person.id:
-            raise NotFoundError(
-                "This conversation does not exist any more. Begin a new one.",
-                zh="这个对话已不存在，请新建对话。",
-                code="conversation_not_found",
-                foreign=conversation is not None,
-            )
+            raise no_such_conversation(foreign=conversation is not None)
         check_read(person.level, conversation.level)
+        conversation.used = time.time()
         return conversation
 
     def of(self, person: Person) -> list[Conversation]:
         """All of one person that the person may read, last used first."""
         self.expire()
         own = [c for c in self._by_id.values() if c.owner == person.id and c.level <= person.level]
-        return sorted(own, key=lambda c: c.updated, reverse=True)
+        return sorted(own, key=lambda c: (c.updated, c.id), reverse=True)
+
+    def answering(self) -> list[str]:
+        """Ids of the stored ones in which this process is writing an answer."""
+        return [c.id for c in self._by_id.values() if c.working and c.busy and c.key is not None]
 
     def remove(self, conversation: Conversation) -> None:
         """Forget a conversation."""
@@ -201,5 +246,7 @@ class ConversationStore:
     def expire(self) -> None:
         """Let go what was not used for the time to live."""
         oldest = time.time() - self._ttl_s
-        for conversation in [c for c in self._by_id.values() if c.updated < oldest and not c.busy]:
+        for conversation in [
+            c for c in self._by_id.values() if c.used < oldest and not (c.busy or c.working)
+        ]:
             self._dropped(self._by_id.pop(conversation.id))

@@ -11,7 +11,46 @@ from dataclasses import dataclass
 from vlpro.errors import BusyError, NotFoundError
 from vlpro.imaging.picture import Picture
 
-__all__ = ["KeptPicture", "PictureStore"]
+__all__ = ["KeptPicture", "PictureNote", "PictureStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureNote:
+    """What stays known of a picture without its pixels.
+
+    Args:
+        id: Its name in the API.
+        created: Unix time, seconds.
+        sha256: Of the file as it came.
+        format: Of that file.
+        size: Of that file, bytes.
+        original_width: Of the upright original, pixels.
+        original_height: Likewise.
+        width: As the engine was given it, pixels.
+        height: Likewise.
+        stored: Whether it can be had from the store.
+    """
+
+    id: str
+    created: float
+    sha256: str
+    format: str
+    size: int
+    original_width: int
+    original_height: int
+    width: int
+    height: int
+    stored: bool = False
+
+    @property
+    def shrunk(self) -> bool:
+        """Whether the engine was given fewer pixels than the original's."""
+        return (self.width, self.height) != (self.original_width, self.original_height)
+
+    @property
+    def note(self) -> PictureNote:
+        """Itself: as :attr:`KeptPicture.note`."""
+        return self
 
 
 @dataclass(slots=True)
@@ -41,6 +80,22 @@ class KeptPicture:
         """Bytes of memory."""
         return len(self.data) + self.picture.pixels.nbytes
 
+    @property
+    def note(self) -> PictureNote:
+        """What stays known of it."""
+        picture = self.picture
+        return PictureNote(
+            id=self.id,
+            created=self.created,
+            sha256=picture.sha256,
+            format=picture.format,
+            size=picture.size,
+            original_width=picture.original_width,
+            original_height=picture.original_height,
+            width=picture.width,
+            height=picture.height,
+        )
+
 
 class PictureStore:
     """Keeps pictures by id, the least recently used first to go.
@@ -68,15 +123,24 @@ class PictureStore:
         """Memory of all pictures together."""
         return self._bytes
 
-    def add(self, owner: str, data: bytes, picture: Picture) -> KeptPicture:
+    def add(
+        self, owner: str, data: bytes, picture: Picture, *, again: PictureNote | None = None
+    ) -> KeptPicture:
         """Keep a picture.
+
+        Args:
+            owner: Whose it is.
+            data: The file.
+            picture: Its pixels.
+            again: As what it was known before, where it comes from the store.
 
         Raises:
             BusyError: The memory is full of pictures that conversations hold.
         """
         self.expire()
         now = self._clock()
-        kept = KeptPicture(f"img_{secrets.token_hex(12)}", owner, data, picture, now, now)
+        name = again.id if again is not None else f"img_{secrets.token_hex(12)}"
+        kept = KeptPicture(name, owner, data, picture, again.created if again is not None else now, now)
         for old in [k for k in self._kept.values() if not k.held]:
             if self._bytes + kept.cost <= self._max_bytes:
                 break
@@ -110,6 +174,11 @@ class PictureStore:
         kept.used = self._clock()
         self._kept.move_to_end(picture_id)
         return kept
+
+    def find(self, owner: str, picture_id: str) -> KeptPicture | None:
+        """As :meth:`get`, without a refusal."""
+        kept = self._kept.get(picture_id)
+        return kept if kept is not None and kept.owner == owner else None
 
     def discard(self, picture_id: str) -> None:
         """Drop a picture; nothing happens where there is none."""

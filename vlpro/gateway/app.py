@@ -34,6 +34,7 @@ from vlpro.audit.recorder import LogRecorder, NullRecorder, Recorder
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.pictures import PictureStore
 from vlpro.chat.service import ChatService
+from vlpro.chat.store import ConversationStore
 from vlpro.config import Settings
 from vlpro.device import DeviceMonitor
 from vlpro.engines import registry
@@ -56,7 +57,10 @@ from vlpro.gateway.profile import (
     print_setup_secret,
     queries_of,
     recorder_of,
+    rules_of,
     sealer_of,
+    store_of,
+    verifications_of,
 )
 from vlpro.gateway.refusals import SOMEBODY_ELSES, Refusals
 from vlpro.gateway.routes import (
@@ -155,6 +159,7 @@ def services(
     engine: Engine,
     recorder: Recorder | None = None,
     identity: Identity | None = None,
+    store: ConversationStore | None = None,
 ) -> Services:
     """All services; the engine is not started yet. Without a recorder nothing is recorded: for tests."""
     recorder = recorder or NullRecorder()
@@ -191,6 +196,9 @@ def services(
             max_conversations=settings.max_conversations,
             ttl_s=settings.idle_ttl_s,
             reads_ahead=settings.read_ahead,
+            store=store,
+            rules=rules_of(settings, identity),
+            search_bytes=settings.max_search_bytes,
         ),
         device=DeviceMonitor(),
         started=int(time.time()),
@@ -320,7 +328,11 @@ def parts(
         recorder.texts = lambda: policies.known.audit_texts
     # Uploads of the page stay in memory: beyond this size Starlette's form parser would write them to a file.
     MultiPartParser.spool_max_size = settings.max_body_bytes + 1
-    all_services = services(settings, engine_of(settings), recorder, identity)
+    store = store_of(settings, identity)
+    check = model_check_of(settings, sealer_of(settings))
+    all_services = services(settings, engine_of(settings, check), recorder, identity, store)
+    if identity is not None:
+        identity.sessions.ended = all_services.conversations.forget_searches
     routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
     if identity is not None:
         routes += sign_in_routes(identity, oidc_of(settings), settings.public_url, _host(settings.oidc))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,9 @@ from vlpro.audit.place import LOCK, audit_database_url, audit_sealer
 from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import LogRecorder, Recorder
 from vlpro.audit.service import open_log
+from vlpro.audit.verification import Verifications
+from vlpro.chat.history import Rules
+from vlpro.chat.store import ConversationStore
 from vlpro.config import Settings
 from vlpro.crypto import Sealer, self_test
 from vlpro.db import Database, sqlite_url
@@ -32,7 +36,10 @@ __all__ = [
     "print_setup_secret",
     "queries_of",
     "recorder_of",
+    "rules_of",
     "sealer_of",
+    "store_of",
+    "verifications_of",
 ]
 
 
@@ -175,6 +182,32 @@ def database_of(settings: Settings) -> Database:
     database = Database(url)
     database.migrate()
     return database
+
+
+def store_of(settings: Settings, identity: Identity | None) -> ConversationStore:
+    """Where conversations are stored: in the database of the accounts, or in one of their own.
+
+    Raises:
+        ConfigError: It cannot be used, or the key file is missing.
+        DatabaseError: It does not answer.
+    """
+    if identity is not None:
+        return ConversationStore(identity.database, identity.sealer)
+    return ConversationStore(database_of(settings), sealer_of(settings))
+
+
+def rules_of(settings: Settings, identity: Identity | None) -> Callable[[], Rules]:
+    """What is said about storing conversations: by the policy; in profile ``local``, by the settings."""
+    if identity is None:
+        fixed = Rules(settings.store_conversations, settings.conversation_days, settings.keep_images)
+        return lambda: fixed
+    policies = identity.policies
+
+    def current() -> Rules:
+        policy = policies.current().policy
+        return Rules(policy.store_conversations, policy.conversation_days, policy.keep_images)
+
+    return current
 
 
 def oidc_of(settings: Settings) -> OidcProvider | None:

@@ -6,24 +6,28 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from vlpro import schema
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place
-from vlpro.chat.pictures import KeptPicture
+from vlpro.chat.history import Page
+from vlpro.chat.pictures import KeptPicture, PictureNote
 from vlpro.chat.queue import Ticket
+from vlpro.chat.search import Found
 from vlpro.chat.service import Question, Timing, Turn, Upload
 from vlpro.engines.interface import Engine, ResponseFormat, Role, Sampling, Usage
 from vlpro.errors import BadRequestError, ImageError
 from vlpro.gateway import errors
 from vlpro.gateway.deps import Asker
-from vlpro.imaging.picture import Picture
 
 __all__ = [
     "chat_question",
     "conversation",
+    "conversations",
     "extension",
+    "found",
     "image",
     "message",
     "responses_question",
@@ -313,25 +317,26 @@ def timed(timing: Timing) -> schema.Timing:
     )
 
 
-def _tokens(engine: Engine, picture: Picture | Shown) -> int:
+def _tokens(engine: Engine, picture: PictureNote | Shown) -> int:
     return engine.capabilities.tokens_of(picture.width, picture.height)
 
 
-def image(kept: KeptPicture, engine: Engine) -> schema.ImageInfo:
-    """A picture that is kept."""
-    picture = kept.picture
+def image(held: KeptPicture | PictureNote, engine: Engine) -> schema.ImageInfo:
+    """A picture, or what stays known of one."""
+    note = held.note
     return schema.ImageInfo(
-        id=kept.id,
-        created=int(kept.created),
-        format=picture.format,
-        bytes=picture.size,
-        sha256=picture.sha256,
-        width=picture.original_width,
-        height=picture.original_height,
-        used_width=picture.width,
-        used_height=picture.height,
-        shrunk=picture.shrunk,
-        tokens=_tokens(engine, picture),
+        id=note.id,
+        created=int(note.created),
+        format=note.format,
+        bytes=note.size,
+        sha256=note.sha256,
+        width=note.original_width,
+        height=note.original_height,
+        used_width=note.width,
+        used_height=note.height,
+        shrunk=note.shrunk,
+        tokens=_tokens(engine, note),
+        available=isinstance(held, KeptPicture) or note.stored,
     )
 
 
@@ -358,10 +363,8 @@ def message(stored: StoredMessage, engine: Engine) -> schema.Message:
     )
 
 
-def conversation(
-    held: Conversation, engine: Engine, *, tokens: int, with_messages: bool
-) -> schema.Conversation:
-    """A conversation, with or without its messages."""
+def conversation(held: Conversation, engine: Engine, *, tokens: int) -> schema.Conversation:
+    """A conversation with its messages."""
     return schema.Conversation(
         id=held.id,
         created=int(held.created),
@@ -371,5 +374,46 @@ def conversation(
         busy=held.busy,
         tokens=tokens,
         image_count=len(held.pictures),
-        messages=[message(stored, engine) for stored in held.messages] if with_messages else [],
+        version=held.version,
+        stored=held.key is not None,
+        messages=[message(stored, engine) for stored in held.messages],
+    )
+
+
+def conversations(page: Page) -> schema.ConversationList:
+    """A page of conversations."""
+    return schema.ConversationList(
+        data=[
+            schema.ConversationItem(
+                id=head.id,
+                created=int(head.created),
+                updated=int(head.updated),
+                title=head.title,
+                level=head.level.word,
+                busy=head.running,
+                damaged=head.damaged,
+            )
+            for head in page.heads
+        ],
+        next=page.next,
+        total=page.total,
+    )
+
+
+def found(result: Found) -> schema.SearchResult:
+    """What a search found."""
+    return schema.SearchResult(
+        data=[
+            schema.ConversationHit(
+                id=hit.id,
+                created=int(hit.created),
+                updated=int(hit.updated),
+                title=hit.title,
+                level=hit.level.word,
+                excerpt=schema.Excerpt(**asdict(hit.excerpt)) if hit.excerpt is not None else None,
+            )
+            for hit in result.hits
+        ],
+        total=result.total,
+        damaged=result.damaged,
     )

@@ -71,6 +71,9 @@ class Policy(BaseModel):
     key_requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 600
     watermark: bool = False
     audit_texts: Literal["hashed", "encrypted"] = "hashed"
+    store_conversations: bool = True
+    conversation_days: Annotated[int, Field(ge=1, le=3650)] = 180
+    keep_images: bool = False
 
     @field_validator("user_addresses", "administration_addresses", mode="after")
     @classmethod

@@ -92,7 +92,12 @@ class Sessions:
         database: Where they are.
         clock: Unix time.
         recorder: Of the audit.
+
+    Attributes:
+        ended: Is told whose sessions somebody ended.
     """
+
+    ended: Callable[[str], None] = staticmethod(lambda _: None)
 
     def __init__(self, database: Database, clock: Callable[[], float], recorder: Recorder) -> None:
         self._database = database
@@ -135,11 +140,12 @@ class Sessions:
         Raises:
             NotFoundError: There is none.
         """
-        query = sa.delete(sessions).where(sessions.c.id == session_id)
+        query = sa.delete(sessions).where(sessions.c.id == session_id).returning(sessions.c.account)
         if account is not None:
             query = query.where(sessions.c.account == account)
         with self._database.write() as connection:
-            if not connection.execute(query).rowcount:
+            whose = connection.execute(query).scalar()
+            if whose is None:
                 there = connection.execute(sa.select(sessions.c.id).where(sessions.c.id == session_id))
                 raise NotFoundError(
                     "There is no such session.",
@@ -147,6 +153,7 @@ class Sessions:
                     code="session_not_found",
                     foreign=there.scalar() is not None,
                 )
+        self.ended(whose)
 
     def end_all(self, account: str, *, but: str | None = None) -> int:
         """End a person's sessions; ``but``: one that stays. Returns how many ended."""
@@ -156,4 +163,5 @@ class Sessions:
         with self._database.write() as connection:
             ended = connection.execute(query).rowcount
             self._recorder.note(Event.SIGN_OUT, object=account, detail={"sessions": ended})
-            return ended
+        self.ended(account)
+        return ended

@@ -66,6 +66,9 @@ SETTINGS = (
     Setting("key_max_days", "keys", least=1, most=730),
     Setting("keys_per_account", "keys", least=0, most=100),
     Setting("key_requests_per_minute", "keys", least=1, most=100_000),
+    Setting("store_conversations", "conversations", "yes"),
+    Setting("conversation_days", "conversations", least=1, most=3650),
+    Setting("keep_images", "conversations", "yes"),
     Setting("watermark", "pages", "yes"),
     Setting("audit_texts", "pages", "choice", choices=("hashed", "encrypted")),
 )

@@ -428,6 +428,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "policy.sign_in": ("登录", "Sign-in"),
     "policy.sessions": ("会话", "Sessions"),
     "policy.accounts": ("账号", "Accounts"),
+    "policy.conversations": ("对话", "Conversations"),
     "policy.addresses": ("访问地址", "Addresses"),
     "policy.keys": ("API 密钥", "API keys"),
     "policy.pages": ("页面", "Pages"),
@@ -586,6 +587,24 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "choice.hashed": ("只留哈希", "Hash only"),
     "choice.encrypted": ("加密保存", "Encrypted"),
+    "setting.store_conversations": ("保存对话", "Store conversations"),
+    "setting.store_conversations.help": (
+        "加密保存对话，重启后仍可查看和搜索。关闭后新对话只在内存中，已保存的可以查看、导出和删除，不能再提问。",
+        (
+            "Conversations are stored, encrypted, and can be opened and searched after a restart. Off: new ones live "
+            "in memory only; those that are stored can be read, exported and deleted, and not asked in."
+        ),
+    ),
+    "setting.conversation_days": ("对话保存天数", "Days to keep conversations"),
+    "setting.conversation_days.help": (
+        "最后一次提问后超过这个天数的对话会被删除。",
+        "A conversation in which nobody has asked for this long is deleted.",
+    ),
+    "setting.keep_images": ("保存图片", "Keep pictures"),
+    "setting.keep_images.help": (
+        "加密保存对话中的图片（去除元数据）。关闭后已保存的图片会被删除。",
+        "Pictures of stored conversations are stored, too: encrypted, without metadata. Off: those that are kept go.",
+    ),
     "setting.watermark": ("页面水印", "Watermark"),
     "setting.watermark.help": (
         "在所有页面上显示姓名、用户名、时间和密级。",

@@ -74,7 +74,7 @@ async def test_of_what_belongs_to_somebody_else_nothing_is_read_ahead(service: C
         await service.add_picture(WANG, PNG, after=(kept.id,))
     assert refused.value.param == "after"
     with pytest.raises(NotFoundError):
-        await service.add_picture(WANG, PNG, conversation_id=service.new(LI).id)
+        await service.add_picture(WANG, PNG, conversation_id=(await service.new(LI)).id)
 
 
 @pytest.mark.parametrize(("context", "read"), [(32_768, 1), (4, 0)])
@@ -120,7 +120,7 @@ async def _ask(service: ConversationService, conversation: str, text: str = "hi"
 
 
 async def test_what_belongs_to_somebody_else_does_not_exist(service: ConversationService) -> None:
-    conversation = service.new(LI).id
+    conversation = (await service.new(LI)).id
     kept = await service.add_picture(LI, PNG)
     await _ask(service, conversation, images=(kept.id,))
     for call in (
@@ -133,10 +133,10 @@ async def test_what_belongs_to_somebody_else_does_not_exist(service: Conversatio
         with pytest.raises(NotFoundError):
             await call()
     with pytest.raises(NotFoundError):
-        service.get(WANG, conversation)
+        await service.get(WANG, conversation)
     with pytest.raises(NotFoundError):
         service.picture(WANG, kept.id)
-    own = service.new(WANG).id
+    own = (await service.new(WANG)).id
     with pytest.raises(NotFoundError, match="no longer in memory"):
         await service.ask(WANG, own, Asked("hi", images=(kept.id,)))
 
@@ -146,7 +146,7 @@ async def test_asked_right_at_the_end_it_can_still_be_stopped(
     service: ConversationService, engine: _Engine, steps: int
 ) -> None:
     """The end of one job must not make the next one untraceable, in whatever order the loop takes them."""
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     engine._delay_s = 0
     first = await service.ask(LI, conversation.id, Asked("hi"))
 
@@ -168,7 +168,7 @@ async def test_asked_right_at_the_end_it_can_still_be_stopped(
 
 
 async def test_nothing_can_be_asked_while_it_is_being_cleared(service: ConversationService) -> None:
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     kept = await service.add_picture(LI, PNG)
     await service.ask(LI, conversation.id, Asked("count to 9000", images=(kept.id,)))
     clearing = asyncio.create_task(service.clear(LI, conversation.id))
@@ -186,14 +186,14 @@ async def test_nothing_can_be_asked_while_it_is_being_cleared(service: Conversat
 
 
 async def test_stopped_before_its_first_step(service: ConversationService) -> None:
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     answer = await service.ask(LI, conversation.id, Asked("hi"))
     await service.stop(LI, conversation.id)
     assert answer.state == "stopped"
 
 
 async def test_one_picture_twice_in_one_conversation(service: ConversationService, engine: _Engine) -> None:
-    conversation = service.new(LI).id
+    conversation = (await service.new(LI)).id
     kept = await service.add_picture(LI, PNG)
     await _ask(service, conversation, images=(kept.id, kept.id))
     await _ask(service, conversation, images=(kept.id,))
@@ -205,7 +205,7 @@ async def test_one_picture_twice_in_one_conversation(service: ConversationServic
 async def test_an_edit_keeps_the_picture_that_is_asked_for_again(
     service: ConversationService, engine: _Engine
 ) -> None:
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     kept, other = (
         await service.add_picture(LI, PNG),
         await service.add_picture(LI, file(quarters(50, 50), "PNG")),
@@ -222,7 +222,7 @@ async def test_an_edit_keeps_the_picture_that_is_asked_for_again(
 async def test_a_full_conversation_makes_room_when_its_first_question_is_replaced(
     service: ConversationService,
 ) -> None:
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     kept = [await service.add_picture(LI, PNG) for _ in range(5)]
     await _ask(service, conversation.id, images=tuple(k.id for k in kept[:4]))
     with pytest.raises(BadRequestError, match="5 pictures"):
@@ -232,7 +232,7 @@ async def test_a_full_conversation_makes_room_when_its_first_question_is_replace
 
 
 async def test_too_much_text_is_refused_before_anything_changes(service: ConversationService) -> None:
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     await _ask(service, conversation.id, "x" * 400)
     before = list(conversation.messages)
     with pytest.raises(BadRequestError) as refused:
@@ -245,7 +245,7 @@ async def test_an_engine_that_cannot_forget_stops_nothing(
     service: ConversationService, engine: _Engine
 ) -> None:
     engine.broken = True
-    conversation = service.new(LI).id
+    conversation = (await service.new(LI)).id
     kept = await service.add_picture(LI, PNG)
     await _ask(service, conversation, images=(kept.id,))
     assert await service.clear(LI, conversation) == 1
@@ -257,7 +257,7 @@ async def test_a_bug_inside_fails_the_answer_only(
     def broken(*_: object) -> int:
         raise ZeroDivisionError("secret")
 
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     monkeypatch.setattr(service._chat, "answer", broken)
     await _ask(service, conversation.id)
     monkeypatch.undo()
@@ -269,7 +269,7 @@ async def test_a_bug_inside_fails_the_answer_only(
 
 
 async def test_the_end_of_the_service_ends_all_answers(service: ConversationService) -> None:
-    conversation = service.new(LI)
+    conversation = await service.new(LI)
     answer = await service.ask(LI, conversation.id, Asked("count to 9000"))
     await service.close()
     assert answer.state in ("stopped", "queued")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vlpro.chat import conversations
-from vlpro.chat.conversations import Conversation, ConversationStore, StoredMessage
+from vlpro.chat.conversations import Conversation, ConversationsInMemory, StoredMessage, titled
 from vlpro.errors import BusyError, NotFoundError
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
@@ -29,47 +29,49 @@ def dropped() -> list[Conversation]:
 
 
 @pytest.fixture
-def store(clock: _Clock, dropped: list[Conversation]) -> ConversationStore:
-    return ConversationStore(max_conversations=2, ttl_s=60, dropped=dropped.append)
+def store(clock: _Clock, dropped: list[Conversation]) -> ConversationsInMemory:
+    return ConversationsInMemory(max_conversations=2, ttl_s=60, dropped=dropped.append)
 
 
-def test_nobody_else_gets_it(store: ConversationStore) -> None:
+def test_nobody_else_gets_it(store: ConversationsInMemory) -> None:
     own = store.new("li", "", Level.PUBLIC)
     with pytest.raises(NotFoundError) as refused:
-        store.get(Person("wang"), own.id)
+        store.own(Person("wang"), own.id)
     assert refused.value.code == "conversation_not_found"
     assert store.of(Person("wang")) == []
     assert store.of(Person("li")) == [own]
 
 
-def test_last_used_first(store: ConversationStore, clock: _Clock) -> None:
+def test_last_used_first(store: ConversationsInMemory, clock: _Clock) -> None:
     first = store.new("li", "", Level.PUBLIC)
     clock.now += 1
     second = store.new("li", "", Level.PUBLIC)
     assert store.of(Person("li")) == [second, first]
     clock.now += 1
-    first.append(StoredMessage("user", "x"))
+    first.updated = clock.now
     assert store.of(Person("li")) == [first, second]
 
 
 def test_an_empty_one_makes_room_before_an_older_one(
-    store: ConversationStore, clock: _Clock, dropped: list[Conversation]
+    store: ConversationsInMemory, clock: _Clock, dropped: list[Conversation]
 ) -> None:
     old = store.new("li", "", Level.PUBLIC)
-    old.append(StoredMessage("user", "x"))
+    old.messages.append(StoredMessage("user", "x"))
     clock.now += 1
     empty = store.new("li", "", Level.PUBLIC)
     clock.now += 1
     new = store.new("li", "", Level.PUBLIC)
     assert dropped == [empty]
-    new.append(StoredMessage("user", "y"))
+    new.messages.append(StoredMessage("user", "y"))
     store.new("li", "", Level.PUBLIC)
     assert dropped == [empty, old]
 
 
-def test_one_that_answers_stays(store: ConversationStore, clock: _Clock, dropped: list[Conversation]) -> None:
+def test_one_that_answers_stays(
+    store: ConversationsInMemory, clock: _Clock, dropped: list[Conversation]
+) -> None:
     for _ in range(2):
-        store.new("li", "", Level.PUBLIC).append(StoredMessage("assistant", state="queued"))
+        store.new("li", "", Level.PUBLIC).messages.append(StoredMessage("assistant", state="queued"))
     clock.now += 1000
     with pytest.raises(BusyError):
         store.new("li", "", Level.PUBLIC)
@@ -81,21 +83,9 @@ def test_one_that_answers_stays(store: ConversationStore, clock: _Clock, dropped
 
 
 def test_the_title_is_the_first_question() -> None:
-    conversation = Conversation("c", "li", Level.PUBLIC, "", 0, 0)
-    conversation.append(StoredMessage("user", "  合计\n金额  " + "x" * 100))
-    conversation.append(StoredMessage("user", "other"))
-    assert conversation.title == ("合计 金额 " + "x" * 100)[:39] + "…"
-
-
-def test_cut() -> None:
-    conversation = Conversation("c", "li", Level.PUBLIC, "", 0, 0)
-    first, second = StoredMessage("user", "a"), StoredMessage("assistant", "b")
-    conversation.append(first)
-    conversation.append(second)
-    with pytest.raises(NotFoundError):
-        conversation.cut("msg_nope")
-    assert conversation.cut(second.id) == []
-    assert conversation.messages == [first]
+    asked = StoredMessage("user", "  合计\n金额  " + "x" * 100)
+    assert titled([asked, StoredMessage("user", "other")]) == ("合计 金额 " + "x" * 100)[:39] + "…"
+    assert titled([]) == ""
 
 
 def test_an_answer_reads_without_its_boxes_and_a_question_as_it_was_asked() -> None:

@@ -1,4 +1,4 @@
-"""Conversations of this run of the service: ``/v1/conversations``."""
+"""Conversations, in memory and stored: ``/v1/conversations``."""
 
 from __future__ import annotations
 
@@ -21,29 +21,53 @@ __all__ = ["router"]
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=StrictRoute)
 
 
-def _reply(held: Conversation, services: Services, *, with_messages: bool) -> schema.Conversation:
+def _reply(held: Conversation, services: Services) -> schema.Conversation:
     tokens = services.conversations.tokens(held)
-    return translate.conversation(held, services.chat.engine, tokens=tokens, with_messages=with_messages)
+    return translate.conversation(held, services.chat.engine, tokens=tokens)
 
 
 @router.post("", status_code=201)
 async def new(body: schema.NewConversation, services: ServicesOf, owner: Owner) -> schema.Conversation:
     """Begin a conversation."""
     level = Level.of(body.level) if body.level is not None else None
-    return _reply(services.conversations.new(owner, body.title, level), services, with_messages=True)
+    return _reply(await services.conversations.new(owner, body.title, level), services)
 
 
 @router.get("")
-async def conversations(services: ServicesOf, owner: Owner) -> schema.ConversationList:
-    """All conversations, last used first, without their messages."""
-    held = services.conversations.of(owner)
-    return schema.ConversationList(data=[_reply(c, services, with_messages=False) for c in held])
+async def conversations(
+    services: ServicesOf,
+    owner: Owner,
+    after: Annotated[str, Query(max_length=80, description="`next` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> schema.ConversationList:
+    """Conversations, last used first, without their messages."""
+    return translate.conversations(await services.conversations.page(owner, after=after, limit=limit))
+
+
+@router.post("/search")
+async def search(body: schema.NewSearch, services: ServicesOf, owner: Owner) -> schema.SearchResult:
+    """Find words in one's own conversations; they stand in the body, so that no address and no log has them."""
+    return translate.found(await services.conversations.find(owner, body.text, body.limit))
+
+
+@router.delete("")
+async def clear_all(services: ServicesOf, owner: Owner) -> schema.ClearedAll:
+    """Delete all of one's own conversations, with their keys."""
+    return schema.ClearedAll(count=await services.conversations.clear_all(owner))
 
 
 @router.get("/{conversation_id}")
 async def get(conversation_id: str, services: ServicesOf, owner: Owner) -> schema.Conversation:
     """One conversation with its messages; the last one may still be growing."""
-    return _reply(services.conversations.get(owner, conversation_id), services, with_messages=True)
+    return _reply(await services.conversations.get(owner, conversation_id), services)
+
+
+@router.put("/{conversation_id}")
+async def rename(
+    conversation_id: str, body: schema.ConversationChange, services: ServicesOf, owner: Owner
+) -> schema.Conversation:
+    """Give a conversation another title."""
+    return _reply(await services.conversations.rename(owner, conversation_id, body.title), services)
 
 
 @router.post("/{conversation_id}/messages", status_code=202)
@@ -62,6 +86,7 @@ async def ask(
         max_tokens=body.max_tokens,
         language=body.language,
         replaces=body.replaces,
+        version=body.version,
         request_id=request_id,
         spent=asker.spent,
     )
@@ -74,7 +99,7 @@ async def message(
     conversation_id: str, message_id: str, services: ServicesOf, owner: Owner
 ) -> schema.Message:
     """One message as it is now."""
-    held = services.conversations.get(owner, conversation_id)
+    held = await services.conversations.get(owner, conversation_id)
     return translate.message(held.message(message_id), services.chat.engine)
 
 
@@ -96,7 +121,7 @@ async def annotated(
 @router.post("/{conversation_id}/stop")
 async def stop(conversation_id: str, services: ServicesOf, owner: Owner) -> schema.Conversation:
     """End the answer that is being generated; what was written stays."""
-    return _reply(await services.conversations.stop(owner, conversation_id), services, with_messages=True)
+    return _reply(await services.conversations.stop(owner, conversation_id), services)
 
 
 @router.post("/{conversation_id}/exports")
@@ -105,7 +130,7 @@ async def export(
 ) -> schema.Conversation:
     """Take a conversation out, with its messages; that it was is recorded."""
     held = await services.conversations.export(owner, conversation_id, body.format)
-    return _reply(held, services, with_messages=True)
+    return _reply(held, services)
 
 
 @router.delete("/{conversation_id}")

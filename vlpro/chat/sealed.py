@@ -1,0 +1,162 @@
+"""What is stored of a conversation, as bytes before they are sealed; and where each sealed value belongs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from vlpro import errors
+from vlpro.chat.conversations import StoredMessage
+from vlpro.chat.fitting import Shown
+from vlpro.chat.grounding import Place
+from vlpro.chat.pictures import PictureNote
+from vlpro.chat.service import Timing
+from vlpro.engines.interface import Usage
+from vlpro.errors import EngineError, VlproError
+from vlpro.identity.labels import Level
+
+__all__ = [
+    "broken_off",
+    "head_place",
+    "key_place",
+    "message_bytes",
+    "message_of",
+    "message_place",
+    "picture_place",
+    "read",
+    "readable",
+]
+
+
+def key_place(conversation: str, owner: str, level: int) -> str:
+    """Of a wrapped data key: a conversation that is given to somebody else, or a lower level, does not open."""
+    return f"conversations.key:{conversation}:{owner}:{Level(level).word}"
+
+
+def head_place(conversation: str) -> str:
+    """Of title and versions."""
+    return f"conversations.head:{conversation}"
+
+
+def message_place(conversation: str, number: int) -> str:
+    """Of a message."""
+    return f"messages.data:{conversation}:{number}"
+
+
+def picture_place(conversation: str, picture: str) -> str:
+    """Of a kept picture."""
+    return f"kept_pictures.data:{conversation}:{picture}"
+
+
+def message_bytes(message: StoredMessage) -> bytes:
+    """A message as it is stored: what is empty is left out."""
+    error = message.error
+    told: dict[str, Any] = {
+        "role": message.role,
+        "raw": message.raw,
+        "text": message.text
+        if message.text != message.raw
+        else None,  # so that a search need not make it anew
+        "id": message.id,
+        "created": message.created,
+        "state": message.state,
+        "request_id": message.request_id,
+        "language": message.language,
+        "finish_reason": message.finish_reason,
+        "usage": asdict(message.usage) if message.usage else None,
+        "timing": asdict(message.timing) if message.timing else None,
+        "places": [asdict(place) for place in message.grounding],
+        "shown": [asdict(shown) for shown in message.shown],
+        "pictures": [_note(picture.note) for picture in message.pictures],
+        "error": _error(error) if error is not None else None,
+    }
+    kept = {name: value for name, value in told.items() if value not in (None, [], "")}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def message_of(data: bytes, version: int, stored: frozenset[str] = frozenset()) -> StoredMessage:
+    """The message of these bytes.
+
+    Args:
+        data: As :func:`message_bytes` made them.
+        version: Of the row.
+        stored: Ids of the pictures that the store has.
+    """
+    told = read(data)
+    return StoredMessage(
+        role=told["role"],
+        raw=told.get("raw", ""),
+        id=told["id"],
+        created=told["created"],
+        state=told["state"],
+        request_id=told.get("request_id", ""),
+        language=told.get("language"),
+        finish_reason=told.get("finish_reason"),
+        usage=_made(Usage, told.get("usage")),
+        timing=_made(Timing, told.get("timing")),
+        grounding=tuple(_place(place) for place in told.get("places", ())),
+        shown=tuple(Shown(**shown) for shown in told.get("shown", ())),
+        pictures=tuple(PictureNote(**note, stored=note["id"] in stored) for note in told.get("pictures", ())),
+        error=_error_of(told["error"]) if "error" in told else None,
+        version=version,
+    )
+
+
+def read(data: bytes) -> dict[str, Any]:
+    """The JSON of a message."""
+    told: dict[str, Any] = json.loads(data.decode("utf-8", "surrogatepass"))
+    return told
+
+
+def readable(told: Mapping[str, Any]) -> str:
+    """Everything of a message that a person may look for: its text, and what stands at the places it names.
+
+    Args:
+        told: As :func:`read` gives it.
+    """
+    text: str = told.get("text", told.get("raw", ""))
+    places = told.get("places")
+    if not places:
+        return text
+    return "\n".join([text, *(" ".join(filter(None, (p["label"], p["text"]))) for p in places)])
+
+
+def broken_off() -> EngineError:
+    """Why an answer has no end whose process was gone before."""
+    return EngineError(
+        "The service was restarted while this answer was being written. Ask again.",
+        zh="生成这个回答时服务重启了，请重新提问。",
+        code="broken_off",
+    )
+
+
+def _note(note: PictureNote) -> dict[str, Any]:
+    return {name: value for name, value in asdict(note).items() if name != "stored"}
+
+
+def _place(told: Mapping[str, Any]) -> Place:
+    lists = {name: tuple(told[name]) for name in ("box", "point") if told.get(name) is not None}
+    return Place(**{**told, **lists})
+
+
+def _made(kind: Callable[..., Any], fields: Mapping[str, Any] | None) -> Any:
+    return kind(**fields) if fields is not None else None
+
+
+def _error(error: VlproError) -> dict[str, Any]:
+    return {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "zh": error.zh,
+        "param": error.param,
+        "code": error.code,
+    }
+
+
+def _error_of(told: Mapping[str, Any]) -> VlproError:
+    kind = getattr(errors, str(told["kind"]), VlproError)
+    error: VlproError = kind.__new__(kind)
+    VlproError.__init__(error, told["message"], zh=told["zh"], param=told["param"], code=told["code"])
+    return error
