@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlpro import config
-from vlpro.crypto import make_key_file
 from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import Hardware, probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
@@ -44,6 +43,7 @@ _TO_PACK = (
     "假定官方 4B 模型已压缩为 4 位权重：vlpro model convert。",
     "As if the official 4B were packed into 4 bits: vlpro model convert.",
 )
+_KEY_COMMANDS = ("make", "status", "rotate", "reseal", "retire", "wrap")
 _FOUR_BITS = {"auto": None, "on": True, "off": False}
 
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0; 1 where something was refused, with a sentence on stderr; 130 where it was interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_spelled_out(sys.argv[1:] if arguments is None else arguments))
     try:
         options.run(options)
     except VlproError as error:
@@ -148,9 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.set_defaults(run=_serve)
 
-    one = commands.add_parser("key", help=t("生成密钥文件", "make a key file"))
-    one.add_argument("file", metavar="FILE", help=t("须在数据文件夹之外", "outside the data folder"))
-    one.set_defaults(run=_key)
+    _add_key(commands)
 
     one = commands.add_parser(
         "migrate",
@@ -214,6 +212,44 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
     one.set_defaults(run=_plan)
     return parser
+
+
+def _spelled_out(arguments: Sequence[str]) -> list[str]:
+    """``vlpro key FILE`` is short for ``vlpro key make FILE``."""
+    given = list(arguments)
+    if given[:1] == ["key"] and given[1:] and given[1] not in _KEY_COMMANDS and given[1][:1] != "-":
+        given.insert(1, "make")
+    return given
+
+
+def _add_key(commands: Any) -> None:
+    t = _in_language
+    key = commands.add_parser("key", help=t("加密存储内容的密钥", "the keys of what is stored encrypted"))
+    of_key = key.add_subparsers(required=True, metavar="COMMAND")
+    adders = {
+        "make": t("生成密钥文件", "make a key file"),
+        "status": t("列出密钥，以及各有多少内容", "list the keys, and how much is under which"),
+        "rotate": t("加入新密钥并改用它加密（服务不中断）", "add a key and seal with it; the service goes on"),
+        "reseal": t("把旧密钥加密的内容改用新密钥", "bring what is under older keys under the newest"),
+        "retire": t("移除不再需要的旧密钥", "remove an old key that nothing needs"),
+        "wrap": t("用密码设备加密现有的密钥文件", "wrap the key file with the token of VLPRO_KEY_TOKEN"),
+    }
+    made = {name: of_key.add_parser(name, help=text) for name, text in adders.items()}
+    for name, one in made.items():
+        one.set_defaults(run=_key, key=name)
+    made["make"].add_argument("file", metavar="FILE", help=t("须在数据文件夹之外", "outside the data folder"))
+    made["status"].add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
+    made["rotate"].add_argument(
+        "--after",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help=t(
+            "多少秒后启用，以便先分发到多台机器；默认立即",
+            "seconds until it seals, to bring the file to several machines first; at once where left out",
+        ),
+    )
+    made["retire"].add_argument("id", metavar="ID", help=t("见 vlpro key status", "as vlpro key status shows it"))
 
 
 def _add_audit(of_audit: Any) -> None:
@@ -382,15 +418,9 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _key(options: argparse.Namespace) -> None:
-    make_key_file(Path(options.file))
-    sys.stdout.write(
-        _in_language(
-            f"已生成 {options.file}。请备份到别处：丢失后，用它加密的内容无法恢复。\n"
-            f"使用：VLPRO_KEY_FILE={options.file}\n",
-            f"{options.file} was made. Keep a copy elsewhere: what it encrypts cannot be had without it.\n"
-            f"To use it: VLPRO_KEY_FILE={options.file}\n",
-        )
-    )
+    from vlpro import key_commands  # noqa: PLC0415 - the other commands need none of it
+
+    key_commands.run(options, _in_language)
 
 
 @contextmanager

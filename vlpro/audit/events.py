@@ -27,6 +27,7 @@ class Event(StrEnum):
     SERVICE_STARTED = "system:service:started"
     SERVICE_STOPPED = "system:service:stopped"
     CLOCK_JUMPED = "system:clock:jumped"
+    KEYS_CHANGED = "system:keys:changed"
     MODEL_LOADED = "engine:model:loaded"
     SETUP_COMPLETED = "identity:setup:completed"
     SIGN_IN = "identity:session:begun"

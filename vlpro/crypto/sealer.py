@@ -89,6 +89,9 @@ class Sealer:
         cipher: What seals; both open.
         clock: Unix time.
 
+    Attributes:
+        file: The key file; None: keys were given.
+
     Raises:
         ConfigError: The key file cannot be used.
     """
@@ -102,7 +105,7 @@ class Sealer:
     ) -> None:
         self._cipher = cipher
         self._clock = clock
-        self._file = keys if isinstance(keys, KeyFile) else None
+        self.file = keys if isinstance(keys, KeyFile) else None
         self._stamp = keys.stamp() if isinstance(keys, KeyFile) else None
         self._looked = time.monotonic()
         self._reading = threading.Lock()
@@ -113,7 +116,7 @@ class Sealer:
     @property
     def keys(self) -> Keys:
         """The keys, as the key file had them a second ago at most."""
-        if self._file is not None and time.monotonic() - self._looked >= _LOOK_S:
+        if self.file is not None and time.monotonic() - self._looked >= _LOOK_S:
             self._look()
         return self._keys
 
@@ -241,16 +244,16 @@ class Sealer:
 
     def _look(self) -> None:
         """Read the key file again where it was changed."""
-        if self._file is None:
+        if self.file is None:
             return
         with self._reading:
             self._looked = time.monotonic()
-            stamp = self._file.stamp()
+            stamp = self.file.stamp()
             if stamp == self._stamp:
                 return
             self._stamp = stamp
             try:
-                keys = self._file.read()
+                keys = self.file.read()
             except ConfigError as error:
                 log.error("the key file was changed, and is not used: %s", error.message)  # noqa: TRY400 - no trace
                 return

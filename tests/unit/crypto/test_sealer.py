@@ -1,11 +1,11 @@
-from __future__ import annotations
+"""Sealed values: what opens, where, and what is noticed."""
 
-from pathlib import Path
+from __future__ import annotations
 
 import pytest
 
-from vlpro.crypto import Cipher, Sealer, make_key_file, read_key_file
-from vlpro.errors import ConfigError, VlproError
+from vlpro.crypto import Cipher, Keys, Sealer
+from vlpro.errors import VlproError
 
 KEY = bytes(range(32))
 
@@ -47,47 +47,6 @@ def test_keyed_hashes_depend_on_key_place_and_data() -> None:
     assert all(len(mac) == 32 for mac in found)
 
 
-def test_a_key_file(tmp_path: Path) -> None:
-    data, path = tmp_path / "data", tmp_path / "key"
-    data.mkdir()
-    make_key_file(path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert len(read_key_file(path, data).sealing[0].secret) == 32
-    with pytest.raises(ConfigError, match="never overwritten"):
-        make_key_file(path)
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
-def test_a_key_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
-    path = tmp_path / "key"
-    make_key_file(path)
-    path.chmod(mode)
-    with pytest.raises(ConfigError, match="chmod 600"):
-        read_key_file(path, tmp_path / "data")
-
-
-def test_what_is_no_key_file(tmp_path: Path) -> None:
-    data, path = tmp_path / "data", tmp_path / "key"
-    data.mkdir()
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_key_file(path, data)
-    for content in ("", "xyz", "ab" * 31, "ab" * 33):
-        path.write_text(content)
-        path.chmod(0o600)
-        with pytest.raises(ConfigError, match="64 hexadecimal"):
-            read_key_file(path, data)
-
-
-def test_a_key_beside_its_data_is_refused(tmp_path: Path) -> None:
-    inside, link = tmp_path / "data" / "sub" / "key", tmp_path / "link"
-    inside.parent.mkdir(parents=True)
-    make_key_file(inside)
-    link.symlink_to(inside)
-    for path in (inside, link, tmp_path / "data" / ".." / "data" / "sub" / "key"):
-        with pytest.raises(ConfigError, match="inside the data folder"):
-            read_key_file(path, tmp_path / "data")
-
-
 def test_what_the_first_version_sealed_opens_still() -> None:
     sealer, place = Sealer(KEY), "totps.secret:usr_1"
     old = bytes.fromhex("011441641d49c3639f540ff0af366f909cb7452c7e7f6819f8ada0a331bc0810ae2f42")
@@ -124,3 +83,61 @@ def test_a_data_key_opens_what_it_sealed_in_its_place_and_version(cipher: Cipher
     for length in range(len(sealed)):
         with pytest.raises(VlproError):
             key.open(sealed[:length], "messages.text:msg_1", 7)
+
+
+@pytest.mark.parametrize("first", list(Cipher))
+def test_both_ciphers_open_whichever_is_set(first: Cipher) -> None:
+    one, place = Sealer(KEY, first), "totps.secret:usr_1"
+    other = Sealer(KEY, Cipher.SM4_GCM if first is Cipher.AES_256_GCM else Cipher.AES_256_GCM)
+    sealed = one.seal(b"secret", place)
+    assert sealed[1] == first
+    assert other.open(sealed, place) == b"secret"
+    again = other.rewrapped(sealed, place)
+    assert again is not None
+    assert again[1] == other.cipher != first
+    assert one.open(again, place) == b"secret"
+
+
+@pytest.mark.parametrize("cipher", list(Cipher))
+def test_every_changed_byte_of_a_secret_is_noticed_and_its_place_named(cipher: Cipher) -> None:
+    sealer = Sealer(KEY, cipher)
+    sealed = sealer.seal(b"secret", "t.c:1")
+    for position in range(len(sealed)):
+        altered = bytearray(sealed)
+        altered[position] ^= 1
+        with pytest.raises(VlproError, match=r"\(t\.c:1\)") as raised:
+            sealer.open(bytes(altered), "t.c:1")
+        assert raised.value.code == "integrity_error"
+
+
+def test_the_newest_key_seals_and_all_open() -> None:
+    clock = [100.0]
+    before = Sealer(Keys([(KEY, 0.0)]))
+    after = Sealer(Keys([(KEY, 0.0)]).with_key(KEY[::-1], 200.0), clock=lambda: clock[0])
+    early = after.seal(b"secret", "x")
+    assert before.open(early, "x") == b"secret"  # the new key is known, but does not seal yet
+    clock[0] = 200.0
+    late = after.seal(b"secret", "x")
+    assert after.open(late, "x") == after.open(early, "x") == b"secret"
+    with pytest.raises(VlproError):
+        before.open(late, "x")
+    moved = after.rewrapped(early, "x")
+    assert moved is not None
+    only_new = Sealer(after.keys.without(before.keys.sealing[0].id))
+    assert only_new.open(moved, "x") == b"secret"
+    with pytest.raises(VlproError):
+        only_new.open(early, "x")
+
+
+def test_a_rotation_changes_neither_signatures_nor_keyed_hashes() -> None:
+    before = Sealer(KEY)
+    keys = before.keys.with_key(KEY[::-1], 200.0)
+    for after in (Sealer(keys), Sealer(keys.without(before.keys.sealing[0].id))):
+        assert after.signing_seed == before.signing_seed
+        assert after.mac(b"code", "p") == before.mac(b"code", "p")
+
+
+def test_nothing_sealed_tells_how_often_the_same_was_sealed() -> None:
+    sealer = Sealer(KEY)
+    many = [sealer.seal(b"same", "x") for _ in range(200)]
+    assert len({sealed[6:22] for sealed in many}) == len({sealed[22:34] for sealed in many}) == 200

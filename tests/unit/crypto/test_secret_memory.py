@@ -1,0 +1,93 @@
+"""Memory for keys: what another process, the kernel's window into a process, and a limit make of it."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vlpro.crypto import Keys
+from vlpro.crypto.secret_memory import SecretMemory, wipe
+
+SECRET = bytes(range(100, 132))
+
+
+def address_of(view: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(view))
+
+
+def through_the_kernel(address: int) -> bytes:
+    """As a debugger reads it: /proc/PID/mem."""
+    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+        memory.seek(address)
+        return memory.read(len(SECRET))
+
+
+def test_keys_are_where_the_kernel_itself_does_not_read() -> None:
+    keys = Keys([(SECRET, 0.0)])
+    assert keys.memory == "memfd_secret"
+    assert bytes(keys.sealing[0].secret) == SECRET
+    common = bytearray(SECRET)
+    assert through_the_kernel(address_of(memoryview(common))) == SECRET
+    with pytest.raises(OSError, match="Input/output error"):
+        through_the_kernel(address_of(keys.sealing[0].secret))
+
+
+def test_without_it_memory_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlpro.crypto.secret_memory._MEMFD_SECRET", 100_000)  # no such call
+    memory = SecretMemory(4096)
+    assert memory.kind == "mlock"
+    memory.view[:32] = SECRET
+    address = address_of(memory.view)
+    maps = Path("/proc/self/smaps").read_text().split("\n")
+    at = next(n for n, line in enumerate(maps) if _holds(line, address))
+    flags = next(line for line in maps[at:] if line.startswith("VmFlags:")).split()
+    assert {"lo", "dd"} <= set(flags)  # locked; not dumped
+
+
+def _holds(line: str, address: int) -> bool:
+    first = line.split(" ", 1)[0]
+    if "-" not in first or first.endswith(":"):
+        return False
+    start, end = (int(part, 16) for part in first.split("-"))
+    return start <= address < end
+
+
+def test_where_nothing_may_be_locked_it_says_so() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", _LIMITED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout == "none secret\n"
+
+
+_LIMITED = """
+import ctypes, os, resource
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+if os.getuid() == 0:  # root may lock all the same, until it gives that up
+    ctypes.CDLL(None).prctl(24, 14, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_IPC_LOCK
+    header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    ctypes.CDLL(None).capset(header, nothing)
+from vlpro.crypto.secret_memory import SecretMemory
+memory = SecretMemory(4096)
+memory.view[:6] = b"secret"
+print(memory.kind, bytes(memory.view[:6]).decode())
+"""
+
+
+def test_it_is_given_back() -> None:
+    memory = SecretMemory(4096)
+    address = address_of(memory.view)
+    assert any(_holds(line, address) for line in Path("/proc/self/maps").read_text().splitlines())
+    del memory
+    gc.collect()
+    assert not any(_holds(line, address) for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+def test_wiping() -> None:
+    data = bytearray(SECRET)
+    wipe(data)
+    assert data == bytes(32)

@@ -1,0 +1,43 @@
+"""Every column that holds what a :class:`~vlpro.crypto.Sealer` made: what a rotation of keys goes through.
+
+A new such column belongs here, or its values are lost when their key is retired.
+"""
+
+from __future__ import annotations
+
+from vlpro.audit import tables as audit
+from vlpro.audit.recorder import content_place
+from vlpro.chat.sealed import key_place
+from vlpro.chat.tables import conversations
+from vlpro.crypto.stored import SealedColumn
+from vlpro.identity import tables as identity
+
+__all__ = ["AUDIT", "MAIN"]
+
+MAIN = (
+    SealedColumn(
+        identity.totps.c.secret, identity.totps.c.account, lambda row: f"totps.secret:{row.key_of_row}"
+    ),
+    SealedColumn(
+        identity.sign_ins.c.offer,
+        identity.sign_ins.c.token,
+        lambda row: f"offer:{row.account}",
+        (identity.sign_ins.c.account,),
+    ),
+    SealedColumn(
+        identity.sessions.c.offer,
+        identity.sessions.c.id,
+        lambda row: f"offer:{row.account}",
+        (identity.sessions.c.account,),
+    ),
+    SealedColumn(
+        conversations.c.key,
+        conversations.c.id,
+        lambda row: key_place(row.key_of_row, row.owner, row.level),
+        (conversations.c.owner, conversations.c.level),
+    ),
+)
+"""Of the service's database."""
+
+AUDIT = (SealedColumn(audit.contents.c.data, audit.contents.c.id, lambda row: content_place(row.key_of_row)),)
+"""Of the audit's database."""
