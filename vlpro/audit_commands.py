@@ -24,6 +24,7 @@ from vlpro.audit.record import Entry
 from vlpro.audit.service import open_log
 from vlpro.audit.sources import ArchiveFile, DatabaseSource, ExportFile, Source, archive_files
 from vlpro.audit.verify import Summary, read_copies, verify
+from vlpro.audit.verify_process import no_copies
 from vlpro.db import Database
 from vlpro.errors import AuditError, ConfigError, VlproError
 
@@ -77,10 +78,7 @@ def _verify(options: argparse.Namespace, language: Language, progress: Callable[
             source = DatabaseSource(held.enter_context(_database(options, settings)))
         found = verify(source, keys=keys, archives=parts, copies=copies, progress=progress())
     if chosen and not copies and found.checkpoints:
-        raise VerificationError(
-            f"{chosen} has no copies of checkpoints: they were removed, or never written",
-            zh=f"{chosen} 中没有检查点副本：已被删除或从未写入",
-        )
+        raise no_copies(str(chosen))
     if not found.first and not found.archived:
         raise AuditError("There are no audit records to verify.", zh="没有可校验的审计记录。")
     sys.stdout.write(_told(found, language))

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
+import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,6 +25,7 @@ from tests.functional.company import Company, company
 from tests.functional.server import Json, Server, chat, events, eventually, picture_file, run
 from tests.people import PASSWORD
 from vlpro.audit.events import Event
+from vlpro.audit.record import Actor, Entry
 from vlpro.audit.recorder import LogRecorder
 from vlpro.audit.tables import records
 from vlpro.config import Settings
@@ -397,3 +406,290 @@ def test_reading_what_people_wrote_takes_a_reason_and_is_recorded(firm: Company)
             li.post(f"/v1/audit/records/{asked['seq']}/content", json={"reason": "mine"}).status_code == 403
         )
     firm.policy(audit_texts="hashed")
+
+
+# --- verified and taken out by its administrator ---
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Company]:
+    """A company whose record may be altered."""
+    with company(tmp_path, sqlite_url(tmp_path), alerts={"thresholds": {"exports": 3}}) as running:
+        yield running
+
+
+def verified(auditor: Any) -> Json:
+    """Begin a verification and wait for its end; returns what it found."""
+    assert auditor.post("/v1/audit/verification").status_code == 202
+    eventually(lambda: not auditor.get("/v1/audit/verification").json()["running"], timeout_s=60)
+    return dict(auditor.get("/v1/audit/verification").json()["last"])
+
+
+def test_the_record_is_verified_on_the_record(small: Company) -> None:
+    with small.client(Role.AUDIT) as auditor:
+        assert auditor.get("/v1/audit/verification").json() == {
+            "object": "audit.verification",
+            "running": False,
+            "by": "",
+            "began": None,
+            "read": 0,
+            "of": 0,
+            "last": None,
+        }
+        before = last(small.server)
+        found = verified(auditor)
+        assert (found["result"], found["by"], found["first"], found["last"]) == (
+            "whole",
+            "auditor",
+            1,
+            before,
+        )
+        assert len(bytes.fromhex(found["root"])) == 32
+        (record,) = told(small.server, before, Event.LOG_VERIFIED)
+        assert (record["outcome"], record["login"], record["seq"]) == ("ok", "auditor", found["seq"])
+        assert record["session"]
+        assert record["detail"]["size"] == before
+        assert record["detail"]["root"] == found["root"]
+        assert record["detail"]["seconds"] > 0
+
+        with log_of(small.server).audit.database.write() as connection:
+            connection.execute(
+                sa.text("UPDATE audit_records SET data = CAST(replace(data, 'auditor', 'another') AS BLOB)"
+                        " WHERE seq = :seq"), {"seq": record["seq"]})  # fmt: skip
+        found = verified(auditor)
+        assert (found["result"], found["finding"], found["record"]) == ("wrong", "altered", record["seq"])
+        assert found["message"].startswith(f"record {record['seq']}: it was altered")
+        assert found["message_zh"].startswith(f"第 {record['seq']} 条记录：内容被改动")
+        assert found["expected"] != found["found"]
+        assert told(small.server, before, Event.LOG_VERIFIED)[-1]["outcome"] == "failed"
+
+
+def test_a_verification_knows_the_copies_of_checkpoints(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    with company(tmp_path, sqlite_url(tmp_path), audit_copy=copies) as firm:
+        log_of(firm.server).audit._every_records = 1
+        with firm.client(Role.AUDIT) as auditor:
+            auditor.get("/v1/audit/records")
+            eventually(copies.exists)
+            assert verified(auditor)["copies"] >= 1
+            copies.write_text("")
+            assert "no copies of checkpoints" in verified(auditor)["message"]
+
+
+def test_one_verification_at_a_time_and_it_can_be_stopped(
+    small: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlpro.audit.verification._MODULE", "tests.functional.endless")
+    with small.client(Role.AUDIT) as auditor:
+        before = last(small.server)
+        auditor.post("/v1/audit/verification").raise_for_status()
+        eventually(lambda: auditor.get("/v1/audit/verification").json()["of"] == 7)
+        state = auditor.get("/v1/audit/verification").json()
+        assert (state["running"], state["by"], state["read"]) == (True, "auditor", 3)
+        again = auditor.post("/v1/audit/verification")
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "verification_running")
+        (child,) = children()
+        stopped = auditor.post("/v1/audit/verification/stop").json()
+        assert not stopped["running"]
+        assert (stopped["last"]["result"], stopped["last"]["stopped_by"]) == ("stopped", "auditor")
+        assert not Path(f"/proc/{child}").exists()
+        (record,) = told(small.server, before, Event.LOG_VERIFIED)
+        assert record["outcome"] == "failed"
+        assert (
+            auditor.post("/v1/audit/verification/stop").json()["last"] == stopped["last"]
+        )  # nothing goes on
+
+
+def test_a_service_that_stops_leaves_no_verification_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlpro.audit.verification._MODULE", "tests.functional.endless")
+    with company(tmp_path, sqlite_url(tmp_path)) as firm, firm.client(Role.AUDIT) as auditor:
+        auditor.post("/v1/audit/verification").raise_for_status()
+        eventually(lambda: auditor.get("/v1/audit/verification").json()["of"] == 7)
+        (child,) = children()
+    assert not Path(f"/proc/{child}").exists()
+    with closing(sqlite3.connect(tmp_path / "data" / "audit.db")) as database:
+        query = "SELECT data FROM audit_records WHERE event = 'audit:log:verified'"
+        (record,) = [json.loads(data) for (data,) in database.execute(query)]
+    assert (record["outcome"], record["detail"]["result"]) == ("failed", "stopped")
+
+
+def children() -> list[int]:
+    """The processes that verify for this one."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        words = path.read_bytes().split(b"\0")
+        if (
+            b"tests.functional.endless" in words
+            and f"PPid:\t{os.getpid()}" in path.with_name("status").read_text()
+        ):
+            found.append(int(path.parent.name))
+    return found
+
+
+def taken(auditor: Any, kind: str, reason: str = "case 2026-11", **wanted: Any) -> Any:
+    """Export, and fetch the file; returns the answer."""
+    asked = {"format": kind, "reason": reason, "filter": wanted}
+    made = auditor.post("/v1/audit/exports", json=asked)
+    made.raise_for_status()
+    reply = auditor.get(f"/v1/audit/exports/{made.json()['id']}/file")
+    reply.raise_for_status()
+    assert reply.headers["content-disposition"] == f'attachment; filename="{made.json()["name"]}"'
+    assert reply.headers["cache-control"] == "no-store"
+    return reply
+
+
+def test_the_whole_record_is_exported_and_verifies_elsewhere(small: Company, tmp_path: Path) -> None:
+    log_of(small.server).audit._every_records = 5
+    with small.client(Role.AUDIT) as auditor:
+        for _ in range(8):
+            auditor.get("/v1/audit/records").raise_for_status()
+        before = last(small.server)
+        reply = taken(auditor, "record", "inspection of 2026")
+        file = tmp_path / "record.jsonl"
+        file.write_bytes(reply.content)
+        key = auditor.get("/v1/audit/standing").json()["key"]
+        eventually(lambda: len(told(small.server, before)) == 2)
+    begun, ended = told(small.server, before)
+    assert (begun["event"], begun["outcome"], begun["login"]) == ("audit:log:exported", "ok", "auditor")
+    assert begun["detail"]["reason"] == "inspection of 2026"
+    assert (begun["detail"]["format"], begun["detail"]["first"], begun["detail"]["last"]) == (
+        "record",
+        1,
+        before,
+    )
+    assert begun["detail"]["root"]
+    assert (ended["event"], ended["outcome"]) == ("audit:export:ended", "ok")
+    assert (ended["detail"]["export"], ended["detail"]["records"]) == (begun["seq"], before)
+    assert ended["detail"]["bytes"] == len(reply.content)
+    assert ended["detail"]["sha256"] == hashlib.sha256(reply.content).hexdigest()
+    command = [sys.executable, "-m", "vlpro", "audit", "verify", "--export", str(file), "--key", key]
+    environment = os.environ | {"VLPRO_DATA_DIR": str(tmp_path / "elsewhere"), "LANG": "C.UTF-8"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Audit records 1 to {before} are whole and unaltered" in done.stdout
+    file.write_bytes(reply.content.replace(b"auditor", b"another", 1))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+
+
+def test_what_the_filters_show_is_exported_for_a_spreadsheet(small: Company) -> None:
+    with small.client(Role.AUDIT) as auditor:
+        for text in ("=cmd|' /C calc'!A0", "中文，逗号", "plain"):
+            auditor.get("/v1/audit/records", params={"object": text})
+        reply = taken(auditor, "csv", event="audit:log:queried")
+        assert reply.headers["content-type"] == "text/csv; charset=utf-8"
+        assert reply.content.startswith(b"\xef\xbb\xbfseq,time,event,")
+        rows = list(csv.DictReader(io.StringIO(reply.content.decode("utf-8-sig"), newline="")))
+        assert [row["event"] for row in rows] == ["audit:log:queried"] * 3
+        assert [json.loads(row["detail"])["object"] for row in rows] == [
+            "=cmd|' /C calc'!A0",
+            "中文，逗号",
+            "plain",
+        ]
+        numbers = [int(row["seq"]) for row in rows]
+        assert numbers == sorted(numbers)
+        lines = [json.loads(line) for line in taken(auditor, "jsonl", text="逗号").text.splitlines()]
+        assert [line["record"]["detail"]["object"] for line in lines[:1]] == ["中文，逗号"]
+        assert lines[0]["hash"]
+        assert taken(auditor, "csv", login="nobody").text.count("\r\n") == 1
+
+
+def test_an_export_takes_a_reason_once_and_its_own_person(small: Company) -> None:
+    with small.client(Role.AUDIT) as auditor:
+        before = last(small.server)
+        for asked, param in (
+            ({"format": "csv", "reason": "  .  "}, "reason"),
+            ({"format": "csv"}, "reason"),
+            ({"format": "pdf", "reason": "case 2026"}, "format"),
+            ({"format": "record", "reason": "case 2026", "filter": {"login": "li"}}, "filter"),
+            ({"format": "csv", "reason": "case 2026", "filter": {"colour": "red"}}, "filter.colour"),
+        ):
+            reply = auditor.post("/v1/audit/exports", json=asked)
+            assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+        made = auditor.post("/v1/audit/exports", json={"format": "csv", "reason": "case 2026"}).json()
+        path = f"/v1/audit/exports/{made['id']}/file"
+        second = small.world.person(
+            "auditor2", Role.AUDIT, by=(small.people[Role.SECURITY], small.people[Role.SYSTEM])
+        )
+        with small.client(second) as other:
+            assert other.get(path).json()["error"]["code"] == "export_not_found"
+        assert not told(small.server, before, Event.LOG_EXPORTED)
+        assert auditor.get(path).status_code == 200
+        assert auditor.get(path).json()["error"]["code"] == "export_not_found"
+        assert len(told(small.server, before, Event.LOG_EXPORTED)) == 1
+
+
+def test_nothing_goes_out_that_cannot_be_recorded(small: Company) -> None:
+    with small.client(Role.AUDIT) as auditor:
+        made = auditor.post("/v1/audit/exports", json={"format": "record", "reason": "case 2026"}).json()
+
+        async def refused(_: Any) -> int:
+            raise AuditError("no")
+
+        with mock.patch.object(log_of(small.server), "arecord", refused):
+            reply = auditor.get(f"/v1/audit/exports/{made['id']}/file")
+        assert reply.status_code == 503
+        assert b"record" not in reply.content.split(b"error")[0]
+
+
+def test_who_breaks_an_export_off_is_on_the_record(small: Company) -> None:
+    fill(small.server, 3_000)
+    with small.client(Role.AUDIT) as auditor:
+        before = last(small.server)
+        made = auditor.post("/v1/audit/exports", json={"format": "record", "reason": "case 2026"}).json()
+        with auditor.stream("GET", f"/v1/audit/exports/{made['id']}/file") as reply:
+            next(reply.iter_raw())
+        eventually(lambda: bool(told(small.server, before, Event.LOG_EXPORT_ENDED)))
+    (ended,) = told(small.server, before, Event.LOG_EXPORT_ENDED)
+    assert (ended["outcome"], ended["detail"]["why"]) == ("failed", "client_gone")
+    assert 0 < ended["detail"]["records"] < before
+
+
+def fill(server: Server, number: int) -> None:
+    """More records than fit into what lies between a server and its client."""
+    log = log_of(server).audit
+    waiting = [
+        log.submit(Entry(Event.LOG_QUERIED, Actor(login="li"), detail={"text": "x" * 8000}))
+        for _ in range(number)
+    ]
+    for each in waiting:
+        each.result()
+
+
+def test_many_exports_raise_an_alert(small: Company) -> None:
+    with small.client(Role.AUDIT) as auditor:
+        before = last(small.server)
+        for kind in ("csv", "jsonl", "record"):
+            taken(auditor, kind)
+    eventually(lambda: bool(told(small.server, before, Event.ALERT_RAISED)))
+    (alert,) = told(small.server, before, Event.ALERT_RAISED)
+    assert (alert["detail"]["rule"], alert["detail"]["subject"], alert["detail"]["count"]) == (
+        "mass_export",
+        "auditor",
+        3,
+    )
+
+
+def test_nobody_else_verifies_or_takes_out(firm: Company) -> None:
+    with firm.client(Role.AUDIT) as auditor:
+        made = auditor.post("/v1/audit/exports", json={"format": "csv", "reason": "case 2026"}).json()
+    key = firm.key(Role.USER, scopes=["chat:answer:create"])
+    for who, headers in (
+        (Role.USER, {}),
+        (Role.SYSTEM, {}),
+        (Role.SECURITY, {}),
+        (None, {"authorization": f"Bearer {key}"}),
+    ):
+        with firm.client(who, **headers) as person:
+            for method, path in (
+                ("GET", "verification"),
+                ("POST", "verification"),
+                ("POST", "verification/stop"),
+                ("POST", "exports"),
+                ("GET", f"exports/{made['id']}/file"),
+            ):
+                body = {"format": "csv", "reason": "case 2026"} if path == "exports" else None
+                reply = person.request(method, f"/v1/audit/{path}", json=body)
+                assert reply.status_code == 403, (who, path)

@@ -51,6 +51,7 @@ from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, 
 from vlpro.gateway.profile import (
     alerts_of,
     check_profile,
+    exports_of,
     hosts_of,
     identity_of,
     oidc_of,
@@ -163,6 +164,7 @@ def services(
 ) -> Services:
     """All services; the engine is not started yet. Without a recorder nothing is recorded: for tests."""
     recorder = recorder or NullRecorder()
+    audited = recorder if isinstance(recorder, LogRecorder) and identity is not None else None
     limits = Limits(
         max_bytes=settings.max_image_bytes,
         max_pixels=settings.max_image_pixels,
@@ -204,7 +206,9 @@ def services(
         started=int(time.time()),
         recorder=recorder,
         identity=identity,
-        audit=queries_of(settings, recorder) if isinstance(recorder, LogRecorder) and identity else None,
+        audit=queries_of(settings, audited) if audited else None,
+        audit_exports=exports_of(audited) if audited else None,
+        verifications=verifications_of(settings, audited) if audited else None,
     )
 
 
@@ -372,6 +376,8 @@ def _lifespan(
         finally:
             client.connect_in_process(None)
             loading.cancel()
+            if all_services.verifications is not None:
+                await all_services.verifications.stop()
             await all_services.conversations.close()
             await engine.stop()
             await all_services.chat.reader.stop()

@@ -9,12 +9,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request, params
 
+from vlpro.audit.exports import AuditExports
 from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import Recorder
+from vlpro.audit.verification import Verifications
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
@@ -28,6 +30,7 @@ from vlpro.identity.service import Identity
 __all__ = [
     "Asker",
     "AskerOf",
+    "AuditExportsOf",
     "AuditOf",
     "ConversationAskerOf",
     "IdentityOf",
@@ -36,11 +39,14 @@ __all__ = [
     "RequestIdOf",
     "Services",
     "ServicesOf",
+    "VerificationsOf",
     "needs",
     "principal_of",
 ]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Services:
     recorder: Recorder
     identity: Identity | None = None
     audit: AuditQueries | None = None
+    audit_exports: AuditExports | None = None
+    verifications: Verifications | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +123,25 @@ async def _identity(request: Request) -> Identity:
 async def _audit(request: Request) -> AuditQueries:
     """The record. Raises: NotFoundError in profile local, where nobody is its administrator."""
     services: Services = request.app.state.services
-    if services.audit is None:
+    return _there(services.audit)
+
+
+async def _audit_exports(request: Request) -> AuditExports:
+    """As :func:`_audit`."""
+    services: Services = request.app.state.services
+    return _there(services.audit_exports)
+
+
+async def _verifications(request: Request) -> Verifications:
+    """As :func:`_audit`."""
+    services: Services = request.app.state.services
+    return _there(services.verifications)
+
+
+def _there(service: T | None) -> T:
+    if service is None:
         raise NotFoundError("Profile local has no audit administrator.", zh="local 模式没有审计管理员。")
-    return services.audit
+    return service
 
 
 async def _owner(
@@ -172,6 +196,8 @@ async def _request_id(request: Request) -> str:
 
 ServicesOf = Annotated[Services, Depends(_services)]
 AuditOf = Annotated[AuditQueries, Depends(_audit)]
+AuditExportsOf = Annotated[AuditExports, Depends(_audit_exports)]
+VerificationsOf = Annotated[Verifications, Depends(_verifications)]
 IdentityOf = Annotated[Identity, Depends(_identity)]
 Owner = Annotated[Person, Depends(_owner)]
 AskerOf = Annotated[Asker, Depends(_asker)]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.alerts.service import Alerts
+from vlpro.audit.exports import AuditExports
 from vlpro.audit.place import LOCK, audit_database_url, audit_sealer
 from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import LogRecorder, Recorder
@@ -30,6 +31,7 @@ __all__ = [
     "alerts_of",
     "check_profile",
     "database_of",
+    "exports_of",
     "hosts_of",
     "identity_of",
     "oidc_of",
@@ -105,12 +107,7 @@ def recorder_of(settings: Settings, sealer: Sealer) -> LogRecorder:
         ConfigError: Its database cannot be used.
         DatabaseError: It does not answer.
     """
-    url = audit_database_url(
-        data_dir=data_folder(settings),
-        database_url=settings.database_url.get_secret_value(),
-        audit_database_url=settings.audit_database_url.get_secret_value(),
-    )
-    log = open_log(Database(url, lock=LOCK), sealer, copy=settings.audit_copy)
+    log = open_log(Database(_audit_url(settings), lock=LOCK), sealer, copy=settings.audit_copy)
     return LogRecorder(log, sealer)
 
 
@@ -118,6 +115,26 @@ def queries_of(settings: Settings, recorder: LogRecorder) -> AuditQueries:
     """Questions to the audit."""
     log = recorder.audit
     return AuditQueries(log.database, recorder, sealer_of(settings), log.signer)
+
+
+def exports_of(recorder: LogRecorder) -> AuditExports:
+    """What takes the audit out."""
+    return AuditExports(recorder.audit.database, recorder, recorder.audit.signer)
+
+
+def verifications_of(settings: Settings, recorder: LogRecorder) -> Verifications:
+    """What verifies the stored audit."""
+    audit = recorder.audit
+    url, copy = _audit_url(settings), settings.audit_copy
+    return Verifications(url, audit.database, lambda: audit.signer.public, copy, recorder)
+
+
+def _audit_url(settings: Settings) -> str:
+    return audit_database_url(
+        data_dir=data_folder(settings),
+        database_url=settings.database_url.get_secret_value(),
+        audit_database_url=settings.audit_database_url.get_secret_value(),
+    )
 
 
 def alerts_of(settings: Settings, recorder: LogRecorder) -> Alerts | None:

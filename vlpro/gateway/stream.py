@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -11,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["STREAMED", "ClientGoneError", "EventStream", "while_connected"]
+__all__ = ["STREAMED", "ClientGoneError", "Download", "EventStream", "while_connected"]
 
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer"}
 }
 """For a route's OpenAPI description: it answers with events where the request says ``stream``."""
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -88,3 +91,27 @@ class EventStream(Response):
                 async with asyncio.timeout(self._timeout_s):
                     await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Download(EventStream):
+    """A file from a generator, as long as it gets. Whatever breaks it off leaves it incomplete, so that it shows.
+
+    Args:
+        pieces: Of the file; closed when the client goes.
+        name: Of the file, ASCII.
+        media_type: Of the file.
+        slow_client_timeout_s: As for :class:`EventStream`.
+    """
+
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], *, name: str, media_type: str, slow_client_timeout_s: float
+    ) -> None:
+        self.media_type = media_type
+        super().__init__(pieces, slow_client_timeout_s=slow_client_timeout_s)
+        self.headers["content-disposition"] = f'attachment; filename="{name}"'
+
+    async def _run(self, request: Request, send: Send) -> None:
+        try:
+            await super()._run(request, send)
+        except Exception:
+            log.exception("a download broke off")

@@ -845,6 +845,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "event.audit:log:queried": ("查询审计记录", "Queried the record"),
     "event.audit:log:verified": ("核验审计记录", "Verified the record"),
     "event.audit:log:exported": ("导出审计记录", "Exported the record"),
+    "event.audit:export:ended": ("导出结束", "Export ended"),
     "event.audit:log:archived": ("归档审计记录", "Archived records"),
     "event.audit:signing:changed": ("更改审计签名方式", "Changed how the record is signed"),
     "event.audit:content:viewed": ("查看原文", "Read a text"),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import ValidationError
 
 from vlpro import audit_schema
 from vlpro.audit.query import Filter, Found
-from vlpro.gateway.deps import AuditOf, needs
+from vlpro.audit.verification import Verifications, Verified
+from vlpro.gateway.deps import AuditExportsOf, AuditOf, ServicesOf, VerificationsOf, needs, principal_of
+from vlpro.gateway.stream import Download
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
 
 __all__ = ["router"]
+
+_MEDIA = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson", "record": "application/x-ndjson"}
 
 router = APIRouter(
     prefix="/audit",
@@ -87,6 +93,76 @@ def standing(audit: AuditOf) -> audit_schema.AuditStanding:
         refused_sign_ins=now.refused_sign_ins,
         refusals=now.refusals,
     )
+
+
+@router.post("/exports")
+async def new_export(
+    request: Request, exports: AuditExportsOf, body: audit_schema.NewAuditExport
+) -> audit_schema.AuditExport:
+    """Say what is to be taken out, and why; the file is then fetched once, within five minutes."""
+    wanted = Filter(**body.filter.model_dump())
+    made = exports.prepare(principal_of(request).account, body.format, wanted, body.reason)
+    return audit_schema.AuditExport(id=made.id, format=made.kind, name=made.name)
+
+
+@router.get(
+    "/exports/{export_id}/file",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in _MEDIA.values()}, "description": "The file"}},
+)
+async def export_file(
+    request: Request,
+    services: ServicesOf,
+    exports: AuditExportsOf,
+    export_id: Annotated[str, Path(max_length=64)],
+) -> Response:
+    """The file. That it goes out is recorded before its first byte, and how that ended, after its last."""
+    asked = exports.take(principal_of(request).account, export_id)
+    pieces = await exports.begin(asked)
+    return Download(
+        pieces,
+        name=asked.name,
+        media_type=_MEDIA[asked.kind],
+        slow_client_timeout_s=services.settings.slow_client_timeout_s,
+    )
+
+
+@router.get("/verification")
+async def verification(verifications: VerificationsOf) -> audit_schema.AuditVerification:
+    """The verification that goes on, how far it is, and the last one that ended."""
+    return await _verification(verifications)
+
+
+@router.post("/verification", status_code=202)
+async def verify(verifications: VerificationsOf) -> audit_schema.AuditVerification:
+    """Begin to verify the whole stored record; one goes on at a time."""
+    verifications.start()
+    return await _verification(verifications)
+
+
+@router.post("/verification/stop")
+async def stop(verifications: VerificationsOf) -> audit_schema.AuditVerification:
+    """End the verification that goes on, if one does."""
+    await verifications.stop()
+    return await _verification(verifications)
+
+
+async def _verification(verifications: Verifications) -> audit_schema.AuditVerification:
+    running = verifications.running
+    last = await asyncio.to_thread(verifications.last)
+    told: dict[str, Any] = {"running": running is not None, "last": _verified(last) if last else None}
+    if running is not None:
+        told |= {"by": running.by, "began": running.began, "read": running.read, "of": running.of}
+    return audit_schema.AuditVerification(**told)
+
+
+def _verified(last: Verified) -> audit_schema.AuditVerified | None:
+    try:
+        return audit_schema.AuditVerified(
+            **{**last.detail, "seq": last.seq, "time": last.time, "by": last.by}
+        )
+    except ValidationError:
+        return None  # its record was altered
 
 
 def _record(found: Found) -> audit_schema.AuditRecord:
