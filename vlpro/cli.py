@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import logging
 import os
 import signal
 import sys
@@ -137,16 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.set_defaults(run=_convert)
 
-    one = commands.add_parser(
-        "serve", help=t("启动服务：页面和接口", "start the service: the page and the API")
-    )
-    one.add_argument("--port", type=int, default=8501, help=t("默认 8501", "8501 where left out"))
-    one.add_argument(
-        "--socket",
-        metavar="PATH",
-        help=t("改为监听 Unix 套接字，供 nginx 连接", "a Unix socket instead of a port, for nginx"),
-    )
-    one.set_defaults(run=_serve)
+    _add_serve(commands)
 
     _add_key(commands)
 
@@ -229,7 +221,9 @@ def _add_key(commands: Any) -> None:
     adders = {
         "make": t("生成密钥文件", "make a key file"),
         "status": t("列出密钥，以及各有多少内容", "list the keys, and how much is under which"),
-        "rotate": t("加入新密钥并改用它加密（服务不中断）", "add a key and seal with it; the service goes on"),
+        "rotate": t(
+            "加入新密钥并改用它加密（服务不中断）", "add a key and seal with it; the service goes on"
+        ),
         "reseal": t("把旧密钥加密的内容改用新密钥", "bring what is under older keys under the newest"),
         "retire": t("移除不再需要的旧密钥", "remove an old key that nothing needs"),
         "wrap": t("用密码设备加密现有的密钥文件", "wrap the key file with the token of VLPRO_KEY_TOKEN"),
@@ -249,7 +243,44 @@ def _add_key(commands: Any) -> None:
             "seconds until it seals, to bring the file to several machines first; at once where left out",
         ),
     )
-    made["retire"].add_argument("id", metavar="ID", help=t("见 vlpro key status", "as vlpro key status shows it"))
+    made["retire"].add_argument(
+        "id", metavar="ID", help=t("见 vlpro key status", "as vlpro key status shows it")
+    )
+
+
+def _add_serve(commands: Any) -> None:
+    t = _in_language
+    one = commands.add_parser(
+        "serve", help=t("启动服务：页面和接口", "start the service: the page and the API")
+    )
+    one.add_argument("--port", type=int, default=8501, help=t("默认 8501", "8501 where left out"))
+    one.add_argument(
+        "--socket",
+        metavar="PATH",
+        help=t("改为监听 Unix 套接字，供 nginx 连接", "a Unix socket instead of a port, for nginx"),
+    )
+    one.add_argument(
+        "--sealed",
+        action="store_true",
+        help=t("由内核保证不外联（docs/sealing.md）", "the kernel lets nothing out (docs/sealing.md)"),
+    )
+    one.add_argument(
+        "--relay",
+        metavar="PATH",
+        help=t("--sealed：使用单独运行的中继", "--sealed: a relay that runs by itself"),
+    )
+    one.add_argument("--inherited", help=argparse.SUPPRESS)  # by --sealed, of itself
+    one.set_defaults(run=_serve)
+
+    one = commands.add_parser(
+        "relay",
+        help=t("密封服务通往所列地址的中继", "the way of a sealed service to the listed addresses"),
+    )
+    one.add_argument("socket", metavar="PATH", help=t("供服务连接的套接字", "socket for the service"))
+    one.add_argument(
+        "addresses", nargs="+", metavar="HOST:PORT", help=t("允许连接的地址", "that may be connected to")
+    )
+    one.set_defaults(run=_relay)
 
 
 def _add_audit(of_audit: Any) -> None:
@@ -412,9 +443,30 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    if options.sealed or options.inherited:
+        from vlpro import sealed  # noqa: PLC0415 - the other commands need none of it
+
+        if options.sealed:
+            sealed.launch(port=options.port, path=options.socket, relay_path=options.relay)
+        listener = sealed.inherited(options.inherited)
+    elif options.relay:
+        raise ConfigError(
+            "--relay belongs to --sealed: otherwise the service connects by itself.",
+            zh="--relay 须与 --sealed 一起使用；否则服务自行连接。",
+            param="relay",
+        )
+    else:
+        listener = None
     from vlpro.serve import serve  # noqa: PLC0415 - the other commands need neither page nor API
 
-    serve(port=options.port, socket=options.socket)
+    serve(port=options.port, socket=options.socket, listener=listener)
+
+
+def _relay(options: argparse.Namespace) -> None:
+    from vlpro.sealing import relay  # noqa: PLC0415 - the other commands need none of it
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s relay %(levelname)s %(message)s")
+    relay.listen(Path(options.socket), options.addresses)
 
 
 def _key(options: argparse.Namespace) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
+from socket import AF_UNIX
+from socket import socket as Socket  # noqa: N812 - the argument has its name
 
 import uvicorn
 from starlette.middleware import Middleware
@@ -18,21 +22,26 @@ __all__ = ["serve"]
 _SCRIPT = Path(__file__).parent / "ui" / "app.py"
 _DRAIN_S = 10
 _WEBSOCKET_BYTES = 4_000_000
+_NOT_STARTED = 3  # as uvicorn.run()
 
 
-def serve(*, port: int = 8501, socket: str | None = None) -> None:
+def serve(*, port: int = 8501, socket: str | None = None, listener: Socket | None = None) -> None:
     """Serve until the process is asked to end.
 
     Args:
         port: On 127.0.0.1.
         socket: Path of a Unix socket instead.
+        listener: A socket that listens already, instead of both.
 
     Raises:
         ConfigError: A setting is wrong, or a condition of the profile is missing.
     """
     from streamlit.starlette import App  # noqa: PLC0415 - slow to import: settings are refused before
 
-    address = f"unix:{socket}" if socket else "127.0.0.1"
+    if listener is not None and listener.family == AF_UNIX:
+        address = f"unix:{listener.getsockname()}"
+    else:
+        address = f"unix:{socket}" if socket else "127.0.0.1"
     arguments = parts(page=[Middleware(Shell)], address=address)
     app = App(str(_SCRIPT), **arguments)
     if socket:
@@ -47,15 +56,21 @@ def serve(*, port: int = 8501, socket: str | None = None) -> None:
     # Streamlit gives this logger a handler again, whatever access_log says. Its lines hold queries, and those the
     # codes of a sign-in.
     logging.getLogger("uvicorn.access").addFilter(lambda _: False)
-    uvicorn.run(
-        app,
-        host="127.0.0.1",
-        port=port,
-        uds=socket,
-        proxy_headers=False,
-        server_header=False,
-        access_log=False,
-        ws_max_size=_WEBSOCKET_BYTES,
-        timeout_graceful_shutdown=_DRAIN_S,
-        log_level="warning",
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=port,
+            uds=socket,
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            ws_max_size=_WEBSOCKET_BYTES,
+            timeout_graceful_shutdown=_DRAIN_S,
+            log_level="warning",
+        )
     )
+    with suppress(KeyboardInterrupt):  # then it has ended in order
+        server.run(sockets=None if listener is None else [listener])
+    if not server.started:
+        sys.exit(_NOT_STARTED)

@@ -86,7 +86,9 @@ def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         cli.main([*command.split()[1:], "--help"])
     options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
-    page = "".join(text(f"docs/{name}.md") for name in ("model", "identity", "audit", "audit-shipping"))
+    page = "".join(
+        text(f"docs/{name}.md") for name in ("model", "identity", "audit", "audit-shipping", "sealing")
+    )
     assert [word for word in (command, *options) if word not in page] == []
 
 

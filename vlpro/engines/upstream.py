@@ -8,6 +8,7 @@ import ssl
 import httpx
 
 from vlpro.errors import ConfigError
+from vlpro.sealing import outside
 
 __all__ = ["Upstream"]
 
@@ -57,15 +58,9 @@ class Upstream:
         Each request has its own, made anew: a kept one may turn out closed when a question is already on its way,
         and nobody could tell whether it was read. So only connecting is tried twice.
         """
-        transport = httpx.AsyncHTTPTransport(
-            verify=self._tls,
-            uds=self._socket or None,
-            retries=1,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-        )
         return httpx.AsyncClient(
             headers=self._headers,
-            transport=transport,
+            transport=outside.async_transport(self._tls, path=self._socket, retries=1, keep=0),
             trust_env=False,  # no proxy from the environment: nothing may lead a picture out of the network
             timeout=httpx.Timeout(None, connect=_CONNECT_S, write=_WRITE_S),
         )

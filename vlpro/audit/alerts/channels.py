@@ -25,6 +25,7 @@ from vlpro.audit.events import Event
 from vlpro.audit.ship.documents import Document, Kind
 from vlpro.audit.ship.syslog import message
 from vlpro.errors import ConfigError
+from vlpro.sealing import outside
 
 __all__ = ["Channel", "Mail", "Syslog", "Undelivered", "Webhook", "channels_of", "signature"]
 
@@ -105,7 +106,10 @@ class Webhook(Channel):
         try:
             with (
                 httpx.Client(
-                    verify=self._tls, timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False
+                    transport=outside.transport(self._tls),
+                    timeout=_TIMEOUT_S,
+                    trust_env=False,
+                    follow_redirects=False,
                 ) as http,
                 http.stream("POST", self._options.url, content=body, headers=headers) as answer,
             ):
@@ -165,7 +169,7 @@ class Syslog(Channel):
             raise Undelivered(f"{type(error).__name__}: {error}") from error
 
     def _by_stream(self, frame: bytes) -> None:
-        with socket.create_connection(self._address, timeout=_TIMEOUT_S) as plain:
+        with outside.connection(outside.destination(*self._address), _TIMEOUT_S) as plain:
             if self._tls is None:
                 plain.sendall(frame)
                 plain.shutdown(socket.SHUT_WR)
@@ -225,14 +229,14 @@ class Mail(Channel):
     def _connected(self) -> smtplib.SMTP:
         options = self._options
         if options.security == "tls":
-            return smtplib.SMTP_SSL(
+            return _SecureSmtp(
                 options.host,
                 options.port,
                 local_hostname=self._host,
                 timeout=_TIMEOUT_S,
                 context=self._tls,
             )
-        server = smtplib.SMTP(options.host, options.port, local_hostname=self._host, timeout=_TIMEOUT_S)
+        server = _Smtp(options.host, options.port, local_hostname=self._host, timeout=_TIMEOUT_S)
         if options.security == "starttls":
             try:
                 server.starttls(context=self._tls)  # raises where the server does not offer it
@@ -254,6 +258,21 @@ class Mail(Channel):
         text = f"{alert.zh}\n\n{alert.en}\n\n{json.dumps(said, ensure_ascii=False, indent=2)}\n"
         mail.set_content(text, cte="base64")
         return mail
+
+
+class _Smtp(smtplib.SMTP):
+    """Connects by :mod:`vlpro.sealing.outside`."""
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        return outside.connection(outside.destination(host, port), timeout)
+
+
+class _SecureSmtp(smtplib.SMTP_SSL):
+    """Likewise, with TLS from the first byte."""
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        plain = outside.connection(outside.destination(host, port), timeout)
+        return self.context.wrap_socket(plain, server_hostname=host)
 
 
 def _tls(ca: str, channel: str) -> ssl.SSLContext:

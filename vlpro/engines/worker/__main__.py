@@ -1,4 +1,4 @@
-"""``python -m vlpro.engines.worker ENGINE OPTIONS CONTROL``: started by the gateway, not by people."""
+"""``python -m vlpro.engines.worker ENGINE OPTIONS CONTROL [sealed]``: started by the gateway, not by people."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
 
-from vlpro.engines import registry
-from vlpro.engines.worker.host import serve
 from vlpro.process import keep_memory_private
+from vlpro.sealing.seal import seal_worker
 
 
 def main() -> None:
     """Run one engine until the gateway goes."""
     keep_memory_private()
-    name, options, control = sys.argv[1:4]
+    name, options, control = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+    if sys.argv[4:] == ["sealed"]:
+        seal_worker(read=[Path(options[it]) for it in ("folder", "manifest") if options.get(it)])
+    # Only now, as they start threads:
+    from vlpro.engines import registry  # noqa: PLC0415
+    from vlpro.engines.worker.host import serve  # noqa: PLC0415
+
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker %(name)s %(levelname)s %(message)s")
-    engine = registry.create(name, json.loads(options))
-    with socket.socket(fileno=int(control)) as connection:
+    engine = registry.create(name, options)
+    with socket.socket(fileno=control) as connection:
         asyncio.run(serve(engine, connection))
     # A thread may still be in the middle of a long computation that nobody waits for any more.
     os._exit(0)

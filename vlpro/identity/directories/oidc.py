@@ -26,6 +26,7 @@ import httpx
 from vlpro.errors import ConfigError, ForbiddenError, VlproError
 from vlpro.identity.directories.interface import DirectoryPerson, person, unavailable
 from vlpro.identity.directories.options import OidcOptions, is_loopback
+from vlpro.sealing import outside
 
 if TYPE_CHECKING:
     from joserfc.jwk import KeySet
@@ -148,7 +149,7 @@ class OidcProvider:
     @asynccontextmanager
     async def _step(self) -> AsyncIterator[httpx.AsyncClient]:
         """Connections for one step, which ends in time and with errors of ours only."""
-        transport = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, retries=0)
+        transport = outside.async_transport(self._tls)
         try:
             async with (
                 asyncio.timeout(self._options.timeout_s),

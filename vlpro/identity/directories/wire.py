@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
+from vlpro.sealing import outside
+
 __all__ = ["connected", "trusting"]
 
 log = logging.getLogger(__name__)
@@ -71,21 +73,14 @@ def connected(
 def _opened(url: str, tls: ssl.SSLContext | None, *, start_tls: bool, deadline: float) -> socket.socket:
     parts = urlsplit(url)
     if parts.scheme == "ldapi":
-        plain = socket.socket(socket.AF_UNIX)
-        plain.settimeout(_left(deadline))
-        try:
-            plain.connect(unquote(parts.netloc))
-        except BaseException:
-            plain.close()
-            raise
-        return plain
+        return outside.connection(outside.unix(unquote(parts.netloc)), _left(deadline))
     host = parts.hostname or ""
-    plain = socket.create_connection(
-        (host, parts.port or _PORTS[parts.scheme]), timeout=_share(deadline, host)
-    )
+    where = outside.destination(host, parts.port or _PORTS[parts.scheme])
+    plain = outside.connection(where, _left(deadline) if outside.relayed() else _share(deadline, host))
     try:
         plain.settimeout(_left(deadline))
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small messages, each waited for
+        if plain.family != socket.AF_UNIX:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small messages, each waited for
         if tls is None:
             return plain
         if start_tls:

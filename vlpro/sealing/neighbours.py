@@ -1,0 +1,60 @@
+"""Unix sockets of other programs that this account could speak to: one may carry data out, as Docker's can."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from vlpro.sealing import landlock
+
+__all__ = ["neighbours"]
+
+_PLACES = ("/run", "/tmp", "/var/tmp", "/var/run", "/dev")  # noqa: S108 - it looks, and writes nothing
+_JOURNAL = ("/run/systemd/journal", "/run/systemd/notify")  # what the service prints goes there anyway
+_SCOPED = 6  # version of Landlock from which abstract sockets of others are closed
+
+
+def neighbours(known: Iterable[Path]) -> list[str]:
+    """Their paths, sorted; abstract ones begin with @.
+
+    Args:
+        known: Sockets, or folders of sockets, that the settings name.
+    """
+    fine = {path.resolve() for path in (*known, *map(Path, _JOURNAL))}
+    seen = {path for place in _PLACES for path in _below(place)}
+    found = set()
+    for line in Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
+        parts = line.split(maxsplit=7)
+        if len(parts) < 8:  # without a name: nobody finds it
+            continue
+        if parts[7].startswith("@"):
+            if landlock.version() < _SCOPED:
+                found.add(parts[7])
+        else:
+            seen.add(parts[7])
+    for path in seen:
+        real = Path(path).resolve()
+        if _connects(path) and not fine.intersection((real, *real.parents)):
+            found.add(str(real))
+    return sorted(found)
+
+
+def _below(place: str) -> Iterable[str]:
+    for folder, _, names in os.walk(place, onerror=None):
+        for name in names:
+            path = f"{folder}/{name}"
+            try:
+                if stat.S_ISSOCK(os.lstat(path).st_mode):
+                    yield path
+            except OSError:
+                continue
+
+
+def _connects(path: str) -> bool:
+    """Whether this account may write to it, which is what connecting takes (unix(7))."""
+    try:
+        return Path(path).is_socket() and os.access(path, os.W_OK, effective_ids=True)
+    except OSError:
+        return False
