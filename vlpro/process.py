@@ -1,4 +1,4 @@
-"""What a process of this service gives up at its start: memory dumps, an outlived parent, files. Linux only.
+"""What a process of this service gives up: memory dumps, an outlived parent, files, freed memory. Linux only.
 
 Elsewhere each of these does nothing; the product runs, with less around it (docs/memory.md).
 """
@@ -6,6 +6,7 @@ Elsewhere each of these does nothing; the product runs, with less around it (doc
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["die_with_parent", "keep_memory_private", "landlock"]
+__all__ = ["die_with_parent", "give_memory_back", "keep_memory_private", "landlock"]
 
 # Options of prctl, from its header
 _PR_SET_PDEATHSIG = 1
@@ -30,7 +31,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
 _RULE_PATH_BENEATH = 1
 _EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
-_READ = _READ_FILE | _READ_DIR
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
 _ALL_FILES = {1: (1 << 13) - 1, 2: (1 << 14) - 1}  # by version of Landlock; 3 and 4 add truncate, 5 ioctl
 _ALL_FILES_3, _ALL_FILES_5 = (1 << 15) - 1, (1 << 16) - 1
 _ALL_TCP = 0b11  # bind and connect, since version 4
@@ -56,12 +57,23 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def landlock(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> bool:
-    """Give up all files but some, and all TCP, for good (Landlock); descriptors that are open stay.
+def give_memory_back() -> None:
+    """Collect what nobody refers to, and give all free memory back to the system (malloc_trim(3)).
+
+    What was in it is gone then: the system hands out zeroed pages.
+    """
+    gc.collect()
+    with suppress(AttributeError, OSError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def landlock(readable: Iterable[Path] = (), writable: Iterable[Path] = (), *, tcp: bool = False) -> bool:
+    """Give up all files but some, for good (Landlock); descriptors that are open stay.
 
     Args:
-        readable: Files and folders that may still be read.
+        readable: Files and folders that may still be read and executed.
         writable: Files and folders that may still be read and written.
+        tcp: Whether ports may still be bound and connected to.
 
     Returns:
         Whether the kernel did so; False where it has no Landlock.
@@ -73,7 +85,8 @@ def landlock(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> bo
     if version < 1:
         return False
     files = _ALL_FILES.get(version, _ALL_FILES_5 if version >= 5 else _ALL_FILES_3)
-    handled = struct.pack("QQ", files, _ALL_TCP) if version >= 4 else struct.pack("Q", files)
+    ports = 0 if tcp else _ALL_TCP
+    handled = struct.pack("QQ", files, ports) if version >= 4 else struct.pack("Q", files)
     rules = libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
     if rules < 0:
         return False

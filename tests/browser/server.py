@@ -7,15 +7,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from tests.confined import confined
 from tests.support import end
 
-__all__ = ["ROOT", "await_start", "free_port", "running", "without_large_files"]
+__all__ = ["ROOT", "await_start", "free_port", "running"]
 
 ROOT = Path(__file__).parents[2]
 _START_S = 60
@@ -29,13 +30,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(log: Path, *, writes_large_files: bool = True, **settings: str) -> Iterator[str]:
+def running(log: Path, *, writes_anywhere: bool = True, **settings: str) -> Iterator[str]:
     """``streamlit run app.py`` until the end of the block.
 
     Args:
         log: Where its output goes.
-        writes_large_files: Whether the kernel lets it write files of over 2 MiB (setrlimit(2), RLIMIT_FSIZE): the
-            audit's are smaller in a test, the tests' pictures are larger.
+        writes_anywhere: Whether the kernel lets it write files outside its data folder.
         **settings: Environment variables, without ``VLPRO_``.
 
     Yields:
@@ -46,20 +46,17 @@ def running(log: Path, *, writes_large_files: bool = True, **settings: str) -> I
     settings.setdefault("data_dir", str(log.with_name(f"{log.name}-data")))
     environment |= {f"VLPRO_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    if not writes_large_files:
-        command = without_large_files(command)
-    with log.open("wb") if writes_large_files else nullcontext(subprocess.DEVNULL) as output:
+    if not writes_anywhere:
+        folder = Path(settings["data_dir"])
+        folder.mkdir(parents=True, exist_ok=True)
+        command = confined(folder, command)
+    with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
             await_start(process, f"http://127.0.0.1:{port}", log)
             yield f"http://127.0.0.1:{port}"
         finally:
             end(process)
-
-
-def without_large_files(command: Sequence[str]) -> list[str]:
-    """The command under a limit by which a file grows to 2 MiB and no further, in its children too."""
-    return ["sh", "-c", 'ulimit -f 4096 && exec "$@"', "sh", *command]  # blocks of 512 bytes
 
 
 def await_start(process: subprocess.Popen[bytes], base: str, log: Path) -> None:

@@ -1,7 +1,7 @@
-"""Pictures touch no disk on their way in: the service takes 15 MB while the kernel lets no file grow over 2 MiB.
+"""Pictures touch no temporary file on their way in: the service takes 15 MB and can write in its data folder only.
 
-RLIMIT_FSIZE makes a write beyond it fail, to unnamed temporary files (O_TMPFILE) too, which file watchers do not see.
-A form upload under the same limit fails: so the limit does catch what is spooled.
+A form upload under the same limit fails: so the limit does catch what is spooled. What is in the data folder itself,
+``tests/deploy/test_raw_disk.py`` looks at, byte by byte.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from playwright.sync_api import Browser
 
 from tests.browser.chat import ANSWER_MS
 from tests.browser.conftest import OpenChat
-from tests.browser.server import running, without_large_files
+from tests.browser.server import ROOT, running
+from tests.confined import confined
 
 FORM_UPLOAD = """
 import asyncio, sys
@@ -44,9 +45,9 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def memory_only(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The product, unable to write a picture to a file; the fake engine: the others get pictures as shared memory."""
+    """The product, unable to write a temporary file."""
     log = tmp_path_factory.mktemp("memory") / "log"
-    with running(log, writes_large_files=False, engine="fake") as base:
+    with running(log, writes_anywhere=False, engine="fake") as base:
         yield base
 
 
@@ -61,14 +62,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("limited", [True, False])
-def test_control_a_form_upload_is_caught(limited: bool) -> None:  # noqa: FBT001 - a parameter
+def test_control_a_form_upload_is_caught(limited: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
     command = [sys.executable, "-c", FORM_UPLOAD]
-    done = subprocess.run(
-        without_large_files(command) if limited else command, capture_output=True, text=True, check=False
-    )
+    if limited:
+        command = confined(tmp_path, command)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if limited:
         assert done.returncode
-        assert "File too large" in done.stderr
+        assert "No usable temporary directory" in done.stderr
     else:
         assert done.stdout == "15000000\n", done.stderr
 

@@ -37,7 +37,7 @@ UPLOADS = {
 
 @contextmanager
 def _serving(kind: str, *, sealed: bool = False) -> Iterator[tuple[int, int]]:
-    """Port and process id of a server of a kind; ``sealed``: it can write no file of over 2 MiB."""
+    """Port and process id of a server of a kind; ``sealed``: it writes in its data folder only."""
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryDirectory() as data:
         process = subprocess.Popen(
             [
@@ -112,7 +112,7 @@ def test_the_watch_notices_what_is_usual_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("upload", UPLOADS)
-def test_uploads_work_where_no_large_file_can_be_written(upload: str) -> None:
+def test_uploads_work_where_no_temporary_file_can_be_written(upload: str) -> None:
     with _serving("service", sealed=True) as (port, pid):
         assert _upload(port, pid, *UPLOADS[upload])[0].split()[1] in (b"200", b"201")
 

@@ -19,6 +19,7 @@ __all__ = [
     "Delta",
     "Engine",
     "FinishReason",
+    "Forgotten",
     "Language",
     "Loading",
     "Message",
@@ -153,6 +154,31 @@ class Loading:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What an engine dropped when it was told to forget.
+
+    Args:
+        entries: Things that were kept: read pages, features of pictures, prefixes of conversations.
+        tokens: Of the prefixes.
+        bytes: Memory that all of it held, on the card where it is one.
+        confirmed: Whether it is done; False: the engine is busy, and does so before it takes the next question.
+    """
+
+    entries: int = 0
+    tokens: int = 0
+    bytes: int = 0
+    confirmed: bool = True
+
+    def __add__(self, other: Forgotten) -> Forgotten:
+        return Forgotten(
+            self.entries + other.entries,
+            self.tokens + other.tokens,
+            self.bytes + other.bytes,
+            self.confirmed and other.confirmed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of an answer; the last one carries why it ended and what it took.
 
@@ -247,8 +273,17 @@ class Engine(ABC):
     async def stop(self) -> None:  # noqa: B027 - likewise
         """End, and give all memory back."""
 
-    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:  # noqa: B027 - most engines keep nothing
-        """Drop what is kept of pictures with these ``pixels_sha256``, and of these conversations."""
+    async def forget(
+        self,
+        pictures: frozenset[str],  # noqa: ARG002 - most engines keep nothing
+        conversations: frozenset[str] = frozenset(),  # noqa: ARG002 - likewise
+    ) -> Forgotten | None:
+        """Drop what is kept of pictures with these ``pixels_sha256``, and of these conversations.
+
+        Returns:
+            How much that was; None: this engine keeps nothing here.
+        """
+        return None
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:

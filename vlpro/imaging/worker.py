@@ -96,7 +96,7 @@ def _worker(stream: socket.socket, mapped: int) -> None:
     """
     status = 1
     try:
-        _confine()
+        confine()
         me = os.pidfd_open(os.getpid())
         socket.send_fds(stream, [READY], [me])
         os.close(me)
@@ -113,7 +113,7 @@ def _worker(stream: socket.socket, mapped: int) -> None:
         os._exit(status)
 
 
-def _confine() -> None:
+def confine() -> None:
     """Keep only what reading one picture takes: no file but the interpreter's own, no network, no new program."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     names = ("stdlib", "platstdlib", "purelib", "platlib")

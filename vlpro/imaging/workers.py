@@ -214,24 +214,23 @@ class WorkerPool(PictureReader):
                 "memory": memory_needed(self._limits, max_pixels_used),
                 "seconds": self._seconds,
             }
-            worker = await self._worker()
-            try:
-                told = await self._ask(worker, json.dumps(job).encode(), source, result, param)
-            finally:
-                worker.close()  # it ends by itself, or is killed
-                self._prepare()
+            reply = await self._ask(json.dumps(job).encode(), source, result, param)
+            if not reply and self._maker_gone():  # it took its workers with it: no fault of the picture
+                reply = await self._ask(json.dumps(job).encode(), source, result, param)
+            with _refused(param):
+                told: dict[str, Any] = json.loads(reply)
             if "error" in told:
                 raise ImageError(told["error"], zh=told["zh"], code=told["code"], param=param)
             if not 0 < told["bytes"] <= most:
                 raise _broken(param)
             yield told, result
 
-    async def _ask(
-        self, worker: _Worker, job: bytes, source: int, result: int, param: str | None
-    ) -> dict[str, Any]:
+    async def _ask(self, job: bytes, source: int, result: int, param: str | None) -> bytes:
+        """What a worker says of a picture; empty where it died of it."""
+        worker = await self._worker()
         try:
             async with asyncio.timeout(self._seconds):
-                reply = await worker.ask(job, (source, result))
+                return await worker.ask(job, (source, result))
         except TimeoutError as error:
             raise ImageError(
                 f"Reading this picture takes longer than {self._seconds:g} seconds. Open it, save it again as JPEG "
@@ -239,9 +238,9 @@ class WorkerPool(PictureReader):
                 zh=f"读取这张图片超过 {self._seconds:g} 秒，请打开后另存为 JPEG 或 PNG 再上传。",
                 param=param,
             ) from error
-        with _refused(param):
-            told: dict[str, Any] = json.loads(reply)
-            return told
+        finally:
+            worker.close()  # it ends by itself, or is killed
+            self._prepare()
 
     async def _worker(self) -> _Worker:
         """One that waits; of a new process, where the one that makes them has ended."""
@@ -277,6 +276,17 @@ class WorkerPool(PictureReader):
                     self._lose_process()
                     return
             self._waiting.append(_Worker(ours))
+
+    def _maker_gone(self) -> bool:
+        """Whether the process that makes workers has ended; its sockets close before its workers are killed."""
+        if self._control is None:
+            return True
+        try:
+            return self._control.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _lose_process(self) -> None:
         """The process that makes workers has ended, or does not answer."""

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vlpro.engines.interface import Capabilities, Delta, Engine, Loading, Request, Usage
+from vlpro.engines.interface import Capabilities, Delta, Engine, Forgotten, Loading, Request, Usage
 from vlpro.engines.ocr import tokens
 from vlpro.engines.ocr.answers import answer, without_pictures
 from vlpro.engines.ocr.evidence import Answer, render
@@ -102,10 +102,9 @@ class OcrEngine(Engine):
         self,
         pictures: frozenset[str],
         conversations: frozenset[str] = frozenset(),  # noqa: ARG002 - what is kept belongs to pictures
-    ) -> None:
+    ) -> Forgotten:
         """Drop the pages of pictures with these ``pixels_sha256``."""
-        if self._pages is not None:
-            await self._pages.forget(pictures)
+        return await self._pages.forget(pictures) if self._pages is not None else Forgotten()
 
     async def document(self, picture: Picture) -> Document:
         """What the rules know of one picture; read now, or kept from before.

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from vlpro.engines.interface import Forgotten
 from vlpro.engines.ocr.fields.document import Document
 
 if TYPE_CHECKING:
@@ -130,17 +131,20 @@ class PageStore:
             _, old = self._kept.popitem(last=False)
             self._bytes -= _size(old.page)
 
-    async def forget(self, keys: frozenset[str]) -> None:
+    async def forget(self, keys: frozenset[str]) -> Forgotten:
         """Drop what is kept of pictures with these ``pixels_sha256``; a running reading of one is not kept.
 
         Returns when the reader has given its memory back, after the readings that run.
         """
+        entries, before = len(self._kept), self._bytes
         for key in keys:
             if document := self._kept.pop(key, None):
                 self._bytes -= _size(document.page)
             if reading := self._readings.get(key):
                 reading.forgotten = True
+        forgotten = Forgotten(entries - len(self._kept), 0, before - self._bytes)
         await asyncio.get_running_loop().run_in_executor(self._executor, self._reader.release)
+        return forgotten
 
     def clear(self) -> None:
         """Drop everything, and end all readings."""

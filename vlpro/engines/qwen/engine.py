@@ -9,7 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from vlpro.engines import model_files
-from vlpro.engines.interface import Capabilities, Delta, Engine, Loading, Usage
+from vlpro.engines.interface import Capabilities, Delta, Engine, Forgotten, Loading, Usage
 from vlpro.engines.qwen.form import Forms
 from vlpro.engines.qwen.job import Job
 from vlpro.engines.qwen.prefixes import PrefixStore
@@ -147,17 +147,21 @@ class QwenEngine(Engine):
             await asyncio.to_thread(self._scheduler.stop)
         self._scheduler = None
 
-    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
+    async def forget(
+        self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()
+    ) -> Forgotten:
         """Drop features and prefixes; returns when that is done."""
         if self._scheduler is None:
-            return
+            return Forgotten()
+        told: list[Forgotten] = []
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def dropped() -> None:
             loop.call_soon_threadsafe(done.set)
 
-        self._scheduler.forget(pictures, conversations, dropped)
+        self._scheduler.forget(pictures, conversations, dropped, told.append)
         await done.wait()
+        return sum(told, Forgotten())
 
     def count_tokens(self, text: str) -> int:
         """Length of a text in the model's own tokens."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from vlpro.engines.interface import Forgotten
 from vlpro.engines.qwen.answers import Answers
 
 if TYPE_CHECKING:
@@ -192,16 +193,21 @@ class PrefixStore:
             return False
         return True
 
-    def forget(self, pictures: frozenset[str], conversations: frozenset[str]) -> None:
-        """Drop all that came of these pictures (``pixels_sha256``) and conversations."""
+    def forget(self, pictures: frozenset[str], conversations: frozenset[str]) -> Forgotten:
+        """Drop all that came of these pictures (``pixels_sha256``) and conversations; returns how much that was."""
+        forgotten = Forgotten()
         for key, prefix in tuple(self._prefixes.items()):
             if prefix.conversation in conversations or prefix.pictures & pictures:
-                self._prefixes.pop(key).state.free()
+                state = self._prefixes.pop(key).state
+                forgotten += Forgotten(1, state.length, state.nbytes)
+                state.free()
         for name in tuple(self._features):
             if name[1] in pictures:
+                forgotten += Forgotten(1, 0, self._features[name].nbytes)
                 del self._features[name], self._seen[name]
         self.answers.forget(pictures, conversations)
         self._names = {picture: name for picture, name in self._names.items() if picture[0] not in pictures}
+        return forgotten
 
     def expire(self) -> None:
         """Drop what was not used for too long, and the numbers of pictures that no prefix shows any more."""

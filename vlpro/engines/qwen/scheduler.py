@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vlpro.engines.interface import Forgotten
     from vlpro.engines.qwen.network import Model
     from vlpro.engines.qwen.prefixes import PrefixStore, State
     from vlpro.engines.qwen.prompt import Shown
@@ -90,12 +91,16 @@ class Scheduler:
         self._inbox.put(job)
 
     def forget(
-        self, pictures: frozenset[str], conversations: frozenset[str], done: Callable[[], None]
+        self,
+        pictures: frozenset[str],
+        conversations: frozenset[str],
+        done: Callable[[], None],
+        told: Callable[[Forgotten], object] = lambda _: None,
     ) -> None:
-        """Drop all that came of these pictures and conversations, between two steps, and say when that is done."""
+        """Drop all that came of these pictures and conversations, between two steps; says how much, and when."""
 
         def drop() -> None:
-            self._store.forget(pictures, conversations)
+            told(self._store.forget(pictures, conversations))
             for job in (*self._running, *self._waiting):
                 if job.conversation in conversations or job.pictures & pictures:
                     job.keep = False

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import vlpro
-from vlpro.engines.interface import Delta, Engine, Loading, Request
+from vlpro.engines.interface import Delta, Engine, Forgotten, Loading, Request
 from vlpro.engines.worker import wire
 from vlpro.errors import EngineError, EngineUnavailableError
-from vlpro.sealing.offline import OFFLINE
-from vlpro.sealing.seal import is_sealed
 
 __all__ = ["WorkerEngine"]
 
@@ -99,8 +97,11 @@ class WorkerEngine(Engine):
                 await self._watch
             self._watch = None
 
-    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
+    async def forget(
+        self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()
+    ) -> Forgotten:
         """Tell the worker, and wait a little until it has done so; one that is not running remembers nothing."""
+        forgotten = Forgotten()
         digests, names = sorted(pictures), sorted(conversations)
         while (digests or names) and self._settled.is_set() and self._failure is None:
             ours, theirs = socket.socketpair()
@@ -113,9 +114,8 @@ class WorkerEngine(Engine):
                 del digests[:_FORGET_AT_ONCE], names[:_FORGET_AT_ONCE]
                 if sent:
                     ours.settimeout(0)
-                    with contextlib.suppress(TimeoutError):  # it is busy, and does so afterwards
-                        async with asyncio.timeout(_FORGET_S):
-                            await asyncio.get_running_loop().sock_recv(ours, 1)
+                    forgotten += await _told_of(ours)
+        return forgotten
 
     async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         await self.start()
@@ -235,7 +235,6 @@ class WorkerEngine(Engine):
                         self.name,
                         self._options,
                         str(theirs.fileno()),
-                        *(["sealed"] if is_sealed() else []),
                         pass_fds=(theirs.fileno(),),
                         stdin=asyncio.subprocess.DEVNULL,
                         env=_environment(),
@@ -288,6 +287,18 @@ class WorkerEngine(Engine):
                     await process.wait()
 
 
+async def _told_of(stream: socket.socket) -> Forgotten:
+    """What the worker says that it dropped; one that ends drops everything."""
+    try:
+        async with asyncio.timeout(_FORGET_S):
+            told = await asyncio.get_running_loop().sock_recv(stream, _MAX_PACKET)
+    except TimeoutError:  # it is busy, and does so afterwards
+        return Forgotten(confirmed=False)
+    except ConnectionError:
+        return Forgotten()
+    return Forgotten(**json.loads(told)) if told else Forgotten()
+
+
 def _pause_s(failures: int, took_s: float) -> float:
     """Seconds until the next try.
 
@@ -302,4 +313,4 @@ def _environment() -> dict[str, str]:
     """The worker needs no setting and no secret of the gateway, but the same package."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
     folders = [str(Path(vlpro.__file__).parents[1]), environment.get("PYTHONPATH", "")]
-    return {**environment, **OFFLINE, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, folders))}

@@ -9,10 +9,12 @@ import logging
 import os
 import socket
 from collections.abc import Coroutine
+from dataclasses import asdict
 
-from vlpro.engines.interface import Engine, Loading, Request
+from vlpro.engines.interface import Engine, Forgotten, Loading, Request
 from vlpro.engines.worker import wire
 from vlpro.errors import EngineError, VlproError
+from vlpro.process import give_memory_back
 
 __all__ = ["serve"]
 
@@ -80,8 +82,11 @@ def _tell(control: socket.socket, loading: Loading) -> None:
 async def _forget(
     engine: Engine, pictures: frozenset[str], conversations: frozenset[str], stream: socket.socket
 ) -> None:
-    with stream:  # closed when it is done: the gateway waits for that
-        await engine.forget(pictures, conversations)
+    with stream:  # the gateway waits for what is said
+        forgotten = await engine.forget(pictures, conversations) or Forgotten()
+        await asyncio.to_thread(give_memory_back)
+        with contextlib.suppress(OSError):  # it waits no longer
+            stream.send(json.dumps(asdict(forgotten)).encode())
 
 
 async def _answer(engine: Engine, stream: socket.socket, memory: int | None) -> None:

@@ -1,0 +1,309 @@
+"""Pictures are read by processes of their own: what happens to them costs one picture, and the service nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from tests.support import eventually
+from tests.unit.imaging.samples import PLENTY, bmp, exif, file, plain, png, quarters, take
+from vlpro.errors import BusyError, ImageError
+from vlpro.imaging import workers
+from vlpro.imaging.ingest import Limits
+from vlpro.imaging.workers import ThreadReader, WorkerPool
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[3]
+SMALL = file(quarters(), "PNG")
+# It takes longer to read than a test to find its process: 12 megapixels, which are no scaled JPEG.
+LARGE = file(Image.effect_noise((4000, 3000), 80).convert("RGB"), "WEBP", quality=30, method=0)
+KINDS = {
+    "JPEG": file(quarters(), "JPEG"),
+    "JPEG, progressive": file(quarters(), "JPEG", progressive=True),
+    "JPEG, turned": file(quarters(), "JPEG", exif=exif(6)),
+    "JPEG, CMYK": file(quarters().convert("CMYK"), "JPEG"),
+    "JPEG, grey": file(quarters().convert("L"), "JPEG"),
+    "PNG": SMALL,
+    "PNG, palette": file(quarters().quantize(4), "PNG"),
+    "PNG, palette with transparency": file(quarters().quantize(4), "PNG", transparency=1),
+    "PNG, transparent": file(quarters().convert("RGBA"), "PNG"),
+    "PNG, grey and transparent": file(quarters().convert("LA"), "PNG"),
+    "PNG, 16 bits": png(3, 2, 16, 0, plain(np.arange(6, dtype=">u2").reshape(2, 3))),
+    "PNG, 1 bit": file(quarters().convert("1"), "PNG"),
+    "PNG, interlaced, turned": file(quarters(), "PNG", exif=exif(3)),
+    "BMP": file(quarters(), "BMP"),
+    "BMP, palette": file(quarters().quantize(4), "BMP"),
+    "BMP, run-length": bmp(4, 1, 8, b"\x04\x01\x00\x01", compression=1, palette=bytes(8)),
+    "WebP": file(quarters(), "WEBP"),
+    "WebP, lossless, transparent": file(quarters().convert("RGBA"), "WEBP", lossless=True),
+    "WebP, animated": file(quarters(), "WEBP", save_all=True, append_images=[quarters(96, 64)]),
+}
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[WorkerPool]:
+    pool = WorkerPool(Limits(), seconds=20)
+    yield pool
+    await pool.stop()
+
+
+def children(pool: WorkerPool) -> list[psutil.Process]:
+    """Its workers, those of the service that wait included."""
+    return [] if pool.pid is None else psutil.Process(pool.pid).children()
+
+
+async def busy(pool: WorkerPool) -> psutil.Process:
+    """A worker that is reading: as long as it waits it takes no time."""
+    found: list[psutil.Process] = []
+
+    def reading() -> bool:
+        found[:] = [child for child in children(pool) if _spent(child) > 0.05]
+        return bool(found)
+
+    await eventually(reading)
+    return found[0]
+
+
+def _spent(process: psutil.Process) -> float:
+    try:
+        return float(process.cpu_times().user + process.cpu_times().system)
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+@pytest.mark.parametrize("pixels", [PLENTY, 1000])
+async def test_a_worker_reads_what_a_thread_reads(pool: WorkerPool, pixels: int) -> None:
+    for kind, data in KINDS.items():
+        picture, same = await pool.read(data, max_pixels_used=pixels), take(data, pixels=pixels)
+        assert np.array_equal(picture.pixels, same.pixels), kind
+        assert not picture.pixels.flags.writeable
+        for name in ("sha256", "pixels_sha256", "format", "size", "original_width", "original_height"):
+            assert getattr(picture, name) == getattr(same, name), (kind, name)
+
+
+async def test_a_jpeg_is_made_by_a_worker_too(pool: WorkerPool) -> None:
+    assert await pool.jpeg(SMALL) == await ThreadReader(Limits()).jpeg(SMALL)
+
+
+async def test_what_is_no_picture_is_refused_in_the_same_words(pool: WorkerPool) -> None:
+    for data in (b"", b"hello", SMALL[:100], SMALL[:-20], b"GIF89a" + bytes(20), bytes(20_000_001)):
+        told = []
+        for reader in (pool, ThreadReader(Limits())):
+            with pytest.raises(ImageError) as refused:
+                await reader.read(data, max_pixels_used=PLENTY, param="messages[0]")
+            told.append((refused.value.message, refused.value.zh, refused.value.code, refused.value.param))
+        assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+async def test_a_worker_that_dies_is_one_refused_picture(pool: WorkerPool, number: signal.Signals) -> None:
+    reading = asyncio.ensure_future(pool.read(LARGE, max_pixels_used=PLENTY, param="messages[3]"))
+    (await busy(pool)).send_signal(number)
+    with pytest.raises(ImageError) as refused:
+        await reading
+    assert refused.value.param == "messages[3]"
+    assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96
+
+
+async def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = WorkerPool(Limits(), seconds=1.5)
+    try:
+        await pool.read(SMALL, max_pixels_used=PLENTY)
+        reading = asyncio.ensure_future(pool.read(LARGE, max_pixels_used=PLENTY, param="body"))
+        stuck = await busy(pool)
+        stuck.suspend()
+        with pytest.raises(ImageError, match=r"longer than 1\.5 seconds") as refused:
+            await reading
+        assert refused.value.param == "body"
+        await eventually(lambda: not stuck.is_running())
+        assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96
+    finally:
+        await pool.stop()
+
+
+async def test_a_client_that_goes_ends_its_worker(pool: WorkerPool) -> None:
+    reading = asyncio.ensure_future(pool.read(LARGE, max_pixels_used=PLENTY))
+    worker = await busy(pool)
+    worker.suspend()  # it would end soon by itself
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await eventually(lambda: not worker.is_running())
+
+
+async def test_a_picture_that_takes_more_memory_than_it_may_is_refused(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "memory_needed", lambda *_: 8_000_000)
+    with pytest.raises(ImageError) as refused:
+        await pool.read(LARGE, max_pixels_used=PLENTY, param="body")
+    assert refused.value.param == "body"
+    assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96
+
+
+async def test_the_largest_pictures_that_are_allowed_have_room(pool: WorkerPool) -> None:
+    flat = file(Image.new("RGB", (5000, 5000), "red"), "WEBP", method=0)  # 400 MB to decode, the most allowed
+    picture = await pool.read(flat, max_pixels_used=Limits().max_pixels)
+    assert picture.width == picture.height == 5000
+
+
+async def test_who_makes_workers_may_end(pool: WorkerPool) -> None:
+    await pool.read(SMALL, max_pixels_used=PLENTY)
+    for _ in range(3):
+        assert pool.pid is not None
+        os.kill(pool.pid, signal.SIGKILL)
+        assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96
+
+
+async def test_where_no_process_can_be_made_it_is_nobodys_picture(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(BusyError):
+        await pool.read(SMALL, max_pixels_used=PLENTY)
+
+
+async def test_many_at_once_are_read_two_at_a_time(pool: WorkerPool) -> None:
+    most = 0
+    readings = [asyncio.ensure_future(pool.read(SMALL, max_pixels_used=PLENTY)) for _ in range(40)]
+    while not all(reading.done() for reading in readings):
+        most = max(most, len(children(pool)))
+        await asyncio.sleep(0.001)
+    assert {reading.result().width for reading in readings} == {96}
+    assert 0 < most <= 6  # two that read, two that wait, and two that are ending
+
+
+async def test_no_picture_leaves_anything_open_or_behind(pool: WorkerPool) -> None:
+    await pool.read(SMALL, max_pixels_used=PLENTY)
+    assert pool.pid is not None
+    ours, theirs = psutil.Process(), psutil.Process(pool.pid)
+    await eventually(lambda: len(children(pool)) == 2)
+    before = ours.num_fds(), theirs.num_fds()
+    for data in (SMALL, b"hello", SMALL[:100]) * 20:
+        try:
+            await pool.read(data, max_pixels_used=PLENTY)
+        except ImageError:
+            continue
+    await eventually(lambda: ours.num_fds() <= before[0] and theirs.num_fds() <= before[1])
+    await eventually(lambda: len(children(pool)) == 2)
+
+
+def test_none_is_left_when_the_service_is_killed(tmp_path: Path) -> None:
+    script = """
+import asyncio
+from vlpro.imaging.ingest import Limits
+from vlpro.imaging.workers import WorkerPool
+from tests.unit.imaging.samples import file, quarters
+
+async def main():
+    pool = WorkerPool(Limits(), seconds=5)
+    await pool.read(file(quarters(), "PNG"), max_pixels_used=100)
+    print(pool.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as service:
+        assert service.stdout is not None
+        maker = psutil.Process(int(service.stdout.readline()))
+        processes = [maker, *maker.children()]
+        assert len(processes) >= 2
+        service.kill()
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert alive == []
+
+
+TRIES = """
+import os, resource, socket, subprocess, sys
+from vlpro.imaging import worker
+
+def tries(name, what):
+    try:
+        what()
+    except OSError:
+        return
+    print(name)
+
+if sys.argv[1] == "worker":
+    worker.confine()
+folder, port = sys.argv[2], int(sys.argv[3])
+tries("reads", lambda: open("/etc/passwd").close())
+tries("lists", lambda: os.listdir("/"))
+tries("deletes", lambda: os.rmdir(folder + "/empty"))
+tries("makes", lambda: os.mkdir(folder + "/folder"))
+tries("writes", lambda: open(folder + "/file", "w").write("canary"))
+tries("runs", lambda: subprocess.run(["/bin/true"], check=True))
+tries("connects", lambda: socket.create_connection(("127.0.0.1", port)).close())
+"""
+
+
+@pytest.mark.parametrize("who", ["anybody", "worker"])
+def test_a_worker_reads_no_file_writes_none_and_reaches_nobody(tmp_path: Path, who: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        command = [sys.executable, "-c", TRIES, who, str(tmp_path), port]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    possible = ["reads", "lists", "deletes", "makes", "writes", "runs", "connects"]
+    assert done.stdout.split() == (possible if who == "anybody" else [])
+
+
+async def test_the_kernel_holds_a_worker_to_its_limits(pool: WorkerPool) -> None:
+    reading = asyncio.ensure_future(pool.read(LARGE, max_pixels_used=PLENTY))
+    worker = await busy(pool)
+    worker.suspend()
+    core, file_size, files = (
+        worker.rlimit(n) for n in (psutil.RLIMIT_CORE, psutil.RLIMIT_FSIZE, psutil.RLIMIT_NOFILE)
+    )
+    assert (core, file_size) == ((0, 0), (0, 0))
+    assert files[1] <= 32
+    memory, seconds = worker.rlimit(psutil.RLIMIT_AS)[1], worker.rlimit(psutil.RLIMIT_CPU)[1]
+    assert memory < 3_000_000_000
+    assert seconds <= 30
+    with Path(f"/proc/{worker.pid}/status").open() as status:
+        assert "NoNewPrivs:\t1\n" in status
+    worker.resume()
+    assert (await reading).width == 4000
+
+
+LIES: dict[str, dict[str, Any]] = {
+    "more pixels than were asked for": {"size": [20, 20], "original": [20, 20], "bytes": 1200},
+    "larger than its original": {"size": [8, 8], "original": [4, 4], "bytes": 192},
+    "fewer bytes than pixels": {"bytes": 100},
+    "no pixels": {"size": [0, 8], "bytes": 0},
+    "sides below zero": {"size": [-8, -8]},
+    "half a pixel": {"size": [8.0, 8.0]},
+    "another kind": {"format": "gif"},
+    "nothing": {"size": None},
+}
+
+
+async def test_a_worker_that_was_taken_over_is_not_believed(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+
+    async def ask(*_: object) -> bytes:
+        return json.dumps(told).encode()
+
+    monkeypatch.setattr(workers._Worker, "ask", ask)
+    for lie, parts in LIES.items():
+        told.update({"format": "png", "size": [8, 8], "original": [96, 64], "bytes": 192} | parts)
+        with pytest.raises(ImageError) as refused:
+            await pool.read(SMALL, max_pixels_used=100, param="body")
+        assert refused.value.param == "body", lie
