@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic_core import from_json
+
 from vlpro import errors
 from vlpro.chat.conversations import StoredMessage
 from vlpro.chat.fitting import Shown
@@ -73,7 +75,7 @@ def message_bytes(message: StoredMessage) -> bytes:
         "error": _error(error) if error is not None else None,
     }
     kept = {name: value for name, value in told.items() if value not in (None, [], "")}
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def message_of(data: bytes, version: int, stored: frozenset[str] = frozenset()) -> StoredMessage:
@@ -106,7 +108,7 @@ def message_of(data: bytes, version: int, stored: frozenset[str] = frozenset()) 
 
 def read(data: bytes) -> dict[str, Any]:
     """The JSON of a message."""
-    told: dict[str, Any] = json.loads(data.decode("utf-8", "surrogatepass"))
+    told: dict[str, Any] = from_json(data)
     return told
 
 

@@ -23,12 +23,19 @@ __all__ = ["Excerpt", "Found", "Hit", "Search", "folded"]
 
 _IDLE_S = 600.0
 _BEFORE, _AFTER = 40, 80  # characters around a hit, at most
+_USUAL = tuple((chr(ord(narrow) + 0xFEE0), narrow) for narrow in ",:;!?()")
 _ENDS = "。！？；!?;\n"
 
 
 def folded(text: str) -> str:
     """A text as it is compared: full width as half, capitals as small (Unicode NFKC and case folding)."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    if text.isascii():
+        return text.lower()
+    for wide, narrow in _USUAL:  # most texts have these and no others: quicker than normalising them
+        text = text.replace(wide, narrow)
+    if not unicodedata.is_normalized("NFKC", text):
+        text = unicodedata.normalize("NFKC", text)
+    return text.casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,25 +183,26 @@ class Search:
             others: Conversations of the person that are not stored.
         """
         words = folded(text).replace("\0", " ").split()
-        hits: list[Hit] = []
+        hits: list[tuple[Row, _Opened]] = []
         damaged = 0
         for held in others:
             said = tuple((message.id, message.role, message.text) for message in held.messages)
             opened = _Opened(Texts(held.id, held.title, said), held.version)
             if opened.has(words):
-                hits.append(
-                    _hit((held.id, held.version, held.created, held.updated, held.level), opened, words)
-                )
+                row = held.id, held.version, held.created, held.updated, held.level
+                hits.append((row, opened))
         if self._store is not None:
             with self._lock:
                 mine = self._people.setdefault(person.id, _Mine())
             with mine.lock:
                 mine.used = self._clock()
                 damaged = self._stored(mine, person, words, hits)
-        hits.sort(key=lambda hit: (hit.updated, hit.id), reverse=True)
-        return Found(tuple(hits[:limit]), len(hits), damaged)
+        hits.sort(key=lambda hit: (hit[0][3], hit[0][0]), reverse=True)
+        return Found(tuple(_hit(row, opened, words) for row, opened in hits[:limit]), len(hits), damaged)
 
-    def _stored(self, mine: _Mine, person: Person, words: Sequence[str], hits: list[Hit]) -> int:
+    def _stored(
+        self, mine: _Mine, person: Person, words: Sequence[str], hits: list[tuple[Row, _Opened]]
+    ) -> int:
         assert self._store is not None  # noqa: S101 - for the type checker
         rows = {row[0]: row for row in self._store.versions(person.id, person.level)}
         for name in [name for name in mine.by_id if name not in rows]:
@@ -205,7 +213,7 @@ class Search:
             if opened is None or opened.version != version:
                 stale.append(name)
             elif opened.has(words):
-                hits.append(_hit(rows[name], opened, words))
+                hits.append((rows[name], opened))
         damaged = 0
         for name, version, texts in self._store.texts(stale):
             self._close(mine, name)
@@ -214,7 +222,7 @@ class Search:
                 continue
             opened = _Opened(texts, version)
             if opened.has(words):
-                hits.append(_hit(rows[name], opened, words))
+                hits.append((rows[name], opened))
             self._keep(mine, name, opened)
         return damaged
 

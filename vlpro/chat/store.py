@@ -479,8 +479,7 @@ class ConversationStore:
     def _told(self, row: Any) -> tuple[DataKey, dict[str, Any]]:
         key = self._key(row)
         data = self._open(key, row.id, row.head, sealed.head_place(row.id), row.version)
-        told: dict[str, Any] = json.loads(data)
-        return key, told
+        return key, sealed.read(data)
 
     def _opened(self, row: Any, found: Sequence[tuple[int, int]]) -> tuple[DataKey, str]:
         """Key and title, when the messages are all there and of the versions that the head names."""

@@ -32,6 +32,7 @@ __all__ = ["HEAD_BYTES", "DataKey", "Sealer"]
 log = logging.getLogger(__name__)
 
 _OLD, _SECRET, _DATA = b"\x01", b"\x02", b"\x03"
+_CIPHERS = {bytes([each]): each for each in Cipher}
 _SALT_BYTES = 16
 HEAD_BYTES = 2 + ID_BYTES
 """Of a sealed value, what tells form, cipher and key."""
@@ -271,8 +272,9 @@ def _bound(head: bytes, place: str, version: int = 1) -> bytes:
 
 
 def _cipher_of(head: bytes, form: bytes, place: str) -> Cipher:
-    if head[:1] == form and head[1:2] and head[1] in list(Cipher):
-        return Cipher(head[1])
+    cipher = _CIPHERS.get(head[1:2])
+    if head[:1] == form and cipher is not None:
+        return cipher
     raise _altered(place)
 
 
