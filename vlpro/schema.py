@@ -876,6 +876,7 @@ class Status(_Reply):
     running: int
     queued: int
     reading_ahead: int = Field(description="Pictures that the engine reads before they are asked about")
+    sealed: bool = Field(description="Whether the service can make no network socket (vlpro serve --sealed)")
     device: Device
     budget: Budget
     last: Timing | None = Field(None, description="Of the last answer that was completed")

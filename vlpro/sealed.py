@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -75,6 +76,7 @@ def launch(*, port: int, path: str | None, relay_path: str | None) -> NoReturn:
     for passed_on in (listener, control):
         if passed_on is not None:
             passed_on.set_inheritable(True)
+    _keep_only({number.fileno() for number in (listener, control) if number is not None})
     known = seal_service(read=read, write=write, sockets=bool(sockets))
     places = ", ".join(wanted) or "none"
     sys.stderr.write(f"sealed: no network sockets; files by Landlock {known}; relayed addresses: {places}\n")
@@ -218,6 +220,14 @@ def _listener(port: int, path: str | None) -> socket.socket:
             param="socket" if path else "port",
         ) from error
     return made
+
+
+def _keep_only(numbers: set[int]) -> None:
+    """Descriptors that this process got from whoever started it end here: one could be a network socket."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - the folder's own descriptor is among them
+        if (number := int(name)) > 2 and number not in numbers:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(number, False)  # noqa: FBT003 - the signature is Python's
 
 
 def _relay_at(path: str) -> socket.socket:

@@ -10,6 +10,7 @@ from vlpro import schema
 from vlpro.gateway import errors, translate
 from vlpro.gateway.deps import Services, ServicesOf, needs
 from vlpro.identity.permissions import Permission
+from vlpro.sealing.seal import is_sealed
 
 __all__ = ["device", "router"]
 
@@ -37,6 +38,7 @@ async def status(services: ServicesOf) -> schema.Status:
         running=chat.queue.running,
         queued=chat.queue.waiting,
         reading_ahead=services.conversations.reading_ahead,
+        sealed=is_sealed(),
         device=await device(services),
         budget=schema.Budget(
             context_tokens=engine.capabilities.context_tokens,
