@@ -40,6 +40,7 @@ from vlpro.errors import (
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader, ThreadReader
+from vlpro.masking import Masking
 
 __all__ = ["ALIAS", "ChatService", "Finished", "Piece", "Question", "Started", "Timing", "Turn", "Upload"]
 
@@ -145,9 +146,10 @@ class Finished:
 
 @dataclass(slots=True)
 class _Written:
-    """What the engine has written to one question so far."""
+    """What the engine has written to one question so far; ``texts`` is what of it is given out."""
 
     texts: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
     reasons: list[FinishReason] = field(default_factory=list)
     used: Usage = field(default_factory=lambda: Usage(0, 0))
     uncounted: str = ""
@@ -155,10 +157,11 @@ class _Written:
     def begin(self) -> None:
         """The next answer."""
         self.texts.append("")
+        self.raw.append("")
 
     def add(self, delta: Delta) -> None:
         """A piece of the last one."""
-        self.texts[-1] += delta.text
+        self.raw[-1] += delta.text
         self.uncounted += delta.text
         if delta.finish_reason is not None:
             self.reasons.append(delta.finish_reason)
@@ -185,6 +188,9 @@ class ChatService:
         share_prefixes: Whether what the engine has read for one person serves the others.
         recorder: Of the audit; nobody is answered without a record. Left out: nothing is recorded, for tests.
         model_digest: Of the model's files, for the record; empty: they come with the engine, or lie elsewhere.
+
+    Attributes:
+        masking: Which personal data is masked in answers, as the policy has it; None: none.
     """
 
     def __init__(
@@ -214,6 +220,7 @@ class ChatService:
         self._answer_language = answer_language
         self._share_prefixes = share_prefixes
         self.recorder = recorder or NullRecorder()
+        self.masking: Callable[[], Masking | None] = lambda: None
         self._model_digest = model_digest
         self._shrinking = asyncio.Semaphore(2)
 
@@ -269,7 +276,7 @@ class ChatService:
             counted = self.fit(question, await self._read(question))
             request, shown = await self._reduced(counted)
             record = await Recorded.ask(self.recorder, question, request, self.engine, self._model_digest)
-            written = _Written()
+            written, masking = _Written(), self.masking()
             try:
                 async with ticket.turn():
                     turn = time.perf_counter()
@@ -277,14 +284,20 @@ class ChatService:
                     yield Started(shown)
                     for choice in range(question.choices):
                         written.begin()
+                        json = question.response_format is not None
+                        masker = masking.stream(json=json) if masking is not None else None
                         async with aclosing(self._one(request, question, choice)) as deltas:
                             async for delta in deltas:
                                 if timing.first_token_ms is None and delta.text:
                                     first = (time.perf_counter() - began) * 1000
                                     timing = replace(timing, first_token_ms=first)
                                 written.add(delta)
-                                if delta.text or delta.finish_reason:
-                                    yield Piece(choice, delta.text, delta.finish_reason)
+                                text = delta.text if masker is None else masker.feed(delta.text)
+                                if masker is not None and delta.finish_reason:
+                                    text += masker.rest()
+                                written.texts[-1] += text
+                                if text or delta.finish_reason:
+                                    yield Piece(choice, text, delta.finish_reason)
                     end = time.perf_counter()
                     self.last = timing = replace(
                         timing,
@@ -300,7 +313,10 @@ class ChatService:
                 if question.spent is not None:
                     question.spent(self._spent(request, written))
         sizes = [(p.original_width, p.original_height) for p in shown]
-        boxes = tuple(grounding.places(text, sizes) for text in written.texts)
+        # Where something is, is read from what the engine wrote: masked coordinates would be none.
+        boxes = tuple(grounding.places(text, sizes) for text in written.raw)
+        if masking is not None:
+            boxes = tuple(tuple(_masked(place, masking) for place in places) for places in boxes)
         yield Finished(written.used, timing, boxes)
 
     def _spent(self, request: Request, written: _Written) -> Usage:
@@ -474,3 +490,7 @@ class ChatService:
         return replace(
             counted, request=replace(request, sampling=replace(request.sampling, max_tokens=limit))
         )
+
+
+def _masked(place: grounding.Place, masking: Masking) -> grounding.Place:
+    return replace(place, label=masking.text(place.label), text=masking.text(place.text))
