@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 from tests.postgresql import BINARIES, cluster
 from vlpro.audit.checkpoint import public_key
 from vlpro.audit.events import Event
-from vlpro.audit.log import AuditLog
+from vlpro.audit.log import AuditLog, last_record
 from vlpro.audit.proof import prove
 from vlpro.audit.record import FIRST, Actor, Entry, make
 from vlpro.audit.service import MIGRATIONS, open_log
@@ -196,7 +196,7 @@ def fill(url: str, number: int, entry: Callable[[int], Entry] = entry) -> None:
     log = open_log(database, SEALER)
     frontier, before, rows = Frontier(), None, []
     with database.write() as connection:
-        seq, prev = log._end(connection)
+        seq, prev = last_record(connection)
         frontier.append(prev)
         while seq < number:
             made = make(entry(seq), seq=seq + 1, prev=prev, now=1.7e9 + seq / 10)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vlpro import config
 from vlpro.audit.archive import archive, check_days
 from vlpro.audit.checkpoint import public_key
+from vlpro.audit.cosigned import Cosigned
 from vlpro.audit.errors import VerificationError
 from vlpro.audit.events import Event
 from vlpro.audit.export import export
@@ -22,6 +23,7 @@ from vlpro.audit.place import LOCK, audit_database_url, audit_sealer
 from vlpro.audit.proof import prove, prove_archived
 from vlpro.audit.record import Entry
 from vlpro.audit.service import open_log
+from vlpro.audit.sm2 import PUBLIC_BYTES, Sm2Key, why_not
 from vlpro.audit.sources import ArchiveFile, DatabaseSource, ExportFile, Source, archive_files
 from vlpro.audit.verify import Summary, read_copies, verify
 from vlpro.audit.verify_process import no_copies
@@ -65,10 +67,14 @@ def run(options: argparse.Namespace, language: Language, progress: Callable[[], 
 
 def _verify(options: argparse.Namespace, language: Language, progress: Callable[[], Progress]) -> None:
     settings = config.load()
-    keys = [_hex(text) for text in options.key] or [public_key(_sealer(settings).signing_seed)]
+    keys, cosigned = _trusted(options.key, settings)
     # An export may be a part, and rightly end before the last checkpoint that was copied.
     chosen = options.copies or (settings.audit_copy if not options.export else None)
-    copies = read_copies(Path(chosen), keys) if chosen and (options.copies or Path(chosen).exists()) else []
+    copies = (
+        read_copies(Path(chosen), keys, cosigned)
+        if chosen and (options.copies or Path(chosen).exists())
+        else []
+    )
     parts = _archives(options.archives) if options.archives else None
     with ExitStack() as held:
         source: Source
@@ -76,7 +82,9 @@ def _verify(options: argparse.Namespace, language: Language, progress: Callable[
             source = ExportFile(Path(options.export))
         else:
             source = DatabaseSource(held.enter_context(_database(options, settings)))
-        found = verify(source, keys=keys, archives=parts, copies=copies, progress=progress())
+        found = verify(
+            source, keys=keys, archives=parts, copies=copies, cosigned=cosigned, progress=progress()
+        )
     if chosen and not copies and found.checkpoints:
         raise no_copies(str(chosen))
     if not found.first and not found.archived:
@@ -115,6 +123,18 @@ def _told(found: Summary, language: Language) -> str:
                 "No copies of checkpoints: a cut tail, or an older copy put back, would not show (--copies).",
             )
         )
+    if found.sm2:
+        lines.append(
+            language(f"SM2 签名 {found.sm2} 个，全部正确。", f"{found.sm2} SM2 signatures are right.")
+        )
+    if found.sm2_unchecked:
+        why, why_zh = why_not()
+        lines.append(
+            language(
+                f"{found.sm2_unchecked} 个 SM2 签名未校验：{why_zh}。",
+                f"{found.sm2_unchecked} SM2 signatures were NOT checked: {why}.",
+            )
+        )
     if found.archived:
         lines.append(
             language(
@@ -147,7 +167,7 @@ def _told(found: Summary, language: Language) -> str:
 
 def _prove(options: argparse.Namespace, language: Language, _: Callable[[], Progress]) -> None:
     settings = config.load()
-    key = _hex(options.key) if options.key else public_key(_sealer(settings).signing_seed)
+    key = _hex(options.key, 32) if options.key else public_key(_sealer(settings).signing_seed)
     archived = _archive_with(options.archives, options.seq) if options.archives else None
     if archived is not None and options.since is None:
         proof = prove_archived(archived, options.seq, key)
@@ -208,7 +228,11 @@ def _archive(options: argparse.Namespace, language: Language, progress: Callable
 
 
 def _key(_: argparse.Namespace, _language: Language, _progress: Callable[[], Progress]) -> None:
-    sys.stdout.write(public_key(_sealer(config.load()).signing_seed).hex() + "\n")
+    settings = config.load()
+    seed = _sealer(settings).signing_seed
+    sys.stdout.write(public_key(seed).hex() + "\n")
+    if settings.crypto == "gm":
+        sys.stdout.write(Sm2Key.derived(seed).public.hex() + "\n")
 
 
 # --- where things are
@@ -250,7 +274,8 @@ def _database(options: argparse.Namespace, settings: config.Settings) -> Iterato
 def _log(settings: config.Settings) -> Iterator[AuditLog]:
     """The service's own log, to go on with; the service may be running."""
     with _database(argparse.Namespace(database=None), settings) as database:
-        log = open_log(database, _sealer(settings), copy=settings.audit_copy)
+        gm = settings.crypto == "gm"
+        log = open_log(database, _sealer(settings), gm=gm, settle=False, copy=settings.audit_copy)
         log.start()
         try:
             yield log
@@ -273,15 +298,29 @@ def _archive_with(folder: str, seq: int) -> Path | None:
     return None
 
 
-def _hex(text: str) -> bytes:
+def _trusted(given: list[str], settings: config.Settings) -> tuple[list[bytes], Cosigned]:
+    """The public keys of Ed25519 that are trusted, and what checks SM2: by those given, else by the service's own."""
+    keys = [_hex(text, 32, PUBLIC_BYTES) for text in given]
+    of_sm2 = [key for key in keys if len(key) == PUBLIC_BYTES]
+    keys = [key for key in keys if len(key) != PUBLIC_BYTES]
+    if not keys:
+        keys = [public_key(_sealer(settings).signing_seed)]
+    if not given and settings.crypto == "gm" and not why_not()[0]:
+        of_sm2 = [Sm2Key.derived(_sealer(settings).signing_seed).public]
+    return keys, Cosigned(of_sm2)
+
+
+def _hex(text: str, *sizes: int) -> bytes:
+    """A public key: 32 bytes are one of Ed25519, 65 one of SM2."""
     try:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
-    if len(key) != 32:
+    if len(key) not in sizes:
+        digits = " or ".join(str(2 * size) for size in sizes)
         raise ConfigError(
-            f"{text} is no public key: 64 hexadecimal digits (vlpro audit key).",
-            zh=f"{text} 不是公钥：应为 64 个十六进制数字（vlpro audit key）。",
+            f"{text} is no public key: {digits} hexadecimal digits (vlpro audit key).",
+            zh=f"{text} 不是公钥：应为 {digits.replace('or', '或')} 个十六进制数字（vlpro audit key）。",
             param="key",
         )
     return key

@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from vlpro.audit.checkpoint import Checkpoint
+from vlpro.audit.cosigned import Cosigned
 from vlpro.audit.errors import Finding, VerificationError
 from vlpro.audit.events import Event
 from vlpro.audit.leaves import checkpoint_at
@@ -198,7 +199,7 @@ def _lines(log: AuditLog, part: _Part, before: float, now: float, to: Callable[[
     with snapshot(log.database) as connection:
         for item in in_order(connection, part.first, part.end.size):
             if not isinstance(item, StoredRecord):
-                write(checkpoint_line(item.data, item.signature))
+                write(checkpoint_line(item.data, item.signature, item.sm2))
                 continue
             seq += 1
             try:
@@ -226,16 +227,16 @@ def _lines(log: AuditLog, part: _Part, before: float, now: float, to: Callable[[
         sha256=read.digest(),
         now=now,
     )
-    write(seal_line(sealed.data, sealed.signature))
+    write(seal_line(sealed.data, sealed.signature, sealed.sm2))
 
 
 def _checked(log: AuditLog, part: _Part, path: Path) -> Seal:
     """The seal of a file, everything in it being right, and the part that it shall be."""
     source = ArchiveFile(path)
     keys, log_id = [log.signer.public], log.signer.log_id
-    summary = verify(source, keys=keys, log_id=log_id)
+    summary = verify(source, keys=keys, log_id=log_id, cosigned=Cosigned([log.signer.sm2]))
     *_, last = (item for item in source.items() if isinstance(item, StoredSeal))
-    sealed = opened_seal(last.data, last.signature, keys, log_id=log_id)
+    sealed = opened_seal(last.data, last.signature, keys, log_id=log_id, sm2=last.sm2)
     prev = part.before.end if part.before is not None else FIRST
     if (sealed.first, sealed.last, sealed.root, sealed.prev) != (
         part.first,
@@ -257,7 +258,9 @@ def _remove(log: AuditLog, sealed: Seal) -> None:
     part = records.c.seq.between(sealed.first, sealed.last)
     with log.database.write(alone=True) as connection:
         connection.execute(
-            sa.insert(archives).values(last=sealed.last, data=sealed.data, signature=sealed.signature)
+            sa.insert(archives).values(
+                last=sealed.last, data=sealed.data, signature=sealed.signature, sm2=sealed.sm2 or None
+            )
         )
         removed = connection.execute(sa.delete(records).where(part)).rowcount
         if removed != sealed.last - sealed.first + 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +16,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from vlpro.audit.canonical import encode
 from vlpro.audit.errors import Finding, VerificationError
-from vlpro.audit.tables import checkpoints
+from vlpro.audit.events import Event
+from vlpro.audit.sm2 import Sm2Key
+from vlpro.audit.tables import checkpoints, records
 from vlpro.audit.tree import EMPTY, HASH_BYTES, Frontier
 
-__all__ = ["Checkpoint", "Signer", "opened", "public_key", "statement"]
+__all__ = ["CHECKPOINT", "Checkpoint", "Signer", "opened", "public_key", "sm2_key_said", "statement"]
 
-_SIGNED = b"vlpro audit checkpoint 1\0"  # keeps these signatures apart from any other use of the key
+CHECKPOINT = b"vlpro audit checkpoint 1\0"
+"""Stands before the bytes that are signed: keeps these signatures apart from any other use of the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Checkpoint:
         data: The statement's bytes: canonical JSON.
         signature: Ed25519 (RFC 8032).
         roots: Of the complete subtrees, to continue the tree from; 32 bytes each, not signed.
+        sm2: A second signature over the same bytes, with SM2; empty where the statement names no key for one.
     """
 
     size: int
@@ -41,11 +45,16 @@ class Checkpoint:
     data: bytes
     signature: bytes
     roots: bytes = b""
+    sm2: bytes = b""
 
     @property
     def hash(self) -> bytes:
         """What the next checkpoint names as the one before."""
-        return hashlib.sha256(self.data + self.signature).digest()
+        return hashlib.sha256(self.data + self.signature + self.sm2).digest()
+
+    def follows(self, before: Checkpoint | None) -> bool:
+        """Whether it names this one as the one before."""
+        return bool(json.loads(self.data)["prev"] == (before.hash if before is not None else EMPTY).hex())
 
     def frontier(self) -> Frontier:
         """The tree as it was.
@@ -68,21 +77,25 @@ class Checkpoint:
         return frontier
 
     @classmethod
-    def stored(cls, data: bytes, signature: bytes, roots: bytes = b"") -> Checkpoint:
-        """As it is stored; nobody has checked its signature.
+    def stored(
+        cls, data: bytes, signature: bytes, roots: bytes = b"", sm2: bytes | None = None
+    ) -> Checkpoint:
+        """As it is stored; nobody has checked its signatures.
 
         Raises:
             VerificationError: The bytes are none.
         """
         try:
             content = json.loads(data)
-            return cls(int(content["size"]), bytes.fromhex(content["root"]), data, signature, roots)
+            root = bytes.fromhex(content["root"])
+            return cls(int(content["size"]), root, data, signature, roots, sm2 or b"")
         except (ValueError, KeyError, TypeError):
             raise _unreadable() from None
 
     def as_json(self) -> str:
         """As one line, for a copy elsewhere."""
-        return json.dumps({"checkpoint": self.data.decode(), "signature": self.signature.hex()})
+        more = {"sm2": self.sm2.hex()} if self.sm2 else {}
+        return json.dumps({"checkpoint": self.data.decode(), "signature": self.signature.hex()} | more)
 
 
 class Signer:
@@ -91,15 +104,22 @@ class Signer:
     Args:
         seed: 32 bytes: the Ed25519 private key.
         log_id: The log's own, so that two logs are not taken for each other.
+        sm2: Signs all statements as well.
+
+    Attributes:
+        public: Public key of Ed25519, 32 bytes.
+        sm2: Public key of SM2, 65 bytes; empty where there is none.
     """
 
-    def __init__(self, seed: bytes, log_id: str) -> None:
+    def __init__(self, seed: bytes, log_id: str, sm2: Sm2Key | None = None) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._sm2 = sm2
         self.public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.sm2 = sm2.public if sm2 is not None else b""
         self.log_id = log_id
 
     def sign(self, frontier: Frontier, before: Checkpoint | None, now: float) -> Checkpoint:
-        """Make the checkpoint of a tree.
+        """Make the checkpoint of a tree; the signature with SM2, which takes longer, is for :meth:`cosigned`.
 
         Args:
             frontier: The tree.
@@ -114,13 +134,20 @@ class Signer:
             "root": root.hex(),
             "prev": (before.hash if before is not None else EMPTY).hex(),
             "time": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "key": self.public.hex(),
         }
-        data, signature = self.state(_SIGNED, content)
+        data, signature = self.state(CHECKPOINT, content)
         return Checkpoint(frontier.size, root, data, signature, b"".join(frontier.roots))
 
+    def cosigned(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The same with the signature with SM2, if this signer makes any.
+
+        Raises:
+            AuditError: OpenSSL has failed.
+        """
+        return replace(checkpoint, sm2=self.cosign(CHECKPOINT, checkpoint.data))
+
     def state(self, purpose: bytes, content: dict[str, Any]) -> tuple[bytes, bytes]:
-        """Sign a statement.
+        """Sign a statement, which names the keys that sign it.
 
         Args:
             purpose: Keeps statements of different kinds apart.
@@ -129,8 +156,17 @@ class Signer:
         Returns:
             Its bytes (canonical JSON), and the signature.
         """
-        data = encode(content)
+        keys = {"key": self.public.hex()} | ({"sm2": self.sm2.hex()} if self.sm2 else {})
+        data = encode(content | keys)
         return data, self._key.sign(purpose + data)
+
+    def cosign(self, purpose: bytes, data: bytes) -> bytes:
+        """The signature of a statement with SM2; empty if this signer makes none.
+
+        Raises:
+            AuditError: OpenSSL has failed.
+        """
+        return self._sm2.sign(purpose + data) if self._sm2 is not None else b""
 
     def last(self, connection: sa.Connection) -> Checkpoint | None:
         """The newest that is stored; None where there is none."""
@@ -139,13 +175,37 @@ class Signer:
         ).one_or_none()
         if row is None:
             return None
-        return opened(bytes(row.data), bytes(row.signature), [self.public], roots=bytes(row.roots))
+        return opened(
+            bytes(row.data), bytes(row.signature), [self.public], roots=bytes(row.roots), sm2=row.sm2
+        )
+
+
+def sm2_key_said(connection: sa.Connection) -> str:
+    """The SM2 key with which the log says that it is signed from now on, hexadecimal; empty: with none."""
+    events = (str(Event.LOG_BEGUN), str(Event.SIGNING_CHANGED))
+    newest = (
+        sa.select(records.c.data).where(records.c.event.in_(events)).order_by(records.c.seq.desc()).limit(1)
+    )
+    data = connection.execute(newest).scalar()
+    if data is not None:
+        said = json.loads(data)["detail"]
+    else:  # it lies in an archive, and so there is a checkpoint behind it
+        newest = sa.select(checkpoints.c.data).order_by(checkpoints.c.size.desc()).limit(1)
+        data = connection.execute(newest).scalar()
+        said = json.loads(data) if data is not None else {}
+    return str(said.get("sm2", ""))
 
 
 def opened(
-    data: bytes, signature: bytes, keys: Sequence[bytes], *, log_id: str | None = None, roots: bytes = b""
+    data: bytes,
+    signature: bytes,
+    keys: Sequence[bytes],
+    *,
+    log_id: str | None = None,
+    roots: bytes = b"",
+    sm2: bytes | None = None,
 ) -> Checkpoint:
-    """A checkpoint whose signature is right.
+    """A checkpoint whose signature with Ed25519 is right; the other one is for :mod:`vlpro.audit.cosigned`.
 
     Args:
         data: Its bytes.
@@ -153,12 +213,13 @@ def opened(
         keys: Public keys that are trusted, 32 bytes each.
         log_id: Of the log that it must be of; None: of any.
         roots: Stored beside it.
+        sm2: Its signature with SM2, if any.
 
     Raises:
         VerificationError: It is none, is of another log, or nobody who is trusted signed it.
     """
-    statement(_SIGNED, data, signature, keys, log_id=log_id)
-    return Checkpoint.stored(data, signature, roots)
+    statement(CHECKPOINT, data, signature, keys, log_id=log_id)
+    return Checkpoint.stored(data, signature, roots, sm2)
 
 
 def statement(

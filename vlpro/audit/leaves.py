@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from vlpro.audit.checkpoint import Checkpoint
 from vlpro.audit.errors import Finding, VerificationError
-from vlpro.audit.tables import checkpoints, records
+from vlpro.audit.tables import checkpoints, records, select_signed
 from vlpro.audit.tree import HASH_BYTES, Frontier
 
 __all__ = ["Leaves", "checkpoint_at", "frontier_at", "leaf_hashes"]
@@ -43,11 +43,14 @@ def checkpoint_at(
     """The newest or the oldest stored checkpoint of which something is true; its signature is not checked."""
     size = checkpoints.c.size
     row = connection.execute(
-        sa.select(checkpoints).where(*where).order_by(size.desc() if newest else size).limit(1)
+        select_signed(connection, checkpoints)
+        .where(*where)
+        .order_by(size.desc() if newest else size)
+        .limit(1)
     ).one_or_none()
     if row is None:
         return None
-    return Checkpoint.stored(bytes(row.data), bytes(row.signature), bytes(row.roots))
+    return Checkpoint.stored(bytes(row.data), bytes(row.signature), bytes(row.roots), row.sm2)
 
 
 def frontier_at(connection: sa.Connection, size: int) -> Frontier:

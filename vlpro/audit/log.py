@@ -8,13 +8,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from vlpro.audit.checkpoint import Checkpoint, Signer
+from vlpro.audit.checkpoint import Checkpoint, Signer, sm2_key_said
 from vlpro.audit.events import Event
 from vlpro.audit.record import FIRST, Entry, Record, column, make
 from vlpro.audit.tables import checkpoints, contents, records
@@ -22,12 +22,13 @@ from vlpro.audit.tree import Frontier
 from vlpro.db import Database
 from vlpro.errors import AuditError, VlproError
 
-__all__ = ["AuditLog"]
+__all__ = ["AuditLog", "last_record"]
 
 log = logging.getLogger(__name__)
 
 _MOST = 512  # records in one transaction
 _JUMP_S = 5.0
+_LOOK_S = 0.005
 _READ = 10_000
 _END = sa.select(records.c.seq, records.c.hash).order_by(records.c.seq.desc()).limit(1)
 _COLUMNS = [each.name for each in records.columns]
@@ -82,6 +83,8 @@ class AuditLog:
         self._unsigned = 0  # records of this process since the last checkpoint
         self._signed_at = time.monotonic()
         self._drift = clock() - time.monotonic()
+        self._cosigner = ThreadPoolExecutor(1, "audit-sm2")
+        self._cosigning: Future[Checkpoint] | None = None
 
     def start(self) -> None:
         """Begin to write."""
@@ -149,7 +152,8 @@ class AuditLog:
         """What waits; and whether there will be more. Waits for the first."""
         batch: list[_Waiting] = []
         try:
-            waiting = self._queue.get(timeout=min(1.0, self._every_s))
+            # A checkpoint that waits for its signature shall not wait for the next record.
+            waiting = self._queue.get(timeout=_LOOK_S if self._cosigning else min(1.0, self._every_s))
             while waiting is not None:
                 # Who has cancelled does not wait, but it is recorded all the same.
                 batch.append(waiting)
@@ -172,7 +176,7 @@ class AuditLog:
         written: list[_Waiting | None] = []  # who waits for each
         try:
             with self.database.write(alone=True) as connection:
-                seq, prev = self._end(connection)
+                seq, prev = last_record(connection)
                 for entry, waiting in entries:
                     try:
                         record = make(entry, seq=seq + 1, prev=prev, now=self._clock())
@@ -203,11 +207,6 @@ class AuditLog:
             f"{_INSERT}{', '.join([row] * len(made))}",
             tuple(value for record in made for value in self.row(record).values()),
         )
-
-    def _end(self, connection: sa.Connection) -> tuple[int, bytes]:
-        """Number and hash of the last record."""
-        last = connection.execute(_END).one_or_none()
-        return (last.seq, bytes(last.hash)) if last is not None else (0, FIRST)
 
     def _arrived(self, made: Sequence[Record]) -> bool:
         """After a commit whose outcome was lost: whether its records are there."""
@@ -242,16 +241,34 @@ class AuditLog:
     # --- checkpoints
 
     def _sign(self, *, last: bool = False) -> None:
-        """Sign a checkpoint, if it is time."""
+        """Sign a checkpoint, if it is time. Its signature with SM2 is made meanwhile, and nothing waits for it."""
+        if self._cosigning is not None and (last or self._cosigning.done()):
+            self._store_cosigned()
         due = time.monotonic() - self._signed_at >= self._every_s
-        if not self._unsigned or not (due or last or self._unsigned >= self._every_records):
-            return
+        if (
+            self._cosigning is None
+            and self._unsigned
+            and (due or last or self._unsigned >= self._every_records)
+        ):
+            self._checkpoint()
+            if self._cosigning is not None and last:
+                self._store_cosigned()
+
+    def _checkpoint(self) -> None:
         with self.database.write(alone=True) as connection:
             before = self.signer.last(connection)
-            size, _ = self._end(connection)
+            size, _ = last_record(connection)
             self._unsigned, self._signed_at = 0, time.monotonic()
             if before is not None and before.size >= size:
                 return  # another replica has signed
+            if sm2_key_said(connection) != self.signer.sm2.hex():
+                self._unsigned = 1
+                raise AuditError(
+                    "Another replica signs the audit record otherwise, so none is signed here. Give all the same "
+                    "VLPRO_CRYPTO and key file.",
+                    zh="另一个副本对审计记录的签名方式不同，因此这里不再签署。"
+                    "请为所有副本设置相同的 VLPRO_CRYPTO 和密钥文件。",
+                )
             frontier = before.frontier() if before is not None else Frontier()
             while frontier.size < size:
                 leaves = connection.execute(
@@ -269,12 +286,45 @@ class AuditLog:
                         )
                     frontier.append(bytes(leaf.hash))
             signed = self.signer.sign(frontier, before, self._clock())
-            connection.execute(
-                sa.insert(checkpoints).values(
-                    size=signed.size, data=signed.data, signature=signed.signature, roots=signed.roots
-                )
-            )
+            if not self.signer.sm2:
+                _store(connection, signed)
+        if self.signer.sm2:
+            self._cosigning = self._cosigner.submit(self.signer.cosigned, signed)
+        else:
+            self._copied(signed)
+
+    def _store_cosigned(self) -> None:
+        """Store the checkpoint that waited for its signature with SM2, unless another replica has signed one."""
+        cosigning, self._cosigning = self._cosigning, None
+        if cosigning is None:
+            return
+        self._unsigned += 1  # until it is stored: so it is made again in time
+        signed = cosigning.result()
+        with self.database.write(alone=True) as connection:
+            before = self.signer.last(connection)
+            if not signed.follows(before):
+                return
+            _store(connection, signed)
+        self._unsigned -= 1
         self._copied(signed)
+
+
+def _store(connection: sa.Connection, signed: Checkpoint) -> None:
+    connection.execute(
+        sa.insert(checkpoints).values(
+            size=signed.size,
+            data=signed.data,
+            signature=signed.signature,
+            roots=signed.roots,
+            sm2=signed.sm2 or None,
+        )
+    )
+
+
+def last_record(connection: sa.Connection) -> tuple[int, bytes]:
+    """Number and hash of the last record."""
+    last = connection.execute(_END).one_or_none()
+    return (last.seq, bytes(last.hash)) if last is not None else (0, FIRST)
 
 
 def _tell(outcomes: Sequence[tuple[_Waiting, int | None]]) -> None:

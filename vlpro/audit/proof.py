@@ -36,7 +36,8 @@ def prove(database: Database, seq: int, key: bytes, *, since: int | None = None)
         since: Size of an earlier checkpoint; the proof is then of the newest one, and that it continues the earlier.
 
     Returns:
-        JSON values: the record's text, the path, the checkpoint's text, signature and key.
+        JSON values: the record's text, the path, the checkpoint's text, signature and key; its signature with SM2,
+        if it has one.
 
     Raises:
         NotFoundError: There is no such record or checkpoint here, or none is signed behind it yet.
@@ -95,7 +96,7 @@ def prove_archived(path: Path, seq: int, key: bytes) -> dict[str, Any]:
             leaves += leaf
             data = item.data if number == seq else data
         elif isinstance(item, StoredCheckpoint):
-            signed = Checkpoint.stored(item.data, item.signature)
+            signed = Checkpoint.stored(item.data, item.signature, sm2=item.sm2)
             if data and signed.size >= seq:
                 return _proof(seq, data, Leaves(base, bytes(leaves)), signed, key)
             base, leaves = Frontier(last.size, last.roots), bytearray()
@@ -116,6 +117,8 @@ def _proof(
         "signature": target.signature.hex(),
         "key": key.hex(),
     }
+    if target.sm2:
+        proof["sm2"] = target.sm2.hex()
     if since is not None:
         path = consistency_path(since.size, target.size, leaves.root_of)
         proof["since"] = {

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from vlpro.audit.checkpoint import Signer, statement
 from vlpro.audit.errors import VerificationError
 
-__all__ = ["Seal", "opened_seal", "seal"]
+__all__ = ["SEAL", "Seal", "opened_seal", "seal"]
 
-_SIGNED = b"vlpro audit archive 1\0"
+SEAL = b"vlpro audit archive 1\0"
+"""Stands before the bytes that are signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Seal:
         sha256: Of the archive's lines before the seal, 32 bytes.
         data: The statement's bytes: canonical JSON.
         signature: Ed25519.
+        sm2: A second signature over the same bytes, with SM2; empty where the statement names no key for one.
     """
 
     first: int
@@ -37,6 +39,7 @@ class Seal:
     sha256: bytes
     data: bytes
     signature: bytes
+    sm2: bytes = b""
 
     @property
     def name(self) -> str:
@@ -55,7 +58,11 @@ def seal(
     sha256: bytes,
     now: float,
 ) -> Seal:
-    """Sign that a part lies in an archive; arguments as of :class:`Seal`."""
+    """Sign that a part lies in an archive; arguments as of :class:`Seal`.
+
+    Raises:
+        AuditError: The signature with SM2 could not be made.
+    """
     content = {
         "v": 1,
         "log": signer.log_id,
@@ -66,21 +73,28 @@ def seal(
         "root": root.hex(),
         "sha256": sha256.hex(),
         "time": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "key": signer.public.hex(),
     }
-    data, signature = signer.state(_SIGNED, content)
-    return Seal(first, last, prev, end, root, sha256, data, signature)
+    data, signature = signer.state(SEAL, content)
+    return Seal(first, last, prev, end, root, sha256, data, signature, signer.cosign(SEAL, data))
 
 
-def opened_seal(data: bytes, signature: bytes, keys: Sequence[bytes], *, log_id: str | None = None) -> Seal:
-    """A seal whose signature is right.
+def opened_seal(
+    data: bytes,
+    signature: bytes,
+    keys: Sequence[bytes],
+    *,
+    log_id: str | None = None,
+    sm2: bytes | None = None,
+) -> Seal:
+    """A seal whose signature with Ed25519 is right; the other one is for :mod:`vlpro.audit.cosigned`.
 
     Raises:
         VerificationError: It is none, is of another log, or nobody who is trusted signed it.
     """
-    content = statement(_SIGNED, data, signature, keys, log_id=log_id)
+    content = statement(SEAL, data, signature, keys, log_id=log_id)
     try:
         prev, end, root, sha256 = (bytes.fromhex(content[name]) for name in ("prev", "end", "root", "sha256"))
-        return Seal(int(content["first"]), int(content["last"]), prev, end, root, sha256, data, signature)
+        first, last = int(content["first"]), int(content["last"])
+        return Seal(first, last, prev, end, root, sha256, data, signature, sm2 or b"")
     except (ValueError, KeyError, TypeError):
         raise VerificationError("a seal's bytes are none", zh="封印的内容无法解析") from None

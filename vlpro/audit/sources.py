@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from vlpro.audit.errors import VerificationError
-from vlpro.audit.tables import archives, checkpoints, records
+from vlpro.audit.tables import archives, checkpoints, records, select_signed
 from vlpro.db import Database
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "in_order",
     "record_line",
     "seal_line",
+    "sm2_of",
     "snapshot",
 ]
 
@@ -64,12 +65,16 @@ class StoredRecord(NamedTuple):
 
 
 class StoredCheckpoint(NamedTuple):
-    """A checkpoint; the size and the subtrees' roots are None where this source has them not beside it."""
+    """A checkpoint; the size and the subtrees' roots are None where this source has them not beside it.
+
+    ``sm2`` is None where it has no signature with SM2.
+    """
 
     size: int | None
     data: bytes
     signature: bytes
     roots: bytes | None = None
+    sm2: bytes | None = None
 
 
 class StoredBefore(NamedTuple):
@@ -80,12 +85,16 @@ class StoredBefore(NamedTuple):
 
 
 class StoredSeal(NamedTuple):
-    """A seal of an archive; ``sha256`` is of the lines that came before it, None in the database."""
+    """A seal of an archive; ``sha256`` is of the lines that came before it, None in the database.
+
+    ``sm2`` is None where it has no signature with SM2.
+    """
 
     last: int | None
     data: bytes
     signature: bytes
     sha256: bytes | None = None
+    sm2: bytes | None = None
 
 
 Item = StoredRecord | StoredCheckpoint | StoredBefore | StoredSeal
@@ -138,15 +147,15 @@ class DatabaseSource(Source):
         with snapshot(self._database) as connection:
             tables = sa.inspect(connection).get_table_names()
             if archives.name in tables:
-                for row in _rows(connection, sa.select(archives), archives.c.last):
-                    yield StoredSeal(*row)
+                for row in _rows(connection, select_signed(connection, archives), archives.c.last):
+                    yield StoredSeal(row.last, row.data, row.signature, sm2=row.sm2)
             if records.name in tables:
                 yield from in_order(connection)
 
     def checkpoints(self) -> Generator[StoredCheckpoint]:
         """The checkpoints alone, to verify a copy without any."""
         with snapshot(self._database) as connection:
-            for row in _rows(connection, sa.select(checkpoints), checkpoints.c.size):
+            for row in _rows(connection, select_signed(connection, checkpoints), checkpoints.c.size):
                 yield StoredCheckpoint._make(row)
 
 
@@ -192,7 +201,7 @@ def in_order(
             statement = statement.where(key <= last)
         return _rows(connection, statement, key)
 
-    signed = between(sa.select(checkpoints), checkpoints.c.size)
+    signed = between(select_signed(connection, checkpoints), checkpoints.c.size)
     following = next(signed, None)
     columns = [records.c[name] for name in StoredRecord._fields]
     for row in between(sa.select(*columns), records.c.seq):
@@ -353,9 +362,9 @@ def record_line(data: bytes) -> str:
     return '{"record": ' + quoted(data.decode()) + "}\n"
 
 
-def checkpoint_line(data: bytes, signature: bytes) -> str:
+def checkpoint_line(data: bytes, signature: bytes, sm2: bytes | None = None) -> str:
     """A checkpoint as a line; as :meth:`Checkpoint.as_json` writes it."""
-    return json.dumps({"checkpoint": data.decode(), "signature": signature.hex()}) + "\n"
+    return _signed_line("checkpoint", data, signature, sm2)
 
 
 def before_line(size: int, roots: bytes) -> str:
@@ -363,15 +372,25 @@ def before_line(size: int, roots: bytes) -> str:
     return json.dumps({"before": size, "roots": roots.hex()}) + "\n"
 
 
-def seal_line(data: bytes, signature: bytes) -> str:
+def seal_line(data: bytes, signature: bytes, sm2: bytes | None = None) -> str:
     """A seal as a line."""
-    return json.dumps({"seal": data.decode(), "signature": signature.hex()}) + "\n"
+    return _signed_line("seal", data, signature, sm2)
+
+
+def _signed_line(kind: str, data: bytes, signature: bytes, sm2: bytes | None) -> str:
+    more = {"sm2": sm2.hex()} if sm2 else {}
+    return json.dumps({kind: data.decode(), "signature": signature.hex()} | more) + "\n"
 
 
 def _opened(path: Path) -> gzip.GzipFile | BinaryIO:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if packed else path.open("rb")
+
+
+def sm2_of(line: Mapping[str, Any]) -> bytes | None:
+    """The signature with SM2 in a line, if there is one. Raises: ValueError, TypeError."""
+    return bytes.fromhex(line["sm2"]) if "sm2" in line else None
 
 
 def _item(line: bytes, read: Any, place: str) -> Item:
@@ -384,11 +403,13 @@ def _item(line: bytes, read: Any, place: str) -> Item:
                 item: Item = StoredRecord(None, data)
                 written = record_line(data)
             case {"checkpoint": str(text), "signature": str(signature)}:
-                item = StoredCheckpoint(None, text.encode(), bytes.fromhex(signature))
-                written = checkpoint_line(item.data, item.signature)
+                item = StoredCheckpoint(None, text.encode(), bytes.fromhex(signature), sm2=sm2_of(content))
+                written = checkpoint_line(item.data, item.signature, item.sm2)
             case {"seal": str(text), "signature": str(signature)}:
-                item = StoredSeal(None, text.encode(), bytes.fromhex(signature), read.digest())
-                written = seal_line(item.data, item.signature)
+                item = StoredSeal(
+                    None, text.encode(), bytes.fromhex(signature), read.digest(), sm2_of(content)
+                )
+                written = seal_line(item.data, item.signature, item.sm2)
             case {"before": int(size), "roots": str(roots)}:
                 item = StoredBefore(size, bytes.fromhex(roots))
                 written = before_line(*item)
@@ -396,7 +417,7 @@ def _item(line: bytes, read: Any, place: str) -> Item:
                 written = ""
         if written.encode() == line:
             return item
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         pass
     raise VerificationError(
         f"line {place} is none that an export writes: it was altered or cut",

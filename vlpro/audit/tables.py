@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
-__all__ = ["archives", "checkpoints", "contents", "metadata", "records"]
+__all__ = ["archives", "checkpoints", "contents", "metadata", "records", "select_signed"]
 
 metadata = sa.MetaData()
 
@@ -47,6 +49,7 @@ checkpoints = sa.Table(
     sa.Column("data", sa.LargeBinary, nullable=False),  # canonical JSON
     sa.Column("signature", sa.LargeBinary, nullable=False),
     sa.Column("roots", sa.LargeBinary, nullable=False),  # of the tree's complete subtrees, to go on from
+    sa.Column("sm2", sa.LargeBinary),  # the signature with SM2, where one is made
 )
 
 # Which parts of the record were moved into archives.
@@ -58,4 +61,12 @@ archives = sa.Table(
     ),
     sa.Column("data", sa.LargeBinary, nullable=False),  # canonical JSON
     sa.Column("signature", sa.LargeBinary, nullable=False),
+    sa.Column("sm2", sa.LargeBinary),
 )
+
+
+def select_signed(connection: sa.Connection, table: sa.Table) -> sa.Select[Any]:
+    """All columns of checkpoints or archives, also where a database is of an older version: a backup is only read."""
+    there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    columns = [column if column.name in there else sa.null().label(column.name) for column in table.c]
+    return sa.select(*columns).select_from(table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vlpro.audit.checkpoint import Checkpoint, opened
+from vlpro.audit.cosigned import Cosigned
 from vlpro.audit.errors import Finding, VerificationError
 from vlpro.audit.events import Event
 from vlpro.audit.record import FIRST, column
@@ -29,6 +30,7 @@ from vlpro.audit.sources import (
     StoredRecord,
     StoredSeal,
     checkpoint_line,
+    sm2_of,
 )
 from vlpro.audit.tree import EMPTY, Frontier
 
@@ -38,6 +40,7 @@ _SAID = itemgetter(
     "v", "seq", "prev", "time", "event", "outcome", "login", "session", "key", "address", "object"
 )
 _COLUMNS = ("time", "event", "outcome", "login", "session", "address", "object")
+_SIGNING = (str(Event.LOG_BEGUN), str(Event.SIGNING_CHANGED))
 _decode = json.JSONDecoder().raw_decode
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 _TOLD = 5  # times that the clock went back, in the summary
@@ -79,6 +82,8 @@ class Summary:
         copies: Copies of checkpoints that agree.
         backwards: Times that the clock went back: the record, and by how many seconds; the first few.
         times_backwards: How often it did.
+        sm2: Signatures with SM2 that are right, those of copies included.
+        sm2_unchecked: Signatures with SM2 that could not be checked, since this machine has no SM2.
     """
 
     log_id: str
@@ -94,6 +99,8 @@ class Summary:
     copies: int
     backwards: tuple[tuple[int, float], ...]
     times_backwards: int
+    sm2: int = 0
+    sm2_unchecked: int = 0
 
     @property
     def records(self) -> int:
@@ -113,6 +120,7 @@ def verify(
     archives: Iterable[Source] | None = None,
     copies: Sequence[Copy] = (),
     log_id: str | None = None,
+    cosigned: Cosigned | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Summary:
     """Verify a record.
@@ -123,47 +131,65 @@ def verify(
         archives: The archives before it, in order; None: they are not at hand, and what lies in them is only told.
         copies: Of checkpoints, kept elsewhere (:func:`read_copies`).
         log_id: The log that it must be; None: whichever the record says.
+        cosigned: Checks signatures with SM2; None: by the keys that the log names.
         progress: Is given how many records were read, and about how many there are.
 
     Raises:
         VerificationError: Something is not what it must be; it names the first record where this shows.
+        AuditError: OpenSSL has failed at a signature with SM2.
         DatabaseError: The database does not answer.
     """
     parts = list(archives) if archives is not None else []
     total = sum(part.count() for part in (*parts, source))
-    state = _Verifier(keys, copies, log_id, whole=archives is not None, progress=progress, total=total)
-    for part in parts:
-        state.read(part)
-    state.begin_last()
-    state.read(source)
-    summary = state.end()
+    cosigned = cosigned or Cosigned()
+    state = _Verifier(
+        keys, copies, log_id, cosigned, whole=archives is not None, progress=progress, total=total
+    )
+    try:
+        for part in parts:
+            state.read(part)
+        state.begin_last()
+        state.read(source)
+        summary = state.end()
+    finally:
+        cosigned.finish()  # what is wrong with an earlier checkpoint comes first
     progress(max(1, total), max(1, total))
-    return summary
+    return replace(summary, sm2=cosigned.right, sm2_unchecked=cosigned.unchecked)
 
 
-def read_copies(path: Path, keys: Sequence[bytes]) -> list[Copy]:
+def read_copies(path: Path, keys: Sequence[bytes], cosigned: Cosigned | None = None) -> list[Copy]:
     """Copies of checkpoints from a file, one a line as ``Checkpoint.as_json`` writes them.
 
+    Args:
+        path: The file.
+        keys: Public keys whose signatures are trusted, 32 bytes each.
+        cosigned: Checks signatures with SM2; None: by the keys that the copies name.
+
     Raises:
-        VerificationError: A line is none, or its signature is wrong.
+        VerificationError: A line is none, or a signature is wrong.
+        AuditError: OpenSSL has failed at a signature with SM2.
     """
+    cosigned = cosigned or Cosigned()
     found = []
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                found.append(_copy(line, f"{path.name}:{number}", keys))
+                found.append(_copy(line, f"{path.name}:{number}", keys, cosigned))
     except OSError as error:
         raise VerificationError(
             f"{path} cannot be read: {error.strerror}", zh=f"{path} 无法读取：{error.strerror}"
         ) from error
+    finally:
+        cosigned.finish()
     return found
 
 
-def _copy(line: bytes, place: str, keys: Sequence[bytes]) -> Copy:
+def _copy(line: bytes, place: str, keys: Sequence[bytes], cosigned: Cosigned) -> Copy:
     try:
         content = json.loads(line)
         data, signature = content["checkpoint"].encode(), bytes.fromhex(content["signature"])
-        written = checkpoint_line(data, signature)
+        sm2 = sm2_of(content)
+        written = checkpoint_line(data, signature, sm2)
     except (ValueError, KeyError, TypeError, AttributeError):
         written = ""
     if written.encode().rstrip() != line.rstrip(b"\r\n"):
@@ -172,7 +198,8 @@ def _copy(line: bytes, place: str, keys: Sequence[bytes]) -> Copy:
             zh=f"副本 {place} 行不是检查点：被改动或截断",
             found=repr(line[:200]),
         )
-    checkpoint = opened(data, signature, keys)
+    checkpoint = opened(data, signature, keys, sm2=sm2)
+    cosigned.signature(checkpoint)
     said = json.loads(data)
     return Copy(checkpoint.size, checkpoint.root, said["log"], said["time"])
 
@@ -185,6 +212,7 @@ class _Verifier:
         keys: Sequence[bytes],
         copies: Sequence[Copy],
         log_id: str | None,
+        cosigned: Cosigned,
         *,
         whole: bool,
         progress: Callable[[int, int], None],
@@ -192,6 +220,7 @@ class _Verifier:
     ) -> None:
         self._keys = keys
         self._log_id = log_id
+        self._cosigned = cosigned
         self._whole = whole  # archives are at hand, so that nothing may be missing
         self._progress = progress
         self._total = total
@@ -262,6 +291,8 @@ class _Verifier:
             self._unlinked(seq, leaf, rest)
         if said[0] < self._moment:
             self._went_back(seq, self._moment - said[0])
+        if said[1] in _SIGNING:
+            self._cosigned.told(json.loads(item.data).get("detail"))
         if seq == 1:
             self._begun = said[6] if said[1] == Event.LOG_BEGUN else ""
         elif self._begun is not None:
@@ -464,13 +495,18 @@ class _Verifier:
             data, signature = b"", b""
         if self._begun is not None:
             self._identify()
-        checkpoint = opened(data, signature, self._keys, log_id=self._log_id, roots=_bytes(item.roots))
+        checkpoint = opened(
+            data, signature, self._keys, log_id=self._log_id, roots=_bytes(item.roots), sm2=_sm2(item.sm2)
+        )
+        self._cosigned.signature(checkpoint)
         self._follows(item, checkpoint)
         size = checkpoint.size
         if self._part and not self._first:
+            self._cosigned.place(checkpoint, bound=False)
             if item.roots is not None:
                 self._frontier, self._last_signed = checkpoint.frontier(), size
         elif size <= self._archived:
+            self._cosigned.place(checkpoint, bound=False)
             self._count += 1
             self._compare(size, checkpoint.root)
             self._frontier = checkpoint.frontier()
@@ -486,6 +522,7 @@ class _Verifier:
                 finding=Finding.REPLAYED,
             )
         else:
+            self._cosigned.place(checkpoint, bound=True)
             self._count += 1
             self._root(checkpoint, item.roots)
             if self._in_archives:
@@ -583,7 +620,9 @@ class _Verifier:
             )
 
     def _seal(self, item: StoredSeal) -> None:
-        found = opened_seal(_bytes(item.data), _bytes(item.signature), self._keys, log_id=self._log_id)
+        data, signature, sm2 = _bytes(item.data), _bytes(item.signature), _sm2(item.sm2)
+        found = opened_seal(data, signature, self._keys, log_id=self._log_id, sm2=sm2)
+        self._cosigned.signature(found)
         if self._log_id is None:
             self._log_id = str(json.loads(found.data)["log"])
         last, self._sealed = self._sealed, found
@@ -773,6 +812,11 @@ def _other_log(expected: str, found: str, copy: Copy | None = None) -> Verificat
         meaning="Another database was put in the place of this one; or the copies are of another installation.",
         meaning_zh="数据库被换成另一个；或副本属于另一套部署。",
     )
+
+
+def _sm2(value: Any) -> bytes | None:
+    """What a column of signatures with SM2 holds; what is none is a wrong one."""
+    return value if value is None or isinstance(value, bytes) else repr(value).encode()
 
 
 def _hex(value: Any) -> str:

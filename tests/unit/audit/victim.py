@@ -48,6 +48,7 @@ class Victim:
     key: bytes = b"k" * 32
     clock: Clock = field(default_factory=Clock)
     copied: list[Checkpoint] = field(default_factory=list)
+    gm: bool = False
 
     def __post_init__(self) -> None:
         self.database = Database(self.url)
@@ -59,7 +60,8 @@ class Victim:
 
     def open(self, *, every_records: int = EVERY) -> AuditLog:
         """The log; not started."""
-        log = open_log(self.database, Sealer(self.key), every_records=every_records, clock=self.clock)
+        sealer = Sealer(self.key)
+        log = open_log(self.database, sealer, gm=self.gm, every_records=every_records, clock=self.clock)
         log._copied = self.copied.append
         return log
 

@@ -82,7 +82,7 @@ def _local(store: Store, kind: Kind, low: int, high: int) -> dict[int, str]:
     if kind is Kind.RECORD:
         return store.hashes(low, high)
     return {
-        one.size: of_checkpoint(one.size, one.data, one.signature, log="", labels={}).hash
+        one.size: of_checkpoint(one.size, one.data, one.signature, one.sm2, log="", labels={}).hash
         for one in store.checkpoints(low - 1, high, _STEP)
     }
 

@@ -85,7 +85,7 @@ class Document:
         return Document(self.kind, self.number, self.log, self.hash, bare)
 
 
-_ALWAYS = ("log", "hash", "prev", "masked", "problem", "signature", "checkpoint")
+_ALWAYS = ("log", "hash", "prev", "masked", "problem", "signature", "signature_sm2", "checkpoint")
 
 
 def of_record(
@@ -171,23 +171,27 @@ _WORDS = (
 
 
 def of_checkpoint(
-    size: int, data: bytes, signature: bytes, *, log: str, labels: Mapping[str, str]
+    size: int, data: bytes, signature: bytes, sm2: bytes = b"", *, log: str, labels: Mapping[str, str]
 ) -> Document:
-    """The document of a checkpoint: its signed bytes and its signature.
+    """The document of a checkpoint: its signed bytes and its signatures.
 
     Args:
         size: Records that it is about.
         data: Its bytes.
         signature: Its signature.
+        sm2: Its signature with SM2; empty: it has none.
         log: Id of the log.
         labels: Put on it.
     """
-    digest = hashlib.sha256(data + signature).hexdigest()  # what the next checkpoint names as the one before
+    digest = hashlib.sha256(
+        data + signature + sm2
+    ).hexdigest()  # what the next checkpoint names as the one before
     try:
         content = json.loads(data)
         time, root, prev, key = (str(content[name]) for name in ("time", "root", "prev", "key"))
-    except (ValueError, KeyError, TypeError):
-        time, root, prev, key = "1970-01-01T00:00:00Z", "", "", ""
+        sm2_key = str(content.get("sm2", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        time, root, prev, key, sm2_key = "1970-01-01T00:00:00Z", "", "", "", ""
     document: dict[str, Any] = {
         "@timestamp": time,
         "ecs": {"version": _ECS},
@@ -208,7 +212,8 @@ def of_checkpoint(
             "hash": digest,
             "prev": prev,
             "signature": signature.hex(),
-            "checkpoint": {"size": size, "root": root, "key": key},
+            "signature_sm2": sm2.hex(),
+            "checkpoint": {"size": size, "root": root, "key": key, "sm2": sm2_key},
         },
     }
     return Document(Kind.CHECKPOINT, size, log, digest, _without_empty(document))

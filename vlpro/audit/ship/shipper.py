@@ -153,7 +153,7 @@ class Shipper:
         if found:
             labels = self._options.labels
             documents = [
-                of_checkpoint(one.size, one.data, one.signature, log=position.log, labels=labels)
+                of_checkpoint(one.size, one.data, one.signature, one.sm2, log=position.log, labels=labels)
                 for one in found
             ]
             self._deliver(Kind.CHECKPOINT, documents)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
-from vlpro.audit.tables import checkpoints, records
+from vlpro.audit.tables import checkpoints, records, select_signed
 from vlpro.errors import ConfigError, DatabaseError
 
 __all__ = ["Store", "StoredCheckpoint", "StoredRecord"]
@@ -41,6 +41,7 @@ class StoredCheckpoint:
     size: int
     data: bytes
     signature: bytes
+    sm2: bytes = b""
 
 
 class Store:
@@ -133,15 +134,15 @@ class Store:
 
     def checkpoints(self, after: int, until: int, most: int) -> list[StoredCheckpoint]:
         """The next checkpoints that are about no more than ``until`` records."""
-        statement = (
-            sa.select(checkpoints.c.size, checkpoints.c.data, checkpoints.c.signature)
-            .where(checkpoints.c.size > after, checkpoints.c.size <= until)
-            .order_by(checkpoints.c.size)
-            .limit(most)
-        )
         with self._read() as connection:
+            statement = (
+                select_signed(connection, checkpoints)
+                .where(checkpoints.c.size > after, checkpoints.c.size <= until)
+                .order_by(checkpoints.c.size)
+                .limit(most)
+            )
             return [
-                StoredCheckpoint(row.size, bytes(row.data), bytes(row.signature))
+                StoredCheckpoint(row.size, bytes(row.data), bytes(row.signature), bytes(row.sm2 or b""))
                 for row in connection.execute(statement)
             ]
 
