@@ -107,7 +107,12 @@ def recorder_of(settings: Settings, sealer: Sealer) -> LogRecorder:
         ConfigError: Its database cannot be used.
         DatabaseError: It does not answer.
     """
-    log = open_log(Database(_audit_url(settings), lock=LOCK), sealer, copy=settings.audit_copy)
+    log = open_log(
+        Database(_audit_url(settings), lock=LOCK),
+        sealer,
+        gm=settings.crypto == "gm",
+        copy=settings.audit_copy,
+    )
     return LogRecorder(log, sealer)
 
 
