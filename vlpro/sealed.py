@@ -60,7 +60,7 @@ def launch(*, port: int, path: str | None, relay_path: str | None) -> NoReturn:
         _refuse_neighbours([*sockets, Path(path or "").absolute()])
     control = None
     if wanted:
-        control = _relay_at(relay_path) if relay_path else relay.start(wanted)
+        control = _relay_at(relay_path) if relay_path else relay.start(wanted)[0]
     data = settings.data_dir.absolute()
     scratch = data / "tmp"
     _made(scratch)

@@ -31,11 +31,14 @@ _PIECE = 65_536
 _LONGEST = 400
 
 
-def start(destinations: Sequence[str]) -> socket.socket:
-    """Start a relay, which ends when the socket that is returned is closed everywhere.
+def start(destinations: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Start a relay; it ends when the socket is closed everywhere.
 
     Args:
         destinations: ``HOST:PORT`` or ``unix:/PATH``.
+
+    Returns:
+        The socket for :func:`vlpro.sealing.outside.through`, and the process.
 
     Raises:
         ConfigError: One is no address, or the relay does not start.
@@ -44,21 +47,25 @@ def start(destinations: Sequence[str]) -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), *destinations]
-        kept = ("PATH", "LANG", "PYTHONPATH", "RES_OPTIONS", "LOCALDOMAIN")  # no secret
-        subprocess.Popen(  # noqa: S603 - ourselves
+        kept = ("PATH", "LANG", "RES_OPTIONS", "LOCALDOMAIN")  # no secret
+        folders = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        process = subprocess.Popen(  # noqa: S603 - ourselves
             command,
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl+C is for the service, and then it ends
-            env={name: os.environ[name] for name in kept if name in os.environ},
+            env={name: os.environ[name] for name in kept if name in os.environ}
+            | {"PYTHONPATH": os.pathsep.join(filter(None, folders))},
         )
     if not ours.recv(1):  # it is sealed, and ready
+        ours.close()
+        process.wait()
         raise ConfigError(
             "The relay to the addresses of the settings does not start; its reason stands above.",
             zh="通往设置中各地址的中继进程无法启动，原因见上文。",
             param="sealed",
         )
-    return ours
+    return ours, process
 
 
 def listen(path: Path, destinations: Sequence[str]) -> None:
