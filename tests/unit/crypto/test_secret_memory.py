@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,14 @@ def address_of(view: memoryview) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(view))
 
 
+def offered() -> bool:
+    """Whether this machine's kernel has memfd_secret, and lets us have it."""
+    descriptor = ctypes.CDLL(None).syscall(447, 0)
+    if descriptor >= 0:
+        os.close(descriptor)
+    return bool(descriptor >= 0)
+
+
 def through_the_kernel(address: int) -> bytes:
     """As a debugger reads it: /proc/PID/mem."""
     with Path("/proc/self/mem").open("rb", buffering=0) as memory:
@@ -29,11 +39,12 @@ def through_the_kernel(address: int) -> bytes:
 
 def test_keys_are_where_the_kernel_itself_does_not_read() -> None:
     keys = Keys([(SECRET, 0.0)])
-    assert keys.memory == "memfd_secret"
+    there = offered()
+    assert keys.memory == ("memfd_secret" if there else "mlock")
     assert bytes(keys.sealing[0].secret) == SECRET
     common = bytearray(SECRET)
     assert through_the_kernel(address_of(memoryview(common))) == SECRET
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(OSError, match="Input/output error") if there else nullcontext():
         through_the_kernel(address_of(keys.sealing[0].secret))
 
 
