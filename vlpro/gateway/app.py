@@ -175,7 +175,7 @@ def services(
     chat_service = ChatService(
         engine,
         limits=limits,
-        reader=WorkerPool(limits, seconds=settings.image_timeout_s),
+        reader=WorkerPool(limits, seconds=settings.image_timeout_s, with_sm3=settings.crypto == "gm"),
         max_images=settings.max_images,
         max_text_chars=settings.max_text_chars,
         max_choices=settings.max_choices,
