@@ -114,6 +114,7 @@ def images_of(messages: Sequence[Message]) -> list[dict[str, Any]]:
             "width": picture.original_width,
             "height": picture.original_height,
         }
+        | ({"sm3": picture.sm3} if picture.sm3 else {})
         for message in messages
         for picture in message.pictures
     ]

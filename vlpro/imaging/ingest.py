@@ -69,12 +69,13 @@ def ingest(data: bytes, *, limits: Limits, max_pixels_used: int, param: str | No
     return picture_of(found, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-def picture_of(found: Clean, *, sha256: str, size: int) -> Picture:
+def picture_of(found: Clean, *, sha256: str, sm3: str = "", size: int) -> Picture:
     """Name clean pixels by their digest.
 
     Args:
         found: The pixels; they are read-only afterwards.
         sha256: Hex digest of the file.
+        sm3: The same by SM3, where it is wanted.
         size: Its length, bytes.
     """
     found.pixels.setflags(write=False)
@@ -86,6 +87,7 @@ def picture_of(found: Clean, *, sha256: str, size: int) -> Picture:
         size=size,
         original_width=found.original_width,
         original_height=found.original_height,
+        sm3=sm3,
     )
 
 

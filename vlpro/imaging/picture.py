@@ -26,6 +26,7 @@ class Picture:
         size: Length of the original, bytes.
         original_width: Width of the upright original, pixels.
         original_height: Height of the upright original, pixels.
+        sm3: Hex digest of the original bytes by SM3 (GB/T 32905-2016); empty where nobody asked for it.
     """
 
     pixels: NDArray[np.uint8]
@@ -35,6 +36,7 @@ class Picture:
     size: int
     original_width: int
     original_height: int
+    sm3: str = ""
 
     @property
     def width(self) -> int:

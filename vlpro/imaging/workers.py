@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 import vlpro
+from vlpro.crypto.sm3 import sm3
 from vlpro.errors import BusyError, ImageError
 from vlpro.imaging.encode import pixels_to_jpeg
 from vlpro.imaging.ingest import Clean, Limits, ingest, picture_of
@@ -118,10 +119,12 @@ class WorkerPool(PictureReader):
     Args:
         limits: Caps on a picture.
         seconds: That reading one picture may take.
+        with_sm3: Whether files are named by SM3 as well as by SHA-256.
     """
 
-    def __init__(self, limits: Limits, *, seconds: float) -> None:
+    def __init__(self, limits: Limits, *, seconds: float, with_sm3: bool = False) -> None:
         self._limits = limits
+        self._with_sm3 = with_sm3
         self._seconds = seconds
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._starting = asyncio.Lock()
@@ -175,18 +178,23 @@ class WorkerPool(PictureReader):
         """See :meth:`PictureReader.read`."""
         if len(data) > self._limits.max_bytes:  # refused before it is copied, in the same words
             return ingest(data, limits=self._limits, max_pixels_used=max_pixels_used, param=param)
-        digest = asyncio.ensure_future(_aside(len(data), lambda: hashlib.sha256(data).hexdigest()))
+        digests = asyncio.ensure_future(_aside(len(data), lambda: self._digests(data)))
         try:
             async with self._turns, self._job(data, PIXELS, max_pixels_used, param) as (told, result):
 
                 def take() -> Picture:
-                    return picture_of(_pixels(told, result, max_pixels_used), sha256=sha256, size=len(data))
+                    found = _pixels(told, result, max_pixels_used)
+                    return picture_of(found, sha256=sha256, sm3=by_sm3, size=len(data))
 
-                sha256 = await digest
+                sha256, by_sm3 = await digests
                 with _refused(param):
                     return await _aside(told["bytes"], take)
         finally:
-            digest.cancel()
+            digests.cancel()
+
+    def _digests(self, data: bytes) -> tuple[str, str]:
+        """What a file is named by: SHA-256; and SM3, or nothing."""
+        return hashlib.sha256(data).hexdigest(), sm3(data).hex() if self._with_sm3 else ""
 
     async def jpeg(self, data: bytes) -> bytes:
         """See :meth:`PictureReader.jpeg`."""
