@@ -50,7 +50,8 @@ class DataKey:
     """
 
     def __init__(self, key: bytes, cipher: Cipher = Cipher.AES_256_GCM) -> None:
-        self._keys = {each: derived(each, key, b"vlpro data 1") for each in Cipher}
+        self._key = key
+        self._keys: dict[Cipher, bytes] = {}  # each derived when it is first needed
         self._cipher = cipher
 
     def seal(self, data: bytes, place: str, version: int = 1) -> bytes:
@@ -62,7 +63,7 @@ class DataKey:
             version: Of that value: an earlier one that is put back does not open.
         """
         head, nonce = _DATA + bytes([self._cipher]), os.urandom(NONCE_BYTES)
-        body = encrypt(self._cipher, self._keys[self._cipher], nonce, data, _bound(head, place, version))
+        body = encrypt(self._cipher, self._for(self._cipher), nonce, data, _bound(head, place, version))
         return head + nonce + body
 
     def open(self, sealed: bytes, place: str, version: int = 1) -> bytes:
@@ -74,9 +75,14 @@ class DataKey:
         head, nonce, body = sealed[:2], sealed[2 : 2 + NONCE_BYTES], sealed[2 + NONCE_BYTES :]
         cipher = _cipher_of(head, _DATA, place)
         try:
-            return decrypt(cipher, self._keys[cipher], nonce, body, _bound(head, place, version))
+            return decrypt(cipher, self._for(cipher), nonce, body, _bound(head, place, version))
         except AlteredError as error:
             raise _altered(place) from error
+
+    def _for(self, cipher: Cipher) -> bytes:
+        if cipher not in self._keys:
+            self._keys[cipher] = derived(cipher, self._key, b"vlpro data 1")
+        return self._keys[cipher]
 
 
 class Sealer:
