@@ -73,11 +73,13 @@ class Context:
         settings: Of the service.
         sealer: What opens its secrets.
         folder: For what a check must write; removed afterwards.
+        in_service: Whether this is the service itself, at its start; else the command.
     """
 
     settings: Settings
     sealer: Sealer
     folder: Path
+    in_service: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def run(
     settings: Settings,
     sealer: Sealer,
     *,
+    in_service: bool = False,
     tell: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
     """Try promises, one after the other.
@@ -135,6 +138,7 @@ def run(
         promises: Which.
         settings: Of the service.
         sealer: What opens its secrets.
+        in_service: Whether this is the service itself, at its start.
         tell: Is given each result as it is known.
     """
     results = []
@@ -142,7 +146,7 @@ def run(
         for promise in promises:
             own = Path(folder) / promise.name
             own.mkdir()
-            result = _tried(promise, Context(settings, sealer, own))
+            result = _tried(promise, Context(settings, sealer, own, in_service))
             results.append(result)
             tell(result)
     return results

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.qwen import tokenizer_json
 from vlpro.chat import service as chat_service
-from vlpro.compliance import promises as tried
+from vlpro.chat.store import ConversationStore
+from vlpro.compliance.checks import intake, record, storage
 from vlpro.compliance.promises import PROMISES
 from vlpro.compliance.selftest import (
     BrokenError,
@@ -24,9 +28,12 @@ from vlpro.compliance.selftest import (
     run,
 )
 from vlpro.config import Settings
-from vlpro.crypto import Sealer
-from vlpro.errors import ConfigError
+from vlpro.crypto import DataKey, Sealer
+from vlpro.engines.qwen.prompt import Encoder
+from vlpro.errors import ConfigError, VlproError
+from vlpro.imaging.ingest import Limits
 from vlpro.process import keep_memory_private
+from vlpro.sealing import probes
 from vlpro.sealing.offline import OFFLINE
 
 BY_NAME = {promise.name: promise for promise in PROMISES}
@@ -81,7 +88,7 @@ def weak_cipher(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
     def broken() -> tuple[str, ...]:
         raise ConfigError("The cipher library computes SM4 wrong.", zh="SM4 计算错误。", param="crypto")
 
-    monkeypatch.setattr(tried, "self_test", broken)
+    monkeypatch.setattr(storage, "self_test", broken)
 
 
 def open_folder(_: pytest.MonkeyPatch, settings: Settings) -> None:
@@ -89,7 +96,7 @@ def open_folder(_: pytest.MonkeyPatch, settings: Settings) -> None:
 
 
 def blind_verification(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
-    monkeypatch.setattr(tried, "verify", lambda *_, **__: None)
+    monkeypatch.setattr(record, "verify", lambda *_, **__: None)
 
 
 def forgetful_chat(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
@@ -106,16 +113,41 @@ def forgetful_chat(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
 
 
 def no_pixel_cap(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
-    limits = tried.Limits
-    monkeypatch.setattr(tried, "Limits", lambda **_: limits(max_pixels=10**9, max_decode_bytes=2 * 10**9))
+    limits = Limits
+    monkeypatch.setattr(intake, "Limits", lambda **_: limits(max_pixels=10**9, max_decode_bytes=2 * 10**9))
 
 
 def core_dumps(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
-    monkeypatch.setattr(tried.resource, "getrlimit", lambda _: (-1, -1))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (-1, -1))
 
 
 def online(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
     monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "0")
+
+
+def clear_conversations(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
+    monkeypatch.setattr(DataKey, "seal", lambda _, data, place, version=1: data)
+
+
+def unbound_conversations(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
+    opened = DataKey.open
+
+    def careless(self: DataKey, sealed: bytes, place: str, version: int = 1) -> bytes:
+        try:
+            return opened(self, sealed, place, version)
+        except VlproError:
+            return b'{"role": "user", "state": "done"}'
+
+    monkeypatch.setattr(DataKey, "open", careless)
+    monkeypatch.setattr(ConversationStore, "load", lambda *_, **__: None)
+
+
+def no_masks(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
+    monkeypatch.setattr(intake, "mask_text", lambda text: text)
+
+
+def a_way_out(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
+    monkeypatch.setattr(probes, "prove", lambda: [probes.Attempt("UDP", refused=False, told="it works")])
 
 
 @pytest.mark.parametrize(
@@ -125,6 +157,10 @@ def online(monkeypatch: pytest.MonkeyPatch, _: Settings) -> None:
         ("sealing", weak_seal),
         ("sealing", weak_binding),
         ("data_folder", open_folder),
+        ("conversations", clear_conversations),
+        ("conversations", unbound_conversations),
+        ("personal_data", no_masks),
+        ("egress", a_way_out),
         ("audit_chain", blind_verification),
         ("audit_first", forgetful_chat),
         ("pictures", no_pixel_cap),
@@ -139,13 +175,46 @@ def test_what_was_weakened_is_named_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     weaken(monkeypatch, settings)
-    quick = [promise for promise in PROMISES if promise.name == name or promise.name != "pictures"]
+    slow = {"pictures", "egress"} - {name}
+    quick = [promise for promise in PROMISES if promise.name not in slow]
     results = run(quick, settings, Sealer(b"k" * 32))
     assert [each.promise.name for each in results if each.verdict is Verdict.BROKEN] == [name]
     with pytest.raises(ConfigError) as refused:
         refuse(results)
     assert BY_NAME[name].promise.en in refused.value.message
     assert BY_NAME[name].promise.zh in refused.value.zh
+
+
+@pytest.fixture
+def model(settings: Settings, tmp_path: Path) -> Settings:
+    """With the published tokenizer of Qwen3-VL."""
+    (tmp_path / "tokenizer.json").write_text(tokenizer_json(), encoding="utf-8")
+    return settings.model_copy(update={"model_dir": str(tmp_path)})
+
+
+def test_texts_command_no_model_that_is_here(model: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert result_of("control_tokens", model).verdict is Verdict.KEPT
+    encode = Encoder._encode
+
+    def careless(self: Encoder, text: str) -> list[int]:
+        self.tokenizer.encode_special_tokens = False
+        self._cuts = re.compile("(?!)")
+        return encode(self, text)
+
+    monkeypatch.setattr(Encoder, "_encode", careless)
+    result = result_of("control_tokens", model)
+    assert result.verdict is Verdict.BROKEN
+    assert "<|im_end|>" in result.found.en
+
+
+def test_without_a_model_of_ours_there_is_no_prompt_to_command(settings: Settings) -> None:
+    assert result_of("control_tokens", settings).verdict is Verdict.NOT_HERE
+
+
+def test_a_service_that_is_not_sealed_says_so(settings: Settings) -> None:
+    (result,) = run([BY_NAME["egress"]], settings, Sealer(b"k" * 32), in_service=True)
+    assert result.verdict is Verdict.NOT_HERE
+    assert "--sealed" in result.found.en
 
 
 def _promise(check: Callable[[Context], Sentence]) -> Promise:

@@ -1,0 +1,1 @@
+"""What is tried against each promise; a file has one subject."""
