@@ -37,7 +37,9 @@ from vlpro.identity.principal import Person
 from vlpro.imaging.ingest import Limits
 
 LI = Person("li")
-WORDS = "发票 合计 金额 日期 商户 单号 税率 仪表 压力 温度 阀门 手册 步骤 型号 设备 检修 读数 正常 异常 请核对 表格 照片"
+WORDS = (
+    "发票 合计 金额 日期 商户 单号 税率 仪表 压力 温度 阀门 手册 步骤 型号 设备 检修 读数 正常 异常 表格 照片"
+)
 WORDS += " total amount date number pressure valve pump manual page table reading normal check label"
 EVERY = tuple(WORDS.split())
 
