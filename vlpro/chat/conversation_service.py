@@ -24,7 +24,7 @@ from vlpro.chat.queue import Ticket
 from vlpro.chat.search import Found
 from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
 from vlpro.chat.store import ConversationStore
-from vlpro.engines.interface import Language, Message, Sampling, Usage
+from vlpro.engines.interface import Forgotten, Language, Message, Sampling, Usage
 from vlpro.errors import (
     BadRequestError,
     ConflictError,
@@ -39,8 +39,9 @@ from vlpro.imaging.encode import pixels_to_jpeg, thumbnail, to_jpeg
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.overlay import Drawn, draw
 from vlpro.imaging.picture import Picture
+from vlpro.masking import Masking
 
-__all__ = ["Asked", "ConversationService"]
+__all__ = ["Asked", "ConversationService", "Receipt"]
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,23 @@ class Asked:
     spent: Callable[[Usage], None] | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Receipt:
+    """What went with a conversation.
+
+    Args:
+        messages: Of it.
+        images: That left memory.
+        image_bytes: Memory that they held: their files, and their pixels.
+        engine: What the engine dropped; None: it keeps nothing.
+    """
+
+    messages: int = 0
+    images: int = 0
+    image_bytes: int = 0
+    engine: Forgotten | None = None
+
+
 class ConversationService:
     """Conversations with their pictures and the answers that are being generated.
 
@@ -89,6 +107,9 @@ class ConversationService:
         store: Where conversations are stored; None: nowhere, they live in memory only.
         rules: What the policy says about storing; may ask a database.
         search_bytes: Memory for text that searches opened.
+
+    Attributes:
+        masking: Which personal data is masked in what is exported, as the policy has it; None: none.
     """
 
     def __init__(
@@ -106,6 +127,7 @@ class ConversationService:
         search_bytes: int = 100_000_000,
     ) -> None:
         self._chat = chat
+        self.masking: Callable[[], Masking | None] = lambda: None
         self._pictures = pictures
         self._limits = limits
         self._max_images = max_images
@@ -128,6 +150,7 @@ class ConversationService:
         self._reads_ahead = reads_ahead
         self._reading_ahead: set[asyncio.Task[None]] = set()
         self._drawing = asyncio.Semaphore(2)  # each holds a whole picture at its original size
+        self._clearing: set[Receipt] = set()
         self._gone: set[str] = set()
         self._copies: dict[str, set[str]] = {}  # pixels_sha256 of a picture: of its smaller copies
         self._ended: set[str] = set()
@@ -486,11 +509,11 @@ class ConversationService:
         await self._end(conversation)
         return conversation
 
-    async def clear(self, person: Person, conversation_id: str) -> int:
+    async def clear(self, person: Person, conversation_id: str) -> Receipt:
         """Delete a conversation, its pictures, and what the engine kept of them.
 
         Returns:
-            How many pictures were freed.
+            What went with it. Where others clear at the same time, what the engine drops for them counts too.
 
         Raises:
             AuditError: It cannot be recorded.
@@ -502,7 +525,9 @@ class ConversationService:
             pictures = [{"sha256": picture.note.sha256} for picture in conversation.pictures]
             detail = {"images": pictures, "turns": len(conversation.messages)}
         await self._chat.recorder.anote(Event.CONVERSATION_CLEARED, object=conversation_id, detail=detail)
-        return await self._clear([conversation_id], person)
+        receipt = await self._clear([conversation_id], person)
+        receipt.messages = len(conversation.messages) if conversation is not None else 0
+        return receipt
 
     async def clear_all(self, person: Person) -> int:
         """Delete all conversations of a person that the person may read.
@@ -521,19 +546,28 @@ class ConversationService:
             await self._clear(names, person)
         return len(names)
 
-    async def _clear(self, names: Sequence[str], person: Person) -> int:
+    async def _clear(self, names: Sequence[str], person: Person) -> Receipt:
         self._history.hide(names)  # first: nothing may be asked in them while their answers end
-        freed = 0
+        receipt = Receipt()
+        self._clearing.add(receipt)
+        try:
+            await self._remove(names, person, receipt)
+        finally:
+            self._clearing.discard(receipt)
+        return receipt
+
+    async def _remove(self, names: Sequence[str], person: Person, receipt: Receipt) -> None:
         for name in names:
             if (held := self._memory.find(name)) is not None:
                 self._memory.remove(held)
                 await self._end(held)
-                freed += self._release(held)
+                before = self._pictures.bytes_used
+                receipt.images += self._release(held)
+                receipt.image_bytes += before - self._pictures.bytes_used
         self._history.forget(person.id)
         await self._history.delete(names)
         self._tell_engine()
         await self._forgotten()
-        return freed
 
     async def start(self) -> None:
         """Let unused conversations and pictures go in time, also while nobody asks for anything.
@@ -662,7 +696,9 @@ class ConversationService:
             self._ended.clear()
             try:
                 if digests or ended:
-                    await self._chat.engine.forget(digests, ended)
+                    forgotten = await self._chat.engine.forget(digests, ended)
+                    for receipt in self._clearing if forgotten is not None else ():
+                        receipt.engine = (receipt.engine or Forgotten()) + forgotten
             except VlproError as error:
                 log.warning(
                     "the engine was not told to forget %d pictures and %d conversations: %s",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from vlpro import schema
+from vlpro.chat.conversation_service import Receipt
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place
@@ -21,6 +22,7 @@ from vlpro.engines.interface import Engine, ResponseFormat, Role, Sampling, Usag
 from vlpro.errors import BadRequestError, ImageError
 from vlpro.gateway import errors
 from vlpro.gateway.deps import Asker
+from vlpro.masking import Masking
 
 __all__ = [
     "chat_question",
@@ -363,6 +365,23 @@ def message(stored: StoredMessage, engine: Engine) -> schema.Message:
     )
 
 
+def cleared(
+    name: str, receipt: Receipt, before: schema.Device, after: schema.Device, took_ms: float
+) -> schema.Cleared:
+    """The receipt of a conversation that was deleted, with the machine's state before and after."""
+    engine = receipt.engine
+    return schema.Cleared(
+        id=name,
+        messages=receipt.messages,
+        images=receipt.images,
+        image_bytes=receipt.image_bytes,
+        engine=None if engine is None else schema.EngineDropped(**asdict(engine)),
+        took_ms=took_ms,
+        before=before,
+        after=after,
+    )
+
+
 def conversation(held: Conversation, engine: Engine, *, tokens: int) -> schema.Conversation:
     """A conversation with its messages."""
     return schema.Conversation(
@@ -417,3 +436,22 @@ def found(result: Found) -> schema.SearchResult:
         total=result.total,
         damaged=result.damaged,
     )
+
+
+def masked(told: schema.Conversation, masking: Masking | None) -> schema.Conversation:
+    """A conversation as it may be taken out."""
+    if masking is None:
+        return told
+    messages = []
+    for message in told.messages:
+        extension = message.vlpro
+        if extension is not None:
+            places = [
+                place.model_copy(
+                    update={"label": masking.text(place.label), "text": masking.text(place.text)}
+                )
+                for place in extension.grounding
+            ]
+            extension = extension.model_copy(update={"grounding": places})
+        messages.append(message.model_copy(update={"text": masking.text(message.text), "vlpro": extension}))
+    return told.model_copy(update={"title": masking.text(told.title), "messages": messages})

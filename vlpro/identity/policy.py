@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from vlpro.audit.events import Event
 from vlpro.audit.recorder import Recorder
@@ -18,6 +18,7 @@ from vlpro.errors import BadRequestError, ConflictError, NotFoundError
 from vlpro.identity.addresses import allowed
 from vlpro.identity.permissions import Role
 from vlpro.identity.tables import policies
+from vlpro.masking import Masking
 
 __all__ = ["Change", "GroupRule", "Policy", "PolicyStore", "PolicyVersion"]
 
@@ -25,6 +26,7 @@ _FRESH_S = 0.8  # a new version is in force on every replica after this long
 _PRIVATE = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 Networks = Annotated[tuple[str, ...], Field(max_length=256)]
+MaskedName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40)]
 
 
 class GroupRule(BaseModel):
@@ -71,6 +73,10 @@ class Policy(BaseModel):
     key_requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 600
     watermark: bool = False
     audit_texts: Literal["hashed", "encrypted"] = "hashed"
+    mask_answers: bool = False
+    mask_exports: bool = False
+    mask_shipped: bool = False
+    mask_names: Annotated[tuple[MaskedName, ...], Field(max_length=1000)] = ()
     store_conversations: bool = True
     conversation_days: Annotated[int, Field(ge=1, le=3650)] = 180
     keep_images: bool = False
@@ -79,6 +85,16 @@ class Policy(BaseModel):
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return networks(value)
+
+    @property
+    def answers(self) -> Masking | None:
+        """What is masked in answers; None: nothing."""
+        return Masking(self.mask_names) if self.mask_answers else None
+
+    @property
+    def exports(self) -> Masking | None:
+        """What is masked in conversations that are taken out; None: nothing."""
+        return Masking(self.mask_names) if self.mask_exports else None
 
 
 def networks(value: Sequence[str]) -> tuple[str, ...]:
@@ -211,7 +227,8 @@ class PolicyStore:
                     created_at=made.created_at,
                 )
             )
-        self._current = None
+        # Known at once, and asked for again: somebody else may decide, too.
+        self._current, self._read_at = made, float("-inf")
         return made
 
     def changes(self, old: int, new: int) -> list[Change]:

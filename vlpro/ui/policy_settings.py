@@ -15,12 +15,13 @@ __all__ = [
     "LineError",
     "Setting",
     "differences",
+    "names",
     "networks",
     "told",
     "within",
 ]
 
-Kind = Literal["number", "yes", "choice", "networks", "rules"]
+Kind = Literal["number", "yes", "choice", "networks", "names", "rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Setting:
         name: As the API has it.
         group: Where it stands.
         kind: What it takes.
-        least: Of a number.
+        least: Of a number, or of a name's length.
         most: Of a number, or of a list's length.
         choices: Of a choice; their words are ``choice.CHOICE``.
     """
@@ -71,13 +72,17 @@ SETTINGS = (
     Setting("keep_images", "conversations", "yes"),
     Setting("watermark", "pages", "yes"),
     Setting("audit_texts", "pages", "choice", choices=("hashed", "encrypted")),
+    Setting("mask_answers", "privacy", "yes"),
+    Setting("mask_exports", "privacy", "yes"),
+    Setting("mask_shipped", "privacy", "yes"),
+    Setting("mask_names", "privacy", "names", least=2, most=1000),
 )
 GROUPS = tuple(dict.fromkeys(setting.group for setting in SETTINGS))
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 class LineError(ValueError):
-    """A line of a list is no network.
+    """A line of a list is no network, or no name.
 
     Args:
         line: Which, from 1.
@@ -104,6 +109,22 @@ def networks(written: str) -> list[str]:
             found.append(str(ipaddress.ip_network(network)))
         except ValueError:
             raise LineError(number, network[:60]) from None
+    return list(dict.fromkeys(found))
+
+
+def names(written: str) -> list[str]:
+    """Names of a text, one a line; empty lines do not count.
+
+    Raises:
+        LineError: A line is too short or too long for a name.
+    """
+    found = []
+    for number, line in enumerate(written.splitlines(), 1):
+        if not (name := line.strip()):
+            continue
+        if not 2 <= len(name) <= 40:
+            raise LineError(number, name[:60])
+        found.append(name)
     return list(dict.fromkeys(found))
 
 

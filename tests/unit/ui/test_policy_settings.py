@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from vlpro.identity.permissions import Role
 from vlpro.identity.policy import GroupRule, Policy
-from vlpro.ui.policy_settings import SETTINGS, LineError, differences, networks, told, within
+from vlpro.ui.policy_settings import SETTINGS, LineError, differences, names, networks, told, within
 
 
 def _bound(field: FieldInfo, kind: type[Any], name: str) -> Any:
@@ -81,3 +81,11 @@ def test_what_the_page_does_not_know_is_told_as_it_is() -> None:
     assert differences({"a": ["x", "y"]}, {"a": ["y", "x"]}, "en") == [("a", "Another order")]
     assert told("user_addresses", [], "zh") == "（空）"
     assert told("nothing", None, "zh") == "–"
+
+
+def test_names_are_read_one_a_line() -> None:
+    assert names(" 张三 \n\nLi Lei\n张三") == ["张三", "Li Lei"]
+    for text, line in (("张三\n李", 2), ("x" * 41, 1)):
+        with pytest.raises(LineError) as caught:
+            names(text)
+        assert caught.value.line == line

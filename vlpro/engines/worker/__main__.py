@@ -10,6 +10,7 @@ import socket
 import sys
 from pathlib import Path
 
+from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private
 from vlpro.sealing.seal import seal_worker
 
@@ -24,6 +25,7 @@ def main() -> None:
     from vlpro.engines import registry  # noqa: PLC0415
     from vlpro.engines.worker.host import serve  # noqa: PLC0415
 
+    mask_logs()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker %(name)s %(levelname)s %(message)s")
     engine = registry.create(name, options)
     with socket.socket(fileno=control) as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -15,6 +17,7 @@ from vlpro.gateway.routes.images import JPEG
 from vlpro.gateway.routes.status import device
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.labels import Level
+from vlpro.process import give_memory_back
 
 __all__ = ["router"]
 
@@ -130,12 +133,14 @@ async def export(
 ) -> schema.Conversation:
     """Take a conversation out, with its messages; that it was is recorded."""
     held = await services.conversations.export(owner, conversation_id, body.format)
-    return _reply(held, services)
+    return translate.masked(_reply(held, services), services.conversations.masking())
 
 
 @router.delete("/{conversation_id}")
 async def clear(conversation_id: str, services: ServicesOf, owner: Owner) -> schema.Cleared:
-    """Delete a conversation, its pictures and what the engine kept of them; tells memory before and after."""
-    before = await device(services)
-    images = await services.conversations.clear(owner, conversation_id)
-    return schema.Cleared(id=conversation_id, images=images, before=before, after=await device(services))
+    """Delete a conversation, its pictures and what the engine kept of them; the reply is a receipt."""
+    before, began = await device(services), time.perf_counter()
+    receipt = await services.conversations.clear(owner, conversation_id)
+    await asyncio.to_thread(give_memory_back)
+    took_ms = (time.perf_counter() - began) * 1000
+    return translate.cleared(conversation_id, receipt, before, await device(services), took_ms)

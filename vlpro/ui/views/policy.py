@@ -18,6 +18,7 @@ from vlpro.ui.policy_settings import (
     LineError,
     Setting,
     differences,
+    names,
     networks,
     within,
 )
@@ -26,6 +27,7 @@ from vlpro.ui.views import frame
 
 __all__ = ["page"]
 
+_LINE = {"networks": "policy.line", "names": "policy.line.names"}
 _SHOWN = 20  # versions that are listed at first
 
 
@@ -101,7 +103,7 @@ def _form(current: PolicyVersion) -> tuple[dict[str, Any], bool]:
                     wrong = True
                     st.html(
                         f'<p class="vl-wrong" role="alert">'
-                        f"{escape(t('policy.line', line=error.line, text=error.text))}</p>"
+                        f"{escape(t(_LINE[setting.kind], line=error.line, text=error.text))}</p>"
                     )
     return content, wrong
 
@@ -110,7 +112,7 @@ def _setting(setting: Setting, current: PolicyVersion) -> Any:
     held = current.content[setting.name]
     key = f"setting_{current.version}_{st.session_state.get('policy_draft', 0)}_{setting.name}"
     name, about = t(f"setting.{setting.name}"), t(f"setting.{setting.name}.help")
-    wide = setting.kind in ("networks", "rules")
+    wide = setting.kind in ("networks", "names", "rules")
     changed = "on" if st.session_state.get(f"{key}_changed") else "off"
     with st.container(key=f"setting-{'wide' if wide else 'line'}-{changed}-{setting.name}"):
         bounds = (
@@ -152,6 +154,9 @@ def _control(setting: Setting, held: Any, key: str, name: str) -> Any:
         case "networks":
             written = st.text_area(name, "\n".join(held), key=key, label_visibility="collapsed", height=132)
             return networks(written)
+        case "names":
+            written = st.text_area(name, "\n".join(held), key=key, label_visibility="collapsed", height=132)
+            return names(written)
         case "rules":
             return _rules(held, key)
 
