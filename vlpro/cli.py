@@ -190,6 +190,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(of_audit)
 
     one = commands.add_parser(
+        "selftest", help=t("逐条验证本产品的承诺", "try each promise of this product, and say what came of it")
+    )
+    one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
+    one.set_defaults(run=_selftest)
+
+    one = commands.add_parser(
         "plan", help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why")
     )
     one.add_argument(
@@ -567,6 +573,12 @@ def _ship(options: argparse.Namespace) -> None:
 def _tell(en: str, zh: str) -> None:
     sys.stderr.write(_in_language(zh, en) + "\n")
     sys.stderr.flush()
+
+
+def _selftest(options: argparse.Namespace) -> None:
+    from vlpro.selftest_command import selftest  # noqa: PLC0415 - the other commands need none of it
+
+    selftest(options, _in_language)
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -56,6 +56,7 @@ from vlpro.gateway.profile import (
     identity_of,
     oidc_of,
     print_setup_secret,
+    prove_promises,
     queries_of,
     recorder_of,
     rules_of,
@@ -86,6 +87,7 @@ from vlpro.identity.directories.options import OidcOptions
 from vlpro.identity.permissions import Permission
 from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
+from vlpro.sealing.offline import OFFLINE
 from vlpro.imaging.workers import WorkerPool
 from vlpro.process import keep_memory_private
 
@@ -324,8 +326,11 @@ def parts(
         )
     # The web server would believe X-Forwarded-For of whoever connects from this machine; we ask our settings.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
+    os.environ.update(OFFLINE)
     check_profile(settings)
-    recorder = recorder_of(settings, sealer_of(settings))
+    sealer = sealer_of(settings)
+    prove_promises(settings, sealer)
+    recorder = recorder_of(settings, sealer)
     identity = identity_of(settings, recorder)
     if identity is not None:
         policies = identity.policies

@@ -19,6 +19,8 @@ from vlpro.audit.service import open_log
 from vlpro.audit.verification import Verifications
 from vlpro.chat.history import Rules
 from vlpro.chat.store import ConversationStore
+from vlpro.compliance.promises import PROMISES
+from vlpro.compliance.selftest import Verdict, refuse, run
 from vlpro.config import Settings
 from vlpro.crypto import Sealer, self_test
 from vlpro.db import Database, sqlite_url
@@ -26,6 +28,7 @@ from vlpro.errors import ConfigError
 from vlpro.identity.directories.interface import PasswordDirectory
 from vlpro.identity.directories.oidc import OidcProvider
 from vlpro.identity.service import Identity
+from vlpro.process import keep_memory_private
 
 __all__ = [
     "alerts_of",
@@ -36,6 +39,7 @@ __all__ = [
     "identity_of",
     "oidc_of",
     "print_setup_secret",
+    "prove_promises",
     "queries_of",
     "recorder_of",
     "rules_of",
@@ -43,6 +47,8 @@ __all__ = [
     "store_of",
     "verifications_of",
 ]
+
+log = logging.getLogger(__name__)
 
 
 def check_profile(settings: Settings) -> None:
@@ -98,6 +104,25 @@ def sealer_of(settings: Settings) -> Sealer:
         crypto=settings.crypto,
         make=True,
     )
+
+
+def prove_promises(settings: Settings, sealer: Sealer) -> None:
+    """In profile ``mlps3``, try what this product promises (``vlpro selftest``) before anybody is served.
+
+    Raises:
+        ConfigError: A promise is broken. Names it.
+    """
+    if settings.profile == "local":
+        return
+    keep_memory_private()
+    promises = [promise for promise in PROMISES if promise.at_start]
+    # In a thread, since a check may want an event loop of its own, and this may be called in one.
+    with ThreadPoolExecutor(1, thread_name_prefix="selftest") as thread:
+        results = thread.submit(run, promises, settings, sealer, in_service=True).result()
+    for result in results:
+        if result.verdict is Verdict.NOT_HERE:
+            log.warning("self-test: %s %s", result.promise.promise.en, result.found.en)
+    refuse(results)
 
 
 def recorder_of(settings: Settings, sealer: Sealer) -> LogRecorder:
