@@ -89,6 +89,7 @@ from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
 from vlpro.sealing.offline import OFFLINE
 from vlpro.imaging.workers import WorkerPool
+from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private
 
 __all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
@@ -316,6 +317,7 @@ def parts(
         DatabaseError: The database does not answer.
     """
     settings = settings or config.load()
+    mask_logs()
     if address not in ("localhost", "127.0.0.1", "::1") and not address.startswith("unix:"):
         raise errors.ConfigError(
             f"The service listens on 127.0.0.1 or a Unix socket only, not on {address or 'all addresses'}. Leave "
@@ -341,6 +343,8 @@ def parts(
     check = model_check_of(settings, sealer_of(settings))
     all_services = services(settings, engine_of(settings, check), recorder, identity, store)
     if identity is not None:
+        all_services.chat.masking = lambda: policies.known.answers
+        all_services.conversations.masking = lambda: policies.known.exports
         identity.sessions.ended = all_services.conversations.forget_searches
     routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
     if identity is not None:
