@@ -432,12 +432,17 @@ STRINGS: dict[str, tuple[str, str]] = {
     "policy.addresses": ("访问地址", "Addresses"),
     "policy.keys": ("API 密钥", "API keys"),
     "policy.pages": ("页面", "Pages"),
+    "policy.privacy": ("个人信息", "Personal data"),
     "policy.bounds": ("可设 {least}–{most}。", "From {least} to {most}."),
     "policy.nothing": ("（空）", "(none)"),
     "policy.order": ("顺序改变", "Another order"),
     "policy.line": (
         "第 {line} 行“{text}”不是地址或网段，例如 10.1.0.0/16。",
         "Line {line}, “{text}”, is no address and no network such as 10.1.0.0/16.",
+    ),
+    "policy.line.names": (
+        "第 {line} 行“{text}”应为 2 至 40 个字。",
+        "Line {line}, “{text}”, must have 2 to 40 characters.",
     ),
     "policy.changed": ("{count} 项更改未保存", "Changes not saved: {count}"),
     "policy.wrong": ("有一项填写不正确，改正后才能保存", "Something is wrong; correct it before saving"),
@@ -609,6 +614,26 @@ STRINGS: dict[str, tuple[str, str]] = {
     "setting.watermark.help": (
         "在所有页面上显示姓名、用户名、时间和密级。",
         "Shows name, user name, time and level over all pages.",
+    ),
+    "setting.mask_answers": ("回答脱敏", "Mask answers"),
+    "setting.mask_answers.help": (
+        "回答中的身份证号、电话、银行卡号、邮箱和下列姓名以星号代替，例如 138****5678。",
+        "Identity numbers, telephones, bank cards, e-mail addresses and the names below become stars: 138****5678.",
+    ),
+    "setting.mask_exports": ("导出脱敏", "Mask exports"),
+    "setting.mask_exports.help": (
+        "导出的对话中，问题和回答都同样脱敏。",
+        "The same in conversations that people take out, in questions and answers.",
+    ),
+    "setting.mask_shipped": ("审计外送脱敏", "Mask the shipped audit"),
+    "setting.mask_shipped.help": (
+        "发送到 Elasticsearch 或 syslog 的副本脱敏；含此类内容的记录只能在本系统核验。",
+        "The same in the copy at Elasticsearch or syslog; records that held any can be verified here only.",
+    ),
+    "setting.mask_names": ("脱敏的姓名", "Names to mask"),
+    "setting.mask_names.help": (
+        "每行一个，完全一致才会替换；只保留首字。此名单会写入审计记录。",
+        "One a line, found exactly as written; the first character stays. The list goes on the audit record.",
     ),
     # roles and levels
     "roles.about": (
