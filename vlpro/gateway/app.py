@@ -87,10 +87,10 @@ from vlpro.identity.directories.options import OidcOptions
 from vlpro.identity.permissions import Permission
 from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
-from vlpro.sealing.offline import OFFLINE
 from vlpro.imaging.workers import WorkerPool
 from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private
+from vlpro.sealing.offline import OFFLINE
 
 __all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
 
