@@ -19,7 +19,7 @@ FOLDER = Path(strings.__file__).parent
 _COMPOSED = re.compile(
     r"status\.(ready|starting|down|checking|loading)|(choice|column|factor|level|role|scope|setting|source)\..*"
     r"|(alert|event|field|group|outcome|period|what|why)\..*|audit\.whole\.(verify|export)"
-    r"|policy\.(passwords|sign_in|sessions|accounts|addresses|keys|pages)"
+    r"|policy\.(passwords|sign_in|sessions|accounts|addresses|keys|pages|conversations|privacy)"
 )
 
 
