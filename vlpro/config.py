@@ -1,8 +1,13 @@
-"""All settings, read once at the edge: environment ``VLPRO_…``, then ``vlpro.toml``, then the defaults here."""
+"""All settings, read once at the edge: environment ``VLPRO_…``, credentials, ``vlpro.toml``, then the defaults here.
+
+A credential is a file in the folder ``CREDENTIALS_DIRECTORY`` (systemd's LoadCredential=) that is named as the variable
+is, in capitals or not; ``vlpro_ldap__bind_password`` is a part of a table.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -11,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -317,10 +323,17 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before file; no .env files, no surprises."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Environment before credentials before the file; no .env files, no surprises."""
+        credentials = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=os.environ.get("CREDENTIALS_DIRECTORY") or None,
+            secrets_dir_missing="ok",
+            secrets_prefix="VLPRO_",
+            secrets_nested_delimiter="__",
+        )
+        return init_settings, env_settings, credentials, TomlConfigSettingsSource(settings_cls)
 
 
 def load() -> Settings:
