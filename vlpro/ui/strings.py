@@ -876,6 +876,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "event.audit:content:viewed": ("查看原文", "Read a text"),
     "event.system:service:started": ("服务启动", "Service started"),
     "event.system:service:stopped": ("服务停止", "Service stopped"),
+    "event.system:keys:changed": ("更改加密密钥", "Changed the encryption keys"),
     "event.system:clock:jumped": ("时钟跳变", "Clock jumped"),
     "event.engine:model:loaded": ("加载模型", "Model loaded"),
     "event.identity:setup:completed": ("完成初始设置", "Setup completed"),
