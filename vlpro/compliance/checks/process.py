@@ -50,7 +50,11 @@ def _egress(context: Context) -> Sentence:
         open_ways = ", ".join(f"{attempt.way} ({attempt.told})" for attempt in left)
         raise BrokenError(f"Open: {open_ways}.", f"未被阻止：{open_ways}。")
     ways = ", ".join(attempt.way for attempt in tried)
-    where = ("This service", "本服务") if here else ("A process that sealed itself", "自行密封的进程")
+    where = (
+        ("This service", "本服务")
+        if here
+        else ("A process that sealed itself, as serve --sealed does,", "按 serve --sealed 方式密封的进程")
+    )
     return Sentence(
         f"{where[0]} was refused {len(tried)} ways: {ways}.",
         f"{where[1]}的 {len(tried)} 种外联方式均被拒绝：{ways}。",
