@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -56,6 +60,35 @@ def opened(page: Page, action: str) -> Locator:
     return found
 
 
+def exported(page: Page, kind: str, about: str = "") -> str:
+    """Export from the page; returns the file's text."""
+    page.get_by_role("button", name="导出", exact=True).click()
+    asks = dialog(page, "导出")
+    expect(asks).to_contain_text(about)
+    asks.get_by_text(re.compile(kind)).first.click()
+    reason = asks.get_by_role("textbox", name="导出理由")
+    reason.fill("忘")
+    asks.get_by_role("button", name="导出并记录").click()
+    expect(asks.get_by_role("alert")).to_contain_text("至少填写 4 个字")
+    reason.fill("2026 年测评取证")
+    with page.expect_download() as download:
+        asks.get_by_role("button", name="导出并记录").click()
+    expect(asks).to_be_hidden()
+    expect(page.get_by_role("status").filter(has_text="已开始下载")).to_contain_text(
+        download.value.suggested_filename
+    )
+    return Path(download.value.path()).read_bytes().decode()
+
+
+def verified(page: Page, outcome: str) -> Locator:
+    """Have the whole record verified; returns what is told of it."""
+    card = page.locator(".st-key-audit-verify")
+    page.get_by_role("button", name=re.compile("^(开始|重新)核验$")).click()
+    expect(card.locator(".vl-badge")).to_have_text(outcome, timeout=60_000)
+    expect(card.get_by_role("button")).to_be_enabled()
+    return card
+
+
 def fresh(page: Page) -> None:
     """Query again."""
     before = page.get_by_text("截至").inner_text()
@@ -94,12 +127,11 @@ def test_a_question_is_followed_to_its_text(firm: Company, visit: Visit, auditor
     expect(page.locator(".chip")).to_contain_text("会话或密钥编号: ses_")
     expect(records(page)).to_have_count(2)
     assert [one.locator(".open").inner_text() for one in records(page).all()] == ["回答", "提问"]
-    with page.expect_download() as download:
-        page.get_by_role("button", name="导出所示 2 条").click()
-    lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+    lines = [json.loads(line) for line in exported(page, "JSON Lines", "会话或密钥编号: ses_").splitlines()]
     assert [line["record"]["event"] for line in lines] == ["chat:question:asked", "chat:answer:completed"]
     assert lines[1]["record"]["prev"] == lines[0]["hash"]
-    expect(page.get_by_role("status").filter(has_text="已导出 2 条记录")).to_be_visible()
+    table = list(csv.DictReader(exported(page, "表格").removeprefix("\ufeff").splitlines()))
+    assert [line["login"] for line in table] == ["li.asks", "li.asks"]
 
     # what was asked, with a reason
     records(page).last.get_by_role("button", name="查看原文").click()
@@ -139,6 +171,34 @@ def test_a_question_is_followed_to_its_text(firm: Company, visit: Visit, auditor
     expect(toggle).to_have_attribute("aria-expanded", "true")
     assert page.evaluate(FAILING, [CONTROLS, "unnamed"]) == []
     assert page.evaluate(FAILING, [CONTROLS, "small"]) == []
+
+
+def test_the_whole_record_is_verified_and_taken_out(
+    firm: Company, visit: Visit, auditor: str, tmp_path: Path
+) -> None:
+    page = visit(auditor)
+    heading(page, "审计记录")
+    expect(page.locator(".st-key-audit-verify")).to_contain_text("还没有核验过")
+    card = verified(page, "完整、未被改动")
+    expect(card).to_contain_text(re.compile(r"第 1 至 \d+ 条记录完整"))
+    expect(card).to_contain_text("没有检查点副本")
+    expect(card).to_contain_text(re.compile(r"auditor · 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d · 用时 [\d.]+ 秒"))
+    fresh(page)
+    expect(opened(page, "核验审计记录")).to_contain_text("完整、未被改动")
+
+    page.get_by_role("button", name="签名与公钥").click()
+    key = page.locator(".vl-whole code").nth(1).inner_text()
+    page.keyboard.press("Escape")
+    file = tmp_path / "record.jsonl"
+    file.write_text(exported(page, "全部记录，可在别处核验"), encoding="utf-8")
+    command = [sys.executable, "-m", "vlpro", "audit", "verify", "--export", str(file), "--key", key]
+    environment = os.environ | {"VLPRO_DATA_DIR": str(tmp_path / "elsewhere"), "LANG": "C.UTF-8"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "are whole and unaltered" in done.stdout
+    fresh(page)
+    expect(opened(page, "导出审计记录")).to_contain_text("2026 年测评取证")
+    expect(opened(page, "导出结束")).to_contain_text(re.compile("[0-9a-f]{64}"))
 
 
 def test_figures_filter(firm: Company, visit: Visit, auditor: str) -> None:
@@ -206,6 +266,9 @@ def test_an_altered_and_a_removed_record_show(
     with closing(sqlite3.connect(folder / "data" / "audit.db")) as database, database:
         database.execute("UPDATE audit_records SET data = 'no record' WHERE seq = ?", (asked,))
         database.execute("DELETE FROM audit_records WHERE seq = 2")
+    card = verified(page, "与写入时不符")
+    expect(card.get_by_role("alert")).to_contain_text("第 2 条记录：缺失")
+    expect(card).to_contain_text(re.compile("应为\\s*record 2\\s*实为\\s*record 3"))
     fresh(page)
     expect(page.locator(f'[data-seq="{asked}"]')).to_contain_text("无法读取")
     expect(gap.last).to_contain_text("缺少第 2 条")

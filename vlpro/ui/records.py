@@ -20,7 +20,6 @@ __all__ = [
     "OUTCOMES",
     "Link",
     "Teller",
-    "as_lines",
     "kinds",
     "links",
 ]
@@ -51,6 +50,8 @@ _ORDER = (
     "timing",
 )
 """What of a record's detail comes first."""
+_WORDS = {"what": "what", "factor": "factor", "role": "role", "result": "verify", "format": "export"}
+"""Fields whose values are words of ours, and where these stand."""
 _HASHES = {"request", "object", "session", "key", "account", "typed", "path"}
 
 Line = dict[str, Any]
@@ -106,14 +107,6 @@ def kinds(language: Language) -> dict[str, str]:
 def _group(event: str) -> str:
     """The longest kind that an event begins with."""
     return max((group for group in GROUPS if event.startswith(group)), key=len, default="")
-
-
-def as_lines(shown: Sequence[AuditRecord]) -> str:
-    """Records as JSON lines, the oldest first."""
-    return "".join(
-        json.dumps({"seq": one.seq, "hash": one.hash, "record": one.said}, ensure_ascii=False) + "\n"
-        for one in reversed(shown)
-    )
 
 
 class Teller:
@@ -275,11 +268,24 @@ class Teller:
                 return [self._why(detail), str(detail.get("path", "")), repeated]
             case "audit:log:queried":
                 return [self._query(detail)]
+            case "audit:log:verified":
+                first = detail.get("message_zh" if self._language == "zh" else "message")
+                size = detail.get("size")
+                read = self._t("audit.count", count=f"{size:,}") if isinstance(size, int) else ""
+                return [self._word("verify", detail.get("result")), str(first or ""), read]
+            case "audit:log:exported":
+                return [self._word("export", detail.get("format")), str(detail.get("reason", "")), thing]
+            case "audit:export:ended":
+                count = detail.get("records")
+                read = self._t("audit.count", count=f"{count:,}") if isinstance(count, int) else ""
+                return [read, self._why(detail), thing]
             case "audit:content:viewed":
                 seq = thing.removeprefix("record_")
                 return [self._t("audit.about_record", seq=seq), str(detail.get("reason", ""))]
             case "system:service:started":
                 return [str(detail.get(name, "")) for name in ("version", "profile", "engine", "model")]
+            case "engine:model:verified":
+                return [str(detail.get(name, "")) for name in ("model", "file")]
             case "engine:model:loaded":
                 return [str(detail.get("model", "")), self._why(detail)]
             case "alert:rule:raised":
@@ -445,7 +451,7 @@ class Teller:
             found.append((name, self._lines(name, value, detail)))
         return found
 
-    def _lines(  # noqa: PLR0911, PLR0912 - one for each kind of field
+    def _lines(  # noqa: C901, PLR0911, PLR0912 - one for each kind of field
         self, name: str, value: Any, detail: Mapping[str, Any]
     ) -> list[Line]:
         if name == "images" and isinstance(value, list):
@@ -456,7 +462,7 @@ class Teller:
             return [line for one in value if isinstance(one, Mapping) for line in self._text(one, keeps=True)]
         if name == "tokens":
             return [_line(self._tokens(detail) or value)]
-        if name == "asked" and isinstance(value, int):
+        if name in ("asked", "export") and isinstance(value, int):
             return [_line(self._t("audit.about_record", seq=value))]
         if name == "changes" and (changes := self._changes(detail)):
             return [
@@ -473,8 +479,10 @@ class Teller:
             return [_line(self._word("scope", one)) for one in value]
         if name == "rule":
             return [_line(self._word("alert", value), sub=str(value))]
-        if name in ("what", "factor", "role"):
-            return [_line(self._word(name, value))]
+        if name == "filter" and isinstance(value, Mapping):
+            return [_line(self._query(value))]
+        if name in _WORDS:
+            return [_line(self._word(_WORDS[name], value))]
         if isinstance(value, list):
             return [_line(_short(one)) for one in value]
         return [_line(_short(value), mono=name in _HASHES or _is_hash(value))]

@@ -743,10 +743,107 @@ STRINGS: dict[str, tuple[str, str]] = {
     "period.month": ("近 30 天", "Last 30 days"),
     "period.dates": ("自选日期", "Chosen dates"),
     "audit.as_of": ("截至 {time}", "As of {time}"),
-    "audit.export": ("导出所示 {count} 条", "Export these {count}"),
-    "audit.exported": ("已导出 {count} 条记录：{name}", "Exported {count} records: {name}"),
+    "audit.export": ("导出", "Export"),
+    "audit.exported": (
+        "已开始下载 {name}，起止都写入审计记录",
+        "Downloading {name}; its beginning and its end are on the record",
+    ),
+    "export.about": (
+        "导出会和理由一起写入审计记录，短时间内多次导出会触发告警。",
+        "An export goes on the record with your reason. Many of them in a short time raise an alert.",
+    ),
+    "export.what": ("导出内容", "What to export"),
+    "export.csv": ("表格（CSV，可用 Excel 打开）", "Table (CSV, opens in Excel)"),
+    "export.jsonl": ("JSON Lines，每行一条记录", "JSON Lines, a record a line"),
+    "export.record": ("全部记录，可在别处核验", "The whole record, to be verified elsewhere"),
+    "export.filter": ("按当前筛选：{filter}", "As filtered: {filter}"),
+    "export.filter.none": ("没有筛选：全部记录", "No filter: all records"),
+    "export.record.about": (
+        "含检查点和签名，不受筛选影响。用 vlpro audit verify --export 核验。",
+        "With checkpoints and signatures, whatever the filters. Verify with vlpro audit verify --export.",
+    ),
+    "export.reason": ("导出理由", "Why you export"),
+    "export.example": ("例如：2026 年等保测评取证", "For example: evidence for the 2026 assessment"),
+    "export.do": ("导出并记录", "Export, on the record"),
+    "verify": ("核验全部记录", "Verification of the whole record"),
+    "verify.begin": ("开始核验", "Verify"),
+    "verify.again": ("重新核验", "Verify again"),
+    "verify.never": (
+        "还没有核验过。核验会逐条检查哈希、链和签名，在后台进行，不影响使用。",
+        (
+            "It was not verified yet. Every hash, link and signature is checked, in the background, while people go "
+            "on working."
+        ),
+    ),
+    "verify.running": ("正在核验", "Running"),
+    "verify.starting": ("正在启动…", "Starting…"),
+    "verify.progress": ("已核验 {read} / {of} 条", "{read} of {of} records"),
+    "verify.began": ("{who} 于 {time} 开始", "Begun by {who}, {time}"),
+    "verify.stop": ("停止核验", "Stop"),
+    "verify.whole": ("完整、未被改动", "Whole and unaltered"),
+    "verify.wrong": ("与写入时不符", "Not what was written"),
+    "verify.stopped": ("已停止", "Stopped"),
+    "verify.failed": ("未能核验", "Could not be verified"),
+    "verify.told": (
+        "第 {first} 至 {last} 条记录完整，未被改动。",
+        "Records {first} to {last} are whole and unaltered.",
+    ),
+    "verify.told.none": (
+        "数据库中没有记录，全部在归档中。",
+        "The database has no records: all are in archives.",
+    ),
+    "verify.signed": (
+        "检查点 {checkpoints} 个，签名至第 {signed} 条；其后 {unsigned} 条仅由链保护。",
+        (
+            "{checkpoints} checkpoints, signed up to record {signed}; {unsigned} after it are bound by the chain "
+            "alone."
+        ),
+    ),
+    "verify.copies": (
+        "与别处保存的 {count} 个检查点副本一致。",
+        "{count} copies of checkpoints kept elsewhere agree.",
+    ),
+    "verify.copies.none": (
+        "没有检查点副本：尾部被截断或恢复到旧副本时无法发现。请设置 VLPRO_AUDIT_COPY。",
+        (
+            "No copies of checkpoints: a cut tail, or an older copy put back, would not show. Set VLPRO_AUDIT_COPY."
+        ),
+    ),
+    "verify.archived": (
+        "第 1 至 {last} 条在归档中，未核验。请在服务器上运行 vlpro audit verify --archives。",
+        (
+            "Records 1 to {last} are in archives and were not verified: run vlpro audit verify --archives at the "
+            "machine."
+        ),
+    ),
+    "verify.clock": ("时钟回拨 {count} 次。", "The clock went back {count} times."),
+    "verify.root": ("根哈希", "Root hash"),
+    "verify.expected": ("应为", "Expected"),
+    "verify.found": ("实为", "Found"),
+    "verify.meaning": ("含义", "Meaning"),
+    "verify.wrong.do": (
+        "请保留数据库原样，对照异地副本查明原因，并报告安全负责人。",
+        "Keep the database as it is, compare with the remote copy, and report it to whoever answers for security.",
+    ),
+    "verify.stopped.by": (
+        "{who} 停止了核验，没有得出结论。",
+        "{who} stopped it; it found nothing either way.",
+    ),
+    "verify.stopped.service": (
+        "服务停止，核验没有完成。请重新核验。",
+        "The service stopped before it was done. Verify again.",
+    ),
+    "verify.by": (
+        "{who} · {time} · 用时 {seconds} 秒 · 第 {seq} 条记录",
+        "{who} · {time} · took {seconds} s · record {seq}",
+    ),
     "audit.older": ("更早的记录", "Older records"),
     "audit.further": ("继续往前搜索", "Search further back"),
+    "audit.seeking": (
+        "正在搜索第 {seq} 条之前的记录，直到第 {first} 条",
+        "Searching before record {seq}, back to {first}",
+    ),
+    "audit.seek.stop": ("停止搜索", "Stop searching"),
     "audit.searched": (
         "已搜索到第 {seq} 条，更早的记录还没有搜索。",
         "Searched back to record {seq}; older ones were not searched yet.",
@@ -770,18 +867,12 @@ STRINGS: dict[str, tuple[str, str]] = {
     "audit.refusals": ("请求被拒", "Requests refused"),
     "audit.day": ("近 24 小时", "last 24 hours"),
     "audit.show": ("只看这些", "Show these"),
-    "audit.whole": ("核验全部记录", "Verify the whole record"),
+    "audit.whole": ("签名与公钥", "Signatures"),
     "audit.whole.about": (
-        "页面只核对所示的相邻记录。核验全部记录及其签名，或把全部记录导出为文件，请在服务器上运行：",
+        "检查点由服务签名。请把公钥抄录在别处：导出文件和归档凭它核验。",
         (
-            "This page checks neighbours that it shows. To verify all records with their signatures, or to write all "
-            "of them to a file, run at the machine:"
+            "The service signs checkpoints. Keep the public key elsewhere: exports and archives are verified with it."
         ),
-    ),
-    "audit.whole.verify": ("逐条核验哈希、链和签名", "Check hashes, chain and signatures, record by record"),
-    "audit.whole.export": (
-        "导出全部记录，可在别处核验",
-        "Write all records to a file that can be verified elsewhere",
     ),
     "audit.log": ("日志编号", "Log id"),
     "audit.key": ("签名公钥（Ed25519）", "Public key of signatures (Ed25519)"),
@@ -933,6 +1024,8 @@ STRINGS: dict[str, tuple[str, str]] = {
     "why.label_too_high": ("密级不够", "the level is too high for the person"),
     "why.forbidden": ("不允许", "not allowed"),
     "why.somebody_elses": ("属于他人", "it is somebody else's"),
+    "why.client_gone": ("下载中断", "the download was broken off"),
+    "why.failed": ("出错", "it failed"),
     "why.stopped": ("提前停止", "stopped early"),
     "why.engine_error": ("推理引擎出错", "the engine failed"),
     "why.engine_unavailable": ("推理引擎不可用", "the engine was not available"),
@@ -1001,6 +1094,24 @@ STRINGS: dict[str, tuple[str, str]] = {
     "field.first": ("起始记录", "First record"),
     "field.last": ("截止记录", "Last record"),
     "field.sha256": ("文件的 SHA-256", "SHA-256 of the file"),
+    "field.result": ("结果", "Result"),
+    "field.finding": ("发现", "Finding"),
+    "field.record": ("涉及的记录", "Record"),
+    "field.message": ("说明（英文）", "What is wrong"),
+    "field.message_zh": ("说明", "The same in Chinese"),
+    "field.expected": ("应为", "Expected"),
+    "field.found": ("实为", "Found"),
+    "field.meaning": ("含义（英文）", "Meaning"),
+    "field.meaning_zh": ("含义", "Meaning in Chinese"),
+    "field.size": ("记录总数", "Records in all"),
+    "field.root": ("根哈希", "Root hash"),
+    "field.signed": ("签名至", "Signed up to"),
+    "field.checkpoints": ("检查点", "Checkpoints"),
+    "field.copies": ("检查点副本", "Copies of checkpoints"),
+    "field.format": ("格式", "Format"),
+    "field.filter": ("筛选", "Filter"),
+    "field.export": ("对应的导出", "To the export"),
+    "field.bytes": ("字节", "Bytes"),
     "field.chain": ("与上一条", "To the one before"),
     "field.prev": ("上一条哈希", "Previous hash"),
     "field.hash": ("本条哈希", "This hash"),

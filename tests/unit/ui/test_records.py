@@ -263,10 +263,3 @@ def test_days_are_counted() -> None:
         {"kind": "day", "text": "1970 年 1 月 2 日 周五", "count": "1 条"},
         {"kind": "day", "text": "1970 年 1 月 1 日 周四", "count": "2 条"},
     ]
-
-
-def test_an_export_is_lines_of_json_the_oldest_first() -> None:
-    shown = _chain()
-    lines = [json.loads(line) for line in records.as_lines(shown).splitlines()]
-    assert [line["seq"] for line in lines] == [1, 2, 3, 4, 5]
-    assert lines[0] == {"seq": 1, "hash": shown[-1].hash, "record": shown[-1].said}

@@ -17,6 +17,8 @@ from vlpro.ui.parts import facts, mount, note, title
 from vlpro.ui.records import Teller
 from vlpro.ui.session import t
 from vlpro.ui.views import frame
+from vlpro.ui.views.audit_export import export
+from vlpro.ui.views.audit_verification import verification
 
 __all__ = ["Wanted", "page"]
 
@@ -25,7 +27,7 @@ _LEAST = 4  # characters of a reason
 _MOST = 200
 _SIGN_INS = "identity:session:begun"
 _REFUSALS = "gateway:request:refused"
-_COMMANDS = ("verify", "export")
+_PAGE = 50  # records of one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,27 @@ class _Shown:
     before: int | None = None
     complete: bool = False
     searched: bool = False  # whether the last answer ended because it had searched for long enough
+    full: int = _PAGE  # so many records are shown before the person is asked whether to go on
+    stopped: bool = False  # the person does not want it to go on by itself
 
     def add(self, found: AuditRecordList) -> None:
         """More of it, older."""
         self.data += found.data
-        self.searched = bool(self.wanted.text) and found.before is not None and self._short(found)
+        self.searched = found.before is not None and self._short(found)
         self.before, self.complete = found.before, found.complete
+
+    @property
+    def seeking(self) -> bool:
+        """Whether the search goes on by itself."""
+        return self.searched and not self.stopped and len(self.data) < self.full
+
+    def stop(self) -> None:
+        """Search no further."""
+        self.stopped = True
+
+    def ask_on(self) -> None:
+        """Search on, for another page."""
+        self.stopped, self.full = False, len(self.data) + _PAGE
 
     @staticmethod
     def _short(found: AuditRecordList) -> bool:
@@ -111,6 +128,7 @@ def page(person: OwnAccount) -> None:
         if shown is None:
             return
         _figures(shown)
+        verification()
         _actions(shown)
         _timeline(shown)
         _end(shown)
@@ -230,16 +248,16 @@ def _renew() -> None:
     st.session_state.pop("audit_shown", None)
 
 
-def _further(shown: _Shown) -> None:
-    with st.spinner(t("audit.loading")):
-        found = frame.attempt(
-            lambda: session.client().audit_records(
-                **shown.wanted.words, **shown.wanted.times(shown.now), before=shown.before
-            )
+def _further(shown: _Shown) -> bool:
+    """Ask for older ones. Returns whether they came."""
+    found = frame.attempt(
+        lambda: session.client().audit_records(
+            **shown.wanted.words, **shown.wanted.times(shown.now), before=shown.before
         )
+    )
     if found is not None:
         shown.add(found)
-        st.rerun()
+    return found is not None
 
 
 # --- above the records ---
@@ -300,26 +318,19 @@ def _pick_figure() -> None:
 
 
 def _whole(standing: AuditStanding) -> None:
-    rows = "".join(
-        f"<dt><code>vlpro audit {command}</code></dt><dd>{escape(t(f'audit.whole.{command}'))}</dd>"
-        for command in _COMMANDS
-    )
     pairs = [
         (t("audit.log"), f"<code>{escape(standing.log)}</code>"),
         (t("audit.key"), f"<code>{escape(standing.key)}</code>"),
         (t("audit.root"), f"<code>{escape(standing.signed_root or '–')}</code>"),
     ]
-    st.html(
-        f'<div class="vl-whole"><p>{escape(t("audit.whole.about"))}</p><dl class="vl-facts">{rows}</dl><hr>'
-        f"{facts(pairs)}</div>"
-    )
+    st.html(f'<div class="vl-whole"><p>{escape(t("audit.whole.about"))}</p>{facts(pairs)}</div>')
 
 
 def _actions(shown: _Shown) -> None:
     at = datetime.fromtimestamp(shown.now, session.zone())
     told = t("audit.as_of", time=f"{at:%Y-%m-%d %H:%M:%S}")
     if (file := session.take("file", keep=True)) is not None:
-        told = t("audit.exported", count=file["count"], name=file["name"])
+        told = t("audit.exported", name=file["name"])
     with st.container(
         key="audit-actions", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
     ):
@@ -327,25 +338,13 @@ def _actions(shown: _Shown) -> None:
         with st.container(
             horizontal=True, horizontal_alignment="right", width="content", key="audit-buttons"
         ):
-            with st.popover(t("audit.whole"), icon=":material/verified_user:", key="audit_whole"):
+            with st.popover(t("audit.whole"), icon=":material/key:", key="audit_whole"):
                 _whole(shown.standing)
             st.button(t("reload"), key="audit_renew", icon=":material/refresh:", on_click=_renew)
-            st.button(
-                t("audit.export", count=len(shown.data)),
-                key="audit_export",
-                icon=":material/download:",
-                disabled=not shown.data,
-                on_click=_export,
-                args=(shown,),
-            )
-
-
-def _export(shown: _Shown) -> None:
-    # Not st.download_button: its files lie under /media for whoever knows their hash.
-    now = datetime.now(session.zone())
-    made = {"id": now.isoformat(), "name": f"vlpro-audit-{now:%Y%m%d-%H%M%S}.jsonl"}
-    made |= {"type": "application/x-ndjson", "text": records.as_lines(shown.data)}
-    session.remember("file", made | {"count": len(shown.data)})
+            if st.button(t("audit.export"), key="audit_export", icon=":material/download:"):
+                teller = Teller(session.language(), session.zone())
+                chips = "；".join(chip["text"] for chip in _chips(shown.wanted, teller))
+                export(shown.wanted.words | shown.wanted.times(shown.now), chips)
 
 
 # --- the records ---
@@ -422,13 +421,41 @@ def _end(shown: _Shown) -> None:
             told = t("audit.end.archived", first=first) if first > 1 else t("audit.end")
             st.html(f'<p class="vl-hint vl-end">{escape(told)}</p>')
         return
+    if shown.seeking:
+        _seek(shown)
+        return
     if shown.searched:
-        st.html(
-            f'<p class="vl-hint vl-end" role="status">{escape(t("audit.searched", seq=shown.before))}</p>'
-        )
+        told = t("audit.searched", seq=f"{shown.before:,}")
+        st.html(f'<p class="vl-hint vl-end" role="status">{escape(told)}</p>')
     label = t("audit.further" if shown.searched else "audit.older")
     if st.button(label, key="audit_older", icon=":material/expand_more:", width="stretch"):
+        shown.ask_on()
         _further(shown)
+        st.rerun()
+
+
+def _seek(shown: _Shown) -> None:
+    """Go on by itself, until a page is full or everything was searched; a click on Stop ends this run of the page."""
+    first, size = shown.standing.first, shown.standing.size
+    st.button(
+        t("audit.seek.stop"),
+        key="audit_seek_stop",
+        icon=":material/stop:",
+        width="stretch",
+        on_click=shown.stop,
+    )
+    progress = st.empty()
+    count = len(shown.data)
+    while shown.seeking and shown.before is not None:
+        share = (size - shown.before) / max(1, size - first)
+        told = t("audit.seeking", seq=f"{shown.before:,}", first=f"{first:,}")
+        progress.progress(min(1.0, max(0.0, share)), text=told)
+        if not _further(shown):
+            shown.stop()
+            return  # why, stands below
+        if len(shown.data) > count:
+            break
+    st.rerun()
 
 
 # --- what people wrote ---

@@ -46,6 +46,7 @@ def test_all_is_wanted_where_nothing_is_left_out() -> None:
     ("text", "numbers", "before", "searched"),
     [
         ("", [9, 8], 8, False),  # a full page: there are older ones
+        ("", [9, 8], 3, True),  # any filter can take long
         ("x", [9, 8], 8, False),
         ("x", [9, 8], 3, True),  # searched for long enough
         ("x", [], 3, True),
@@ -63,3 +64,26 @@ def test_a_search_that_went_on_for_long_enough_is_told(
     shown.add(AuditRecordList(data=found, before=before, complete=before is None))
     assert shown.searched is searched
     assert [one.seq for one in shown.data] == numbers
+
+
+def test_a_search_goes_on_by_itself_until_a_page_is_full_or_somebody_stops_it() -> None:
+    def add(shown: audit._Shown, count: int, before: int | None) -> None:
+        top = shown.before or 1000
+        found = [AuditRecord(seq=top - 1 - one, hash="", said={}) for one in range(count)]
+        shown.add(AuditRecordList(data=found, before=before, complete=before is None))
+
+    shown = audit._Shown(Wanted(text="x"), 0.0, STANDING)
+    add(shown, 2, 900)
+    assert shown.seeking
+    shown.stop()
+    assert not shown.seeking
+    assert shown.searched
+    shown.ask_on()
+    assert shown.seeking
+    add(shown, 40, 700)
+    assert shown.seeking
+    add(shown, 20, 600)
+    assert not shown.seeking  # 50 more than when it was asked to go on
+    shown.ask_on()
+    add(shown, 0, None)
+    assert not shown.seeking
