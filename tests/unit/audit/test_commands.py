@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,9 +53,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("VLPRO_AUDIT_COPY", str(tmp_path / "copies"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    made = Machine(tmp_path, capsys)
-    sealer = audit_sealer(profile="local", data_dir=tmp_path / "data", make=True)
-    log = open_log(made.database, sealer, every_records=10, copy=tmp_path / "copies", clock=lambda: 1.6e9)
+    return filled(Machine(tmp_path, capsys))
+
+
+def filled(made: Machine, *, gm: bool = False) -> Machine:
+    sealer = audit_sealer(profile="local", data_dir=made.folder / "data", make=True)
+    log = open_log(
+        made.database, sealer, gm=gm, every_records=10, copy=made.folder / "copies", clock=lambda: 1.6e9
+    )
     log.start()
     for number in range(24):
         log.record(entry(number))
@@ -96,6 +103,36 @@ def test_keys_are_given_or_found(machine: Machine) -> None:
     assert machine.run("verify", "--key", "00" * 32, "--key", key.strip())[0] == 0
     assert "64 or 130 hexadecimal digits" in machine.run("verify", "--key", "abc")[2]
     assert not (machine.folder / "data" / "key").exists()
+
+
+def test_signatures_with_sm2(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(machine, gm=True)
+    verifier = Path(__file__).parents[3] / "deploy" / "audit" / "verify_proof.py"
+    status, _, err = machine.run("export", "--output", machine.folder / "x.jsonl")
+    assert (status, "service's own settings" in err) == (1, True)
+    assert "SM2 signatures are right" in machine.run("verify")[1]  # by the key that the log names
+    monkeypatch.setenv("VLPRO_CRYPTO", "gm")
+    key, sm2 = machine.run("key")[1].split()
+    assert (len(key), len(sm2), sm2[:2]) == (64, 130, "04")
+    assert "SM2 signatures are right" in machine.run("verify")[1]
+    assert "SM2 signatures are right" in machine.run("verify", "--key", key, "--key", sm2)[1]
+    status, _, err = machine.run("verify", "--key", sm2[:-2] + "00")
+    assert (status, "by an SM2 key that is not trusted" in err) == (1, True)
+    proof = machine.folder / "proof.json"
+    assert machine.run("prove", "40", "--output", proof)[0] == 0
+    command = [sys.executable, "-I", str(verifier), str(proof), key]
+    assert b"RIGHT: record 40" in subprocess.run(command, check=True, capture_output=True).stdout
+    assert machine.run("export", "--output", machine.folder / "x.jsonl")[0] == 0
+    assert "SM2 signatures are right" in machine.run("verify", "--export", machine.folder / "x.jsonl")[1]
+    (machine.folder / "bin").mkdir()
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(machine.folder / "bin"))
+        status, out, _ = machine.run("verify", "--key", key)
+        assert status == 0
+        assert "SM2 signatures were NOT checked: there is no openssl on this machine" in out
+        assert "are right" not in out
+        status, out, _ = machine.run("verify")
+        assert (status, "NOT checked" in out) == (0, True)
 
 
 def test_export_and_verify_the_file(machine: Machine) -> None:

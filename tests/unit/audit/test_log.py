@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import re
 import resource
 import signal
@@ -181,6 +182,26 @@ def test_a_checkpoint_is_signed_in_time(tmp_path: Path) -> None:
     log.start()
     log.record(entry(1))
     assert signed.wait(10)
+    log.stop()
+    database.close()
+
+
+@pytest.mark.parametrize("gm", [False, True])
+def test_a_service_where_nothing_happens_any_more_still_signs(tmp_path: Path, *, gm: bool) -> None:
+    signed: queue.SimpleQueue[Checkpoint] = queue.SimpleQueue()
+    database = Database(sqlite_url(tmp_path))
+    log = open_log(database, Sealer(b"k" * 32), gm=gm, every_s=0.3)
+    log._copied = signed.put
+    log.start()
+    for number in range(3):
+        log.record(entry(number))
+    while (last := signed.get(timeout=30)).size < 4:
+        pass
+    assert bool(last.sm2) == gm
+    with pytest.raises(queue.Empty):  # what is signed already is not signed again
+        signed.get(timeout=0.9)
+    log.record(entry(3))
+    assert signed.get(timeout=30).size == 5
     log.stop()
     database.close()
 

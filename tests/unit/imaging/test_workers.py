@@ -20,8 +20,10 @@ from PIL import Image
 
 from tests.support import eventually
 from tests.unit.imaging.samples import PLENTY, bmp, exif, file, plain, png, quarters, take
+from vlpro.crypto.sm3 import sm3
 from vlpro.errors import BusyError, ImageError
 from vlpro.imaging import workers
+from vlpro.imaging.budget import reduce
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.workers import ThreadReader, WorkerPool
 
@@ -92,6 +94,15 @@ async def test_a_worker_reads_what_a_thread_reads(pool: WorkerPool, pixels: int)
         assert not picture.pixels.flags.writeable
         for name in ("sha256", "pixels_sha256", "format", "size", "original_width", "original_height"):
             assert getattr(picture, name) == getattr(same, name), (kind, name)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_file_is_named_by_sm3_where_that_is_wanted(*, wanted: bool) -> None:
+    pool = WorkerPool(Limits(), seconds=20, with_sm3=wanted)
+    picture = await pool.read(SMALL, max_pixels_used=PLENTY)
+    assert picture.sm3 == (sm3(SMALL).hex() if wanted else "")
+    assert reduce(picture, 100).sm3 == picture.sm3
+    await pool.stop()
 
 
 async def test_a_jpeg_is_made_by_a_worker_too(pool: WorkerPool) -> None:
