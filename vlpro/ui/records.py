@@ -500,9 +500,10 @@ class Teller:
         sides = f"{image['width']} × {image['height']}" if "width" in image and "height" in image else ""
         amount = image.get("bytes")
         parts = [str(image.get("format", "")).upper(), sides, _bytes(amount) if amount else ""]
-        digest = str(image.get("sha256", ""))
+        digest, sm3 = str(image.get("sha256", "")), image.get("sm3")
         return [
-            _line(digest, mono=True, sub=" · ".join(part for part in parts if part), pick=("text", digest))
+            _line(digest, mono=True, sub=" · ".join(part for part in parts if part), pick=("text", digest)),
+            *([_line(f"SM3 {sm3}", mono=True)] if sm3 else []),
         ]
 
     def _text(self, said: Mapping[str, Any], *, keeps: bool) -> list[Line]:
