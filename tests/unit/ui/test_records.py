@@ -77,6 +77,11 @@ def test_groups_hold_their_events_once() -> None:
     assert "gateway:" not in names  # a group of one is that one
 
 
+def test_a_picture_is_told_with_its_sm3_where_it_has_one() -> None:
+    asked = one(Event.ASKED, thing="conv_1", question=QUESTION, images=[IMAGE | {"sm3": "ef" * 32}, IMAGE])
+    assert [line["text"] for line in field(asked, "图片")] == ["ab" * 32, "SM3 " + "ef" * 32, "ab" * 32]
+
+
 def test_a_question_is_told_with_its_pictures() -> None:
     asked = one(
         Event.ASKED,
