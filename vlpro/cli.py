@@ -16,10 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlpro import config
+from vlpro import config, supply_commands
 from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import Hardware, probe
-from vlpro.engines.model_files import Manifest, find_manifest, make_manifest, verify
+from vlpro.engines.model_files import Manifest, find_manifest, make_manifest
 from vlpro.engines.openvino.plan import PACKED, PACKED_4B, limits
 from vlpro.engines.transformers.plan import OFFICIAL_4B, load_plan, model_size
 from vlpro.errors import AuditError, ConfigError, VlproError
@@ -99,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
             "默认 VLPRO_MODEL_MANIFEST，否则为内置的官方清单",
             "VLPRO_MODEL_MANIFEST where left out, else the official one, which is built in",
         ),
+    )
+    one.add_argument(
+        "--report",
+        metavar="FILE",
+        help=t("写出签名的报告；须在模型文件夹之外", "write a signed report; outside the folder"),
     )
     one.set_defaults(run=_verify)
     one = of_model.add_parser(
@@ -209,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
     one.set_defaults(run=_plan)
+    supply_commands.add(commands, of_model, _in_language, _progress)
     return parser
 
 
@@ -381,7 +387,8 @@ def _verified(options: argparse.Namespace, work: str = "") -> tuple[Path, Manife
             param="model_dir",
         )
     manifest = find_manifest(options.manifest or settings.model_manifest, Path(folder))
-    verify(Path(folder), manifest, progress=_progress(work))
+    report = getattr(options, "report", None)
+    supply_commands.verify_model(settings, Path(folder), manifest, report, bar=_progress, work=work)
     return Path(folder), manifest
 
 

@@ -194,6 +194,17 @@ class Settings(BaseSettings):
             description="Manifest that the folder is verified against; none: the official one, which is built in"
         ),
     ] = ""
+    model_check: Annotated[
+        Literal["always", "cached"],
+        Field(
+            description="always: every byte of the model's files is read before each loading; cached: not those of a "
+            "file that was found right and was not touched since ([model.md](model.md)). Profile mlps3 takes always "
+            "only"
+        ),
+    ] = "always"
+    model_check_days: Annotated[
+        int, Field(ge=1, le=90, description="model_check cached: days after which every byte is read again")
+    ] = 7
     device: Annotated[
         Literal["auto", "cuda", "cpu"],
         Field(

@@ -16,10 +16,23 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
 
 from vlpro.errors import ModelFilesError
 
-__all__ = ["FileEntry", "Manifest", "find_manifest", "make_manifest", "read", "verify"]
+__all__ = [
+    "FileEntry",
+    "Manifest",
+    "Stamps",
+    "find_manifest",
+    "make_manifest",
+    "read",
+    "sm3",
+    "stamps",
+    "verify",
+]
 
 _BLOCK = 8 * 2**20
 _THREADS = 4
@@ -32,6 +45,8 @@ _HARMLESS_FOLDERS = frozenset({".cache", ".git"})
 
 Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
+Stamps = Mapping[str, str]
+"""Of each file what the file system tells of it; see :func:`stamps`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,7 @@ def verify(
     folder: Path,
     manifest: Manifest,
     *,
+    known: Stamps | None = None,
     progress: Progress = lambda _done, _total: None,
     cancelled: Cancelled = lambda: False,
 ) -> None:
@@ -136,6 +152,7 @@ def verify(
     Args:
         folder: The model's.
         manifest: What it must be.
+        known: Of files that were found right before; the bytes of one that is stamped the same are not read again.
         progress: Is told bytes done and in all, from the reading threads, one call at a time.
         cancelled: Asked between blocks.
 
@@ -168,8 +185,59 @@ def verify(
                 name, "was altered: its SHA-256 is not the expected one", "被改动：SHA-256 与清单不符"
             )
 
-    listed = {name: sizes[name] for name in manifest.files if name in sizes}
+    now = stamps(folder, manifest) if known else {}
+    listed = {
+        name: sizes[name]
+        for name in manifest.files
+        if name in sizes and not (known and name in now and now[name] == known.get(name))
+    }
     _hash_all(folder, listed, check, progress, cancelled)
+
+
+def stamps(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """What the file system tells of each file that is there: size, times of change in ns, inode and device.
+
+    The time of the inode's change (``ctime``) is set by the kernel alone: who writes to a file, or puts another one
+    in its place, changes it, whatever becomes of the other times. Only who may set the clock or write to the disk
+    itself can keep it.
+    """
+    found: dict[str, str] = {}
+    for name in manifest.files:
+        try:
+            state = (folder / name).stat()
+        except OSError:
+            continue
+        values = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_dev)
+        found[name] = ":".join(map(str, values))
+    return found
+
+
+def sm3(
+    folder: Path, manifest: Manifest, *, progress: Progress = lambda _done, _total: None
+) -> dict[str, str]:
+    """The files' SM3 (GB/T 32905-2016), hexadecimal, by name; for a folder that was verified.
+
+    Raises:
+        ModelFilesError: A file cannot be read any more.
+    """
+    sizes = _sizes(folder)
+    digests: dict[str, str] = {}
+    listed = {name: sizes[name] for name in manifest.files if name in sizes}
+    _hash_all(folder, listed, digests.__setitem__, progress, lambda: False, algorithm=_Sm3)
+    return digests
+
+
+class _Sm3:
+    """SM3 with the methods of :mod:`hashlib`."""
+
+    def __init__(self) -> None:
+        self._digest = hashes.Hash(hashes.SM3())
+
+    def update(self, data: memoryview) -> None:
+        self._digest.update(data)
+
+    def hexdigest(self) -> str:
+        return self._digest.finalize().hex()
 
 
 def read(folder: Path, manifest: Manifest, name: str) -> bytes:
@@ -261,6 +329,8 @@ def _hash_all(
     take: Callable[[str, str], None],
     progress: Progress,
     cancelled: Cancelled,
+    *,
+    algorithm: Callable[[], Any] = hashlib.sha256,
 ) -> None:
     """Hash files in several threads, largest first; the first failure ends them all.
 
@@ -270,6 +340,7 @@ def _hash_all(
         take: Is given each name and digest, from the threads; may raise.
         progress: As for :func:`verify`.
         cancelled: As for :func:`verify`.
+        algorithm: Makes a digest.
     """
     total, done = sum(sizes.values()), 0
     lock, stop = threading.Lock(), threading.Event()
@@ -283,7 +354,7 @@ def _hash_all(
             progress(done, total)
 
     def work(name: str) -> None:
-        take(name, _digest(folder / name, sizes[name], advance))
+        take(name, _digest(folder / name, sizes[name], advance, algorithm()))
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="model-files") as pool:
         try:  # from the first thread on, whatever interrupts this one ends them
@@ -298,9 +369,9 @@ def _hash_all(
         raise error
 
 
-def _digest(path: Path, size: int, advance: Callable[[int], None]) -> str:
-    """SHA-256 of a file; reads no more than one block beyond its size."""
-    digest, block, read = hashlib.sha256(), bytearray(_BLOCK), 0
+def _digest(path: Path, size: int, advance: Callable[[int], None], digest: Any) -> str:
+    """Digest of a file, hexadecimal; reads no more than one block beyond its size."""
+    block, read = bytearray(_BLOCK), 0
     try:
         with path.open("rb", buffering=0) as file:
             while read <= size and (count := file.readinto(block)):
@@ -311,7 +382,7 @@ def _digest(path: Path, size: int, advance: Callable[[int], None]) -> str:
         raise _wrong(
             path.name, f"cannot be read ({error.strerror})", f"无法读取（{error.strerror}）"
         ) from error
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def _wrong(name: str, what: str, what_zh: str) -> ModelFilesError:

@@ -45,6 +45,7 @@ def _transformers(options: Options) -> Engine:
         load_in_4bit=_IN_4_BIT[str(options.get("load_in_4bit", "auto"))],
         device=str(options.get("device", "auto")),  # type: ignore[arg-type]  # checked by the settings
         keep_s=float(str(options.get("keep_s", 28_800))),
+        known=options.get("known", ({}, 0.0)),  # type: ignore[arg-type]  # made by the gateway
     )
 
 
@@ -59,6 +60,7 @@ def _openvino(options: Options) -> Engine:
         manifest,
         activations=str(options.get("activations", "usual")),  # type: ignore[arg-type]  # checked by the settings
         keep_s=float(str(options.get("keep_s", 28_800))),
+        known=options.get("known", ({}, 0.0)),  # type: ignore[arg-type]  # made by the gateway
     )
 
 

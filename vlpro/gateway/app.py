@@ -48,6 +48,7 @@ from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
+from vlpro.gateway.model_check import ModelCheck, model_check_of
 from vlpro.gateway.profile import (
     alerts_of,
     check_profile,
@@ -104,8 +105,12 @@ _FORMS = ("/login", "/setup", "/account")
 _Handlers = dict[Any, Callable[[Request, Any], Awaitable[Response]]]
 
 
-def engine_of(settings: Settings) -> Engine:
+def engine_of(settings: Settings, check: ModelCheck | None = None) -> Engine:
     """The engine that the settings name; one that computes comes in a worker process of its own.
+
+    Args:
+        settings: The settings.
+        check: Of the model's files; None: each loading reads them all.
 
     Raises:
         ConfigError: A setting that this engine needs is missing.
@@ -152,6 +157,8 @@ def engine_of(settings: Settings) -> Engine:
             "concurrency": settings.upstream_concurrency,
         },
     }
+    if check is not None and name in ("openvino", "transformers"):
+        options[name] |= check.options
     engine = registry.create(name, options.get(name))
     if name not in registry.LOCAL:
         return engine
@@ -355,12 +362,12 @@ def parts(
         "routes": routes,
         "middleware": middleware(settings, identity, recorder, page),
         "exception_handlers": exception_handlers(),
-        "lifespan": _lifespan(all_services, alerts_of(settings, recorder)),
+        "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check),
     }
 
 
 def _lifespan(
-    all_services: Services, alerts: Alerts | None
+    all_services: Services, alerts: Alerts | None, check: ModelCheck | None
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -377,7 +384,7 @@ def _lifespan(
             print_setup_secret(identity, all_services.settings)
         await all_services.chat.reader.start()
         await engine.start()
-        loading = asyncio.create_task(_record_loading(recorder, engine))
+        loading = asyncio.create_task(_record_loading(recorder, engine, check))
         await all_services.conversations.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         try:
@@ -412,13 +419,17 @@ def _model_digest(settings: Settings) -> str:
     return hashlib.sha256(manifest.to_json().encode()).hexdigest()
 
 
-async def _record_loading(recorder: Recorder, engine: Engine) -> None:
-    """Put on the record whenever the engine becomes ready, or says that it cannot."""
+async def _record_loading(recorder: Recorder, engine: Engine, check: ModelCheck | None) -> None:
+    """Put on the record whenever the engine becomes ready, or says that it cannot, and what its files were."""
     before: str | None = None
     while True:
         problem = engine.problem
         now = problem.code if problem is not None else "ready" if engine.ready else None
         if now is not None and now != before:
+            if check is not None and engine.name in ("openvino", "transformers"):
+                found = await asyncio.to_thread(check.outcome, problem)
+                if found is not None:
+                    recorder.later(Event.MODEL_VERIFIED, outcome=found[0], detail=found[1])
             detail = {"engine": engine.name, "model": engine.capabilities.model}
             if problem is not None:
                 detail["why"] = problem.code

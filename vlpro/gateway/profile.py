@@ -86,6 +86,13 @@ def check_profile(settings: Settings) -> None:
                 zh=f"mlps3 模式需要设置 VLPRO_{name.upper()}：{zh}。",
                 param=name,
             )
+    if settings.model_check != "always":
+        raise ConfigError(
+            "Profile mlps3 reads every byte of the model's files before it loads them. Leave VLPRO_MODEL_CHECK out, "
+            "or set it to always.",
+            zh="mlps3 模式在加载前校验模型文件的全部内容。请不要设置 VLPRO_MODEL_CHECK，或将其设为 always。",
+            param="model_check",
+        )
 
 
 def sealer_of(settings: Settings) -> Sealer:

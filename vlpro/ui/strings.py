@@ -969,6 +969,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "event.system:service:stopped": ("服务停止", "Service stopped"),
     "event.system:keys:changed": ("更改加密密钥", "Changed the encryption keys"),
     "event.system:clock:jumped": ("时钟跳变", "Clock jumped"),
+    "event.engine:model:verified": ("校验模型文件", "Model's files verified"),
     "event.engine:model:loaded": ("加载模型", "Model loaded"),
     "event.identity:setup:completed": ("完成初始设置", "Setup completed"),
     "event.identity:session:begun": ("登录", "Sign-in"),

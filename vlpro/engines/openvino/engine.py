@@ -9,6 +9,7 @@ from vlpro.engines.openvino.plan import limits, properties
 from vlpro.engines.qwen.engine import QwenEngine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from vlpro.engines.model_files import Manifest
@@ -26,6 +27,7 @@ class OpenVinoEngine(QwenEngine):
         manifest: What its files must be.
         activations: How the layers' inputs are held where the weights are packed.
         keep_s: As for :class:`QwenEngine`.
+        known: Likewise.
 
     Raises:
         ConfigError: The folder is not what the manifest says, or the model does not fit.
@@ -34,13 +36,23 @@ class OpenVinoEngine(QwenEngine):
     name = "openvino"
 
     def __init__(
-        self, folder: Path, manifest: Manifest, *, activations: Activations = "usual", keep_s: float = 28_800
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        activations: Activations = "usual",
+        keep_s: float = 28_800,
+        known: tuple[Mapping[str, str], float] = ({}, 0.0),
     ) -> None:
         hardware = probe()
         size = sum(entry.size for name, entry in manifest.files.items() if name.endswith(".safetensors"))
         self.properties = properties(hardware, activations)
         super().__init__(
-            folder, manifest, lambda config: limits(config, size, hardware.usable_memory), keep_s=keep_s
+            folder,
+            manifest,
+            lambda config: limits(config, size, hardware.usable_memory),
+            keep_s=keep_s,
+            known=known,
         )
 
     def _network(self) -> Model:

@@ -43,6 +43,7 @@ class QwenEngine(Engine):
         manifest: What its files must be.
         limits: Makes of the model's ``config.json`` what there is memory for.
         keep_s: Seconds after which what is kept of pictures and conversations goes, when nobody asks about them.
+        known: Stamps of files that need not be read again, and the Unix time until which that is so.
 
     Raises:
         ConfigError: The folder is not what the manifest says, or the model fits nowhere.
@@ -55,8 +56,10 @@ class QwenEngine(Engine):
         limits: Callable[[Mapping[str, Any]], Limits],
         *,
         keep_s: float,
+        known: tuple[Mapping[str, str], float] = ({}, 0.0),
     ) -> None:
         self._folder = folder
+        self._known = known
         self._manifest = manifest
         self._config = self._read("config.json")
         pictures = self._read("preprocessor_config.json")
@@ -114,7 +117,9 @@ class QwenEngine(Engine):
         try:
             self._scheduler = await asyncio.to_thread(self._load, tell)
         except VlproError as error:
-            raise EngineUnavailableError(error.message, zh=error.zh) from error
+            raise EngineUnavailableError(
+                error.message, zh=error.zh, param=error.param, code=error.code
+            ) from error
         except MemoryError as error:
             raise EngineUnavailableError(
                 "The model does not fit into this machine's memory.", zh="内存不足，无法加载模型。"
@@ -134,7 +139,9 @@ class QwenEngine(Engine):
                 told = time.monotonic()
                 tell(Loading("checking", done / max(total, 1)))
 
-        model_files.verify(self._folder, self._manifest, progress=checked)
+        stamps, until = self._known
+        known = stamps if time.time() <= until else None
+        model_files.verify(self._folder, self._manifest, known=known, progress=checked)
         tell(Loading("loading", 0.0))
         scheduler = Scheduler(self._network(), self._store, max_jobs=self.capabilities.concurrency)
         scheduler.start()

@@ -44,6 +44,7 @@ class TransformersEngine(QwenEngine):
         load_in_4bit: None: where 16 bits do not fit.
         device: ``auto``: a card where there is one that the model fits on.
         keep_s: As for :class:`QwenEngine`.
+        known: Likewise.
 
     Raises:
         ConfigError: The folder is not what the manifest says, or the model fits nowhere.
@@ -59,6 +60,7 @@ class TransformersEngine(QwenEngine):
         load_in_4bit: bool | None = None,
         device: Literal["auto", "cuda", "cpu"] = "auto",
         keep_s: float = 28_800,
+        known: tuple[Mapping[str, str], float] = ({}, 0.0),
     ) -> None:
         def limits(config: Mapping[str, Any]) -> Limits:
             if PACKED in config:
@@ -77,7 +79,7 @@ class TransformersEngine(QwenEngine):
                 plan.question_bytes + plan.cache_bytes,
             )
 
-        super().__init__(folder, manifest, limits, keep_s=keep_s)
+        super().__init__(folder, manifest, limits, keep_s=keep_s, known=known)
 
     def _network(self) -> Model:
         os.environ |= _AT_HOME

@@ -254,7 +254,9 @@ class WorkerEngine(Engine):
                     self._settled.set()
                 elif "error" in message:
                     error = wire.decode_error(message)
-                    self._failure = EngineUnavailableError(error.message, zh=error.zh)
+                    self._failure = EngineUnavailableError(
+                        error.message, zh=error.zh, param=error.param, code=error.code
+                    )
                     self._settled.set()
                     log.error("engine %s does not start: %s", self.name, error.message)
                 code = await self._until_it_ends(process)
