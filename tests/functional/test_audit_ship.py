@@ -22,6 +22,8 @@ from tests.elastic.http import basic
 from tests.elastic.server import WRITER, ElasticServer, Fault, Stored, lost, partial, slow, status
 from tests.shipping import PHONE, Told, entry, here, opened, process, record, run, same, there, wait_for
 from tests.slapd import free_port, make_ca
+from vlpro.audit.events import Event
+from vlpro.audit.record import Entry
 from vlpro.audit.ship.command import check, ship
 from vlpro.audit.ship.elastic import Elasticsearch
 from vlpro.audit.ship.options import ShipOptions
@@ -514,6 +516,41 @@ def test_the_copy_may_be_masked(url: str, state: Path, server: ElasticServer) ->
         exact = leaf_hash(document["event"]["original"].encode()).hex() == document["vlpro"]["hash"]
         assert exact is (document["vlpro"].get("masked") is False)
         assert json.loads(document["event"]["original"])
+
+
+def test_the_copy_follows_the_policy(url: str, state: Path, server: ElasticServer) -> None:
+    """The record says what the policy says; the copy is the same wherever the shipper stopped and went on."""
+
+    def decide(**changes: tuple[Any, Any]) -> None:
+        detail = {"changes": {name: {"old": old, "new": new} for name, (old, new) in changes.items()}}
+        with opened(url) as log:
+            log.submit(Entry(Event.POLICY_DECIDED, detail=detail)).result()
+
+    def copies(target: ElasticServer) -> dict[int, Any]:
+        found = (d for _, d in target.documents() if d["event"]["dataset"] == "vlpro.audit")
+        return {d["event"]["sequence"]: d for d in found}
+
+    for change in (
+        {},
+        {"mask_shipped": (False, True), "mask_names": ([], ["张伟强"])},
+        {"mask_shipped": (True, False)},
+    ):
+        if change:
+            decide(**change)
+        record(url, 2, phone=PHONE, who="张伟强")
+        run(options(server), url, state)
+    told = {number: json.dumps(d, ensure_ascii=False) for number, d in copies(server).items()}
+    # The log's beginning, two records, a decision, two masked records, a decision, two records.
+    assert [number for number, text in told.items() if PHONE in text] == [2, 3, 8, 9]
+    assert [number for number, text in told.items() if "张伟强" in text] == [2, 3, 8, 9]
+    assert [number for number, d in copies(server).items() if d["vlpro"]["masked"]] == [4, 5, 6]
+
+    again = ElasticServer({f"ApiKey {KEY}": WRITER})
+    again.install(ELK)
+    with again.running() as other:
+        run(options(other), url, state.with_name("again.json"))
+        assert copies(other) == copies(server)
+    assert same(url, server)
 
 
 # --- secrets, certificates, addresses

@@ -24,6 +24,7 @@ from vlpro.audit.sources import DatabaseSource, DocumentsSource, ExportFile
 from vlpro.audit.tables import records
 from vlpro.audit.verify import Summary
 from vlpro.errors import NotFoundError
+from vlpro.masking import Masking
 
 VERIFIER = Path(__file__).parents[3] / "deploy" / "audit" / "verify_proof.py"
 
@@ -168,7 +169,9 @@ def test_the_copy_as_it_is_shipped(victim: Victim, *, masked: bool) -> None:
     log = victim.verify().log_id
     rows = [victim.row(seq) for seq in range(1, 37)]
     sent = [
-        of_record(row["seq"], row["hash"], row["data"], log=log, masked=masked, labels={}).content
+        of_record(
+            row["seq"], row["hash"], row["data"], log=log, masking=Masking() if masked else None, labels={}
+        ).content
         for row in rows
     ]
     if masked:

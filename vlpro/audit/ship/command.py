@@ -16,6 +16,8 @@ from vlpro.audit.ship.shipper import Shipper, Teller
 from vlpro.audit.ship.store import Store
 from vlpro.audit.ship.syslog import Syslog
 from vlpro.errors import AuditError
+from vlpro.masking import mask_text
+from vlpro.masking.logs import mask_logs
 
 __all__ = ["check", "ship"]
 
@@ -40,13 +42,15 @@ def ship(
         ConfigError: A setting is wrong.
         DatabaseError: It gave up, since the store cannot be read.
     """
+    mask_logs()
     destination, store, file = _destination(options), Store(database), PositionFile(state)
+    tell = _masked(tell)  # a destination quotes what it does not take
     try:
         with file.held():
             shipper = Shipper(store, destination, file, options, tell=tell, stop=stop)
             shipper.run(patience_s=_PATIENCE_S if once else None)
     except ShippingError as error:
-        raise AuditError(error.message, zh=error.zh) from error
+        raise AuditError(mask_text(error.message), zh=mask_text(error.zh)) from error
     finally:
         destination.close()
         store.close()
@@ -87,6 +91,10 @@ def check(options: ShipOptions, database: str, state: Path, *, tell: Teller) -> 
     if not found:
         tell("Nothing was recorded yet.", "尚无记录。")
     return all(findings.same for findings in found)
+
+
+def _masked(tell: Teller) -> Teller:
+    return lambda en, zh: tell(mask_text(en), mask_text(zh))
 
 
 def _destination(options: ShipOptions) -> Destination:

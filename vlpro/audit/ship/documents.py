@@ -14,6 +14,7 @@ from typing import Any
 from vlpro.audit.canonical import encode
 from vlpro.audit.ship.fields import kinds
 from vlpro.audit.ship.masking import mask
+from vlpro.masking import Masking
 
 __all__ = ["Document", "Kind", "of_checkpoint", "of_record"]
 
@@ -94,7 +95,7 @@ def of_record(
     data: bytes,
     *,
     log: str,
-    masked: bool,
+    masking: Masking | None,
     labels: Mapping[str, str],
     problem: str = "",
 ) -> Document:
@@ -105,7 +106,7 @@ def of_record(
         digest: Its hash as stored.
         data: Its bytes.
         log: Id of the log.
-        masked: Whether numbers that name a person are masked.
+        masking: Which personal data is masked; None: none.
         labels: Put on it.
         problem: Why the record is not what it must be; empty: it is.
     """
@@ -117,8 +118,8 @@ def of_record(
     if not isinstance(content, dict):
         content = {}
     was_masked = False
-    if masked:
-        hidden = mask(content)
+    if masking is not None:
+        hidden = mask(content, masking)
         if was_masked := hidden != content:
             content, text = hidden, encode(hidden).decode()
     word = {name: str(content.get(name) or "") for name in _WORDS}

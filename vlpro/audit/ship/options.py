@@ -95,8 +95,8 @@ class ShipOptions(BaseModel):
     masked: Annotated[
         bool,
         Field(
-            description="Whether identity card, mobile and bank card numbers are masked in the copy; a record in "
-            "which one was cannot be verified from the copy"
+            description="Whether personal data is masked in the copy whatever the policy's mask_shipped says; a "
+            "record in which any was cannot be verified from the copy"
         ),
     ] = False
     labels: Annotated[

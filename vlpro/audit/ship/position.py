@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from vlpro.errors import ConfigError
@@ -25,6 +25,8 @@ class Position:
         seq: Every record up to this number.
         hash: That record's, in hexadecimal digits.
         checkpoint: Every checkpoint up to this size.
+        masked: Whether the policy has copies masked from there on; None: that is not known.
+        names: Which names it has masked.
     """
 
     to: str
@@ -32,6 +34,8 @@ class Position:
     seq: int = 0
     hash: str = ""
     checkpoint: int = 0
+    masked: bool | None = None
+    names: tuple[str, ...] = ()
 
 
 class PositionFile:
@@ -48,6 +52,7 @@ class PositionFile:
         """What is kept of a destination; nothing where the file is missing, of another destination, or damaged."""
         try:
             found = Position(**json.loads(self._path.read_text(encoding="utf-8")))
+            found = replace(found, names=tuple(map(str, found.names)))
         except (OSError, ValueError, TypeError):
             return Position(to)
         return found if found.to == to and type(found.seq) is type(found.checkpoint) is int else Position(to)

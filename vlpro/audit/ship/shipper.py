@@ -13,6 +13,7 @@ from vlpro.audit.record import FIRST
 from vlpro.audit.ship.destination import Destination, Outcome
 from vlpro.audit.ship.documents import Document, Kind, of_checkpoint, of_record
 from vlpro.audit.ship.errors import RefusedError, ShippingError, StoppedError, TooLargeError, UnavailableError
+from vlpro.audit.ship.masking import Masked, MaskingRule
 from vlpro.audit.ship.options import ShipOptions
 from vlpro.audit.ship.position import Position, PositionFile
 from vlpro.audit.ship.store import Store, StoredRecord
@@ -65,6 +66,7 @@ class Shipper:
         self._stop = stop or threading.Event()
         self._position = Position(destination.name)
         self._doubt = dict.fromkeys(Kind, 0)  # up to which number the destination may have more than is known
+        self._masking = MaskingRule(always=options.masked)
         self._ready = False
         self._said = ""
         self._told_at = time.monotonic()
@@ -144,7 +146,12 @@ class Shipper:
         if found:
             documents = self._documents(found)
             self._deliver(Kind.RECORD, documents)
-            self._keep(replace(position, seq=found[-1].seq, hash=found[-1].hash.hex()))
+            now = self._masking.now
+            self._keep(
+                replace(
+                    position, seq=found[-1].seq, hash=found[-1].hash.hex(), masked=now.on, names=now.names
+                )
+            )
         return self._checkpoints() or bool(found)
 
     def _checkpoints(self) -> bool:
@@ -192,9 +199,24 @@ class Shipper:
                 f"The store begins at record {first}: those from {position.seq + 1} on are not in it any more.",
                 f"数据库从第 {first} 条开始：第 {position.seq + 1} 条起的记录已不在其中。",
             )
-        self._position = position
+        self._position = self._with_policy(position, first)
         self._ready = True
         return True
+
+    def _with_policy(self, position: Position, first: int) -> Position:
+        """A position with how copies are masked there, as the record says."""
+        known = Masked() if first <= 1 else None
+        if position.masked is not None:
+            known = Masked(position.masked, position.names)
+        self._masking.begin(self._store.decisions(), position.seq, known)
+        if known is None and self._masking.now == Masked(on=True):
+            self._tell(
+                "Whether copies are to be masked was decided in records that are archived, and the position file "
+                "does not know: they are masked, until mask_shipped is decided again.",
+                "副本是否脱敏的决定已在归档记录中，位置文件也未记载：将一律脱敏，直到重新设置 mask_shipped。",
+            )
+        now = self._masking.now
+        return replace(position, masked=now.on, names=now.names)
 
     def _as_far_as_it_is(self, position: Position) -> Position:
         """The position, but never beyond the destination's own end; what it has behind the position is in doubt."""
@@ -213,6 +235,7 @@ class Shipper:
     def _documents(self, found: Sequence[StoredRecord]) -> list[Document]:
         """Records as documents, each checked against the one before; what is wrong is told, and shipped with it."""
         position, options = self._position, self._options
+        self._masking.now = Masked(position.masked is not False, position.names)  # these may be sent again
         prev = bytes.fromhex(position.hash) if position.hash else FIRST if found[0].seq == 1 else None
         documents: list[Document] = []
         for stored in found:
@@ -227,7 +250,7 @@ class Shipper:
                     stored.hash,
                     stored.data,
                     log=position.log,
-                    masked=options.masked,
+                    masking=self._masking.of(stored.data, sound=not problem),
                     labels=options.labels,
                     problem=problem,
                 )

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
+from vlpro.audit.events import Event
 from vlpro.audit.tables import checkpoints, records, select_signed
 from vlpro.errors import ConfigError, DatabaseError
 
@@ -131,6 +132,16 @@ class Store:
                     break
                 found.append(StoredRecord(row.seq, bytes(row.hash), bytes(row.data)))
         return found
+
+    def decisions(self) -> list[tuple[int, bytes]]:
+        """All decisions of the policy: their numbers and bytes, in order."""
+        statement = (
+            sa.select(records.c.seq, records.c.data)
+            .where(records.c.event == Event.POLICY_DECIDED)
+            .order_by(records.c.seq)
+        )
+        with self._read() as connection:
+            return [(row.seq, bytes(row.data)) for row in connection.execute(statement)]
 
     def checkpoints(self, after: int, until: int, most: int) -> list[StoredCheckpoint]:
         """The next checkpoints that are about no more than ``until`` records."""

@@ -14,6 +14,7 @@ from vlpro.audit.record import FIRST, Actor, Entry, make
 from vlpro.audit.ship.documents import Document, of_checkpoint, of_record
 from vlpro.audit.ship.fields import TYPES, kinds
 from vlpro.audit.ship.syslog import message
+from vlpro.masking import Masking
 
 MAPPINGS = json.loads(
     (Path(__file__).parents[4] / "deploy/elk/index-template.json").read_text(encoding="utf-8")
@@ -28,7 +29,13 @@ DETAILS = st.dictionaries(
 def document(entry: Entry, *, masked: bool = False, problem: str = "") -> Document:
     record = make(entry, seq=7, prev=FIRST, now=1_700_000_000.25)
     return of_record(
-        7, record.hash, record.data, log="log_1", masked=masked, labels={"site": "suzhou"}, problem=problem
+        7,
+        record.hash,
+        record.data,
+        log="log_1",
+        masking=Masking() if masked else None,
+        labels={"site": "suzhou"},
+        problem=problem,
     )
 
 
@@ -93,7 +100,7 @@ def test_a_checkpoint_fits_the_mapping_too() -> None:
 @pytest.mark.parametrize("data", [b"", b"[]", b"nonsense", b"\xff\xfe", b'{"event": 7, "time": null}'])
 def test_what_is_no_record_any_more_is_a_document_all_the_same(data: bytes) -> None:
     made = of_record(
-        7, b"h" * 32, data, log="log_1", masked=True, labels={}, problem="its bytes are no record"
+        7, b"h" * 32, data, log="log_1", masking=Masking(), labels={}, problem="its bytes are no record"
     )
     check(json.loads(made.body), MAPPINGS, "")
     assert json.loads(made.body)["vlpro"]["problem"]
