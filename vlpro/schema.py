@@ -38,6 +38,7 @@ __all__ = [
     "ConversationList",
     "Deleted",
     "Device",
+    "EngineDropped",
     "ErrorBody",
     "ErrorEnvelope",
     "Excerpt",
@@ -812,13 +813,26 @@ class ClearedAll(_Reply):
     count: int
 
 
+class EngineDropped(_Reply):
+    """What the engine dropped of a conversation and its pictures."""
+
+    entries: int = Field(description="Read pages, features of pictures, prefixes of conversations")
+    tokens: int = Field(description="of the prefixes")
+    bytes: int = Field(description="of memory that all of it held; on the card, where the engine is on one")
+    confirmed: bool = Field(description="False: the engine is busy, and drops more before its next question")
+
+
 class Cleared(_Reply):
-    """``DELETE /v1/conversations/{id}``: what was freed, with the memory measured before and after."""
+    """``DELETE /v1/conversations/{id}``: a receipt of what was removed, with the memory measured before and after."""
 
     id: str
     object: Literal["conversation.deleted"] = "conversation.deleted"
     deleted: Literal[True] = True
-    images: int
+    messages: int
+    images: int = Field(description="that left memory; those of other conversations stay")
+    image_bytes: int = Field(description="of memory that they held: their files, and their pixels")
+    engine: EngineDropped | None = Field(None, description="None: this engine keeps nothing of its own here")
+    took_ms: float
     before: Device
     after: Device
 

@@ -14,6 +14,7 @@ from PIL import Image
 from tests.functional.server import Json, Server, eventually, picture_file, run
 from vlpro.config import Settings
 from vlpro.engines.fake import FakeEngine
+from vlpro.engines.interface import Forgotten
 
 
 @dataclass
@@ -300,9 +301,31 @@ class _Remembering(FakeEngine):
     def __init__(self, *, delay_s: float = 0.0) -> None:
         super().__init__(delay_s=delay_s)
         self.forgotten: list[str] = []
+        self.busy = False
 
-    async def forget(self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()) -> None:
+    async def forget(
+        self, pictures: frozenset[str], conversations: frozenset[str] = frozenset()
+    ) -> Forgotten:
         self.forgotten += sorted(pictures)
+        return Forgotten(len(pictures), 100 * len(conversations), 7000, confirmed=not self.busy)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_receipt_tells_what_the_engine_dropped(busy: bool) -> None:  # noqa: FBT001 - a parameter
+    engine = _Remembering()
+    engine.busy = busy
+    with run(Settings(engine="fake"), engine) as server, server.http() as http:
+        talk = Talk(http, http.post("/v1/conversations", json={}).json()["id"])
+        talk.ask("count to 1", images=[talk.add(picture_file())])
+        dropped = http.delete(talk.path).json()["engine"]
+        assert dropped == {"entries": 1, "tokens": 100, "bytes": 7000, "confirmed": not busy}
+
+
+def test_an_engine_that_keeps_nothing_says_nothing(server: Server) -> None:
+    with server.http() as http:
+        talk = Talk(http, http.post("/v1/conversations", json={}).json()["id"])
+        talk.ask("count to 1", images=[talk.add(picture_file())])
+        assert http.delete(talk.path).json()["engine"] is None
 
 
 def test_clear_frees_everything() -> None:
@@ -316,7 +339,9 @@ def test_clear_frees_everything() -> None:
         other.ask("count to 1", images=[shared])
         talk.post("count to 9000")  # still being answered when it is cleared
         cleared = http.delete(talk.path).json()
-        assert (cleared["images"], cleared["deleted"]) == (1, True)
+        assert (cleared["images"], cleared["messages"], cleared["deleted"]) == (1, 4, True)
+        assert cleared["image_bytes"] == 40 * 30 * 3 + len(picture_file(seed=2))
+        assert cleared["took_ms"] > 0
         assert cleared["before"]["gateway_memory"] > 0
         assert cleared["after"]["memory_total"] > 0
         assert server.idle()

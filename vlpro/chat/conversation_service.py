@@ -525,8 +525,9 @@ class ConversationService:
             pictures = [{"sha256": picture.note.sha256} for picture in conversation.pictures]
             detail = {"images": pictures, "turns": len(conversation.messages)}
         await self._chat.recorder.anote(Event.CONVERSATION_CLEARED, object=conversation_id, detail=detail)
+        messages = len(conversation.messages) if conversation is not None else 0
         receipt = await self._clear([conversation_id], person)
-        receipt.messages = len(conversation.messages) if conversation is not None else 0
+        receipt.messages = messages
         return receipt
 
     async def clear_all(self, person: Person) -> int:

@@ -52,7 +52,16 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "clear.do": ("清空", "Clear"),
     "cancel": ("取消", "Cancel"),
-    "cleared": ("对话已清空，释放了 {images} 张图片。", "Chat cleared; {images} pictures freed."),
+    "cleared": (
+        "对话已清空：消息 {messages} 条，图片 {images} 张（{size}）。",
+        "Chat cleared. Messages: {messages} · pictures: {images} ({size}).",
+    ),
+    "cleared.engine": ("引擎缓存：已丢弃 {entries} 项（{size}）", "Engine cache: {entries} dropped ({size})"),
+    "cleared.engine.busy": (
+        "引擎缓存：引擎正忙，将在回答下一个问题前丢弃",
+        "Engine cache: the engine is busy, and drops it before its next question",
+    ),
+    "cleared.took": ("用时 {ms} 毫秒", "{ms} ms"),
     "cleared.memory": ("{name}：{before} → {after}", "{name}: {before} → {after}"),
     "memory.service": ("服务内存", "Service memory"),
     "memory.engine": ("引擎内存", "Engine memory"),

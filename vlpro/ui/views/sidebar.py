@@ -244,13 +244,19 @@ def _confirm_clear(identifier: str) -> None:
             except ApiError as error:
                 session.remember("notice", ("bad", session.sentence(error), session.number(error)))
             else:
-                session.remember("notice", ("info", t("cleared", images=cleared.images), memory(cleared)))
+                told = t(
+                    "cleared",
+                    messages=cleared.messages,
+                    images=cleared.images,
+                    size=size(cleared.image_bytes),
+                )
+                session.remember("notice", ("info", told, memory(cleared)))
             session.open_conversation(None)
             st.rerun()
 
 
 def memory(cleared: Cleared) -> str:
-    """Memory before and after, one measurement after the other."""
+    """What the engine dropped, and memory before and after, one measurement after the other."""
     before, after = cleared.before, cleared.after
     pairs = [(t("memory.service"), before.gateway_memory, after.gateway_memory)]
     if before.engine_memory is not None and after.engine_memory is not None:
@@ -259,5 +265,10 @@ def memory(cleared: Cleared) -> str:
         pairs.append((t("memory.gpu", name=old.name), old.memory_used, new.memory_used))
     if not before.gpus:
         pairs.append((t("memory.machine"), before.memory_used, after.memory_used))
-    told = (t("cleared.memory", name=name, before=size(old), after=size(new)) for name, old, new in pairs)
-    return " · ".join(told)
+    told = [t("cleared.memory", name=name, before=size(old), after=size(new)) for name, old, new in pairs]
+    engine = cleared.engine
+    if engine is not None and not engine.confirmed:
+        told.insert(0, t("cleared.engine.busy"))
+    elif engine is not None:
+        told.insert(0, t("cleared.engine", entries=engine.entries, size=size(engine.bytes)))
+    return " · ".join((*told, t("cleared.took", ms=round(cleared.took_ms))))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,16 @@ def test_memory_is_told_before_and_after() -> None:
         )
 
     def cleared(before: schema.Device, after: schema.Device) -> str:
-        return sidebar.memory(schema.Cleared(id="c", images=1, before=before, after=after))
+        receipt: dict[str, Any] = {
+            "messages": 2,
+            "images": 1,
+            "image_bytes": 9000,
+            "took_ms": 41.7,
+            "engine": dropped,
+        }
+        return sidebar.memory(schema.Cleared(id="c", before=before, after=after, **receipt))
+
+    dropped: schema.EngineDropped | None = None
 
     told = cleared(device(9, 810), device(8, 640))
     assert "810 MiB → 640 MiB" in told
@@ -90,6 +100,12 @@ def test_memory_is_told_before_and_after() -> None:
     assert "11.0 GiB → 5.0 GiB" in told
     assert "12.0 GiB → 6.0 GiB" in told
     assert "9.0 GiB" not in told
+    assert "42 ms" in told
+    assert "Engine cache" not in told
+    dropped = schema.EngineDropped(entries=3, tokens=1800, bytes=5 << 20, confirmed=True)
+    assert "Engine cache: 3 dropped (5 MiB)" in cleared(device(9, 810), device(8, 640))
+    dropped = dropped.model_copy(update={"confirmed": False})
+    assert "the engine is busy" in cleared(device(9, 810), device(8, 640))
 
 
 def test_panel_shows_how_far_a_model_is() -> None:
