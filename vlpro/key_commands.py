@@ -137,7 +137,10 @@ def _status(options: argparse.Namespace, language: Language) -> None:
     for name, found in counts.items():
         for which, number in sorted(found.items(), key=lambda pair: pair[0].key):
             shown = which.key.hex() or language("旧格式", "format 1")
-            lines.append(f"  {name:<24}  {shown:<8}  {_NAMES[which.cipher]:<11}  {number:>9,}")
+            line = f"  {name:<24}  {shown:<8}  {_NAMES[which.cipher]:<11}  {number:>9,}"
+            if which.key and all(key.id != which.key for key in keys.sealing):
+                line += language("  密钥文件中没有此密钥", "  no such key in the key file")
+            lines.append(line)
     lines.append(
         language(
             f"{stale} 个值尚未用当前密钥加密。" + (" 请执行 vlpro key reseal。" if stale else ""),

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 import vlpro
 from vlpro import config
 from vlpro.config import Settings
+from vlpro.crypto import KeyFile
 from vlpro.errors import ConfigError
 from vlpro.sealing import outside, relay
 from vlpro.sealing.addresses import destination, unix
@@ -70,7 +71,7 @@ def launch(*, port: int, path: str | None, relay_path: str | None) -> NoReturn:
         write.append(settings.audit_copy.absolute())
     here = Path(vlpro.__file__).parents[1]
     streamlit = (Path.cwd() / ".streamlit", Path.home() / ".streamlit", Path.cwd() / "vlpro.toml")
-    read = [here, *streamlit, *_named(settings)]
+    read = [here, *streamlit, *_named(settings), *_keys(settings)]
     environment = {**os.environ, **OFFLINE, "TMPDIR": str(scratch)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))
     for passed_on in (listener, control):
@@ -264,6 +265,14 @@ def _touched(file: Path) -> None:
             zh=f"无法写入审计检查点的副本 {file}：{error.strerror}。",
             param="audit_copy",
         ) from error
+
+
+def _keys(settings: Settings) -> Iterable[Path]:
+    """Where the key file is, and will be after a rotation; and what else systemd gave."""
+    if settings.key_file is not None:
+        yield from KeyFile(settings.key_file, token=settings.key_token).places
+    if os.environ.get("CREDENTIALS_DIRECTORY"):
+        yield Path(os.environ["CREDENTIALS_DIRECTORY"])
 
 
 def _named(settings: Settings) -> Iterable[Path]:

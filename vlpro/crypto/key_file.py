@@ -42,6 +42,13 @@ class KeyFile:
         self._data_dir = data_dir
         self._token: Token | None = token_of(token) if token else None
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """What a confined process must be able to read: folders, since a rotation puts a new file in the old one's
+        place; of a token, the module and the file of its PIN."""
+        token = self._token
+        return (self.path.resolve().parent, *(token.places if token is not None else ()))
+
     def stamp(self) -> tuple[int, int, int] | None:
         """Changes when the file does; None: it cannot be seen."""
         try:

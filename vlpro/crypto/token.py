@@ -22,6 +22,7 @@ from vlpro.errors import ConfigError
 __all__ = ["Token", "token_of"]
 
 _ONE_AT_A_TIME = threading.Lock()  # signing in and out is the process's, not the session's
+_CREDENTIAL = "credential:"
 _KNOWN = {"token", "serial", "object", "id", "type"}
 
 
@@ -44,6 +45,11 @@ class Token:
     serial: str = ""
     key_label: str = ""
     key_id: bytes = b""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The module's library, and the file of the PIN. What the module itself reads is not known here."""
+        return Path(self.module), _pin_file(self.pin_source)
 
     def wrap(self, data: bytes | bytearray, bound: bytes) -> bytes:
         """Encrypt in the token. Raises: ConfigError."""
@@ -145,12 +151,16 @@ def _pairs(text: str, between: str) -> dict[str, str]:
     return {name: value for part in text.split(between) if part for name, _, value in [part.partition("=")]}
 
 
+def _pin_file(source: str) -> Path:
+    if not source.startswith(_CREDENTIAL):
+        return Path(source)
+    return Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / source.removeprefix(_CREDENTIAL)
+
+
 def _pin(source: str) -> str:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-    name = source.removeprefix("credential:")
-    path = Path(folder) / name if name != source else Path(source)
+    path = _pin_file(source)
     try:
-        if name == source and path.stat().st_mode & 0o077:
+        if not source.startswith(_CREDENTIAL) and path.stat().st_mode & 0o077:
             raise _wrong(
                 f"the PIN's file {path} is open to other users: chmod 600 {path}",
                 f"PIN 文件 {path} 对其他用户开放，请执行 chmod 600 {path}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -161,3 +163,34 @@ def test_unknown_keys_do_not_open(tmp_path: Path) -> None:
     foreign = Sealer(Keys([(b"\x01" * KEY_BYTES, 0.0)])).seal(b"secret", "x")
     with pytest.raises(VlproError, match="the key file is another one"):
         sealer.open(foreign, "x")
+
+
+_SEALED = """
+import sys
+from pathlib import Path
+from vlpro.crypto import KeyFile, Sealer
+from vlpro.sealing.seal import seal_service
+file = KeyFile(Path(sys.argv[1]))
+sealer = Sealer(file)
+seal_service(read=file.places, write=())
+print("sealed", flush=True)
+sys.stdin.readline()
+sealer._looked -= 1
+print(sealer.keys.newest(2e9).id.hex(), flush=True)
+"""
+
+
+def test_a_sealed_service_takes_a_new_key_up(tmp_path: Path) -> None:
+    """Landlock knows files by their inodes; a rotation puts another one in the key file's place."""
+    (tmp_path / "keys").mkdir()
+    file = KeyFile(tmp_path / "keys" / "key")
+    file.make()
+    command = [sys.executable, "-c", _SEALED, str(file.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "sealed\n"
+        file.replace(file.read().with_key(b"\x05" * KEY_BYTES, 1.0))
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline().strip() == file.read().sealing[1].id.hex()
