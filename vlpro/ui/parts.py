@@ -24,6 +24,7 @@ Kind = Literal[
     "download",
     "evidence",
     "figures",
+    "history",
     "leave",
     "preferences",
     "rules",
@@ -62,7 +63,9 @@ def _component() -> Any:
     if manager.get_component_asset_root(_NAME) is None:
         here = ComponentConfig(name="page", asset_dir="static")
         manager.register_from_manifest(ComponentManifest("vlpro", __version__, [here]), _FOLDER)
-    return st.components.v2.component(_NAME, css=_sheet("parts.css") + _sheet("timeline.css"), js="index.js")
+    return st.components.v2.component(
+        _NAME, css=_sheet("parts.css") + _sheet("timeline.css") + _sheet("history.css"), js="index.js"
+    )
 
 
 def page_style(lost: str, *, accounts: bool = False) -> None:

@@ -18,18 +18,23 @@ export default function (host) {
       if (index === shown) return;
       shown = index;
       stage.replaceChildren(frames[index]);
+      large.hidden = pictures[index].available === false;
       caption.textContent = `${fill(words.picture, pictures[index])} · ${pictures[index].width} × ${pictures[index].height}`;
       tabs.forEach((tab, place) => tab.setAttribute("aria-pressed", String(place === index)));
     };
     const boxes = iconButton("boxes", words.boxes, () => {
       boxes.setAttribute("aria-pressed", String(!stage.classList.toggle("bare")));
     }, { "aria-pressed": "true" });
-    const enlarge = () => openViewer({ pictures, index: shown, active: link.held, words });
+    const enlarge = () => {
+      const seen = pictures.filter((picture) => picture.available !== false);
+      if (seen.includes(pictures[shown])) openViewer({ pictures: seen, index: seen.indexOf(pictures[shown]), active: link.held, words });
+    };
+    const large = iconButton("enlarge", words.enlarge, enlarge);
     const tabs = pictures.length < 2 ? [] : pictures.map((picture, index) => el(
       "button", { type: "button", class: "icon", onclick: () => show(index) }, String(picture.number),
     ));
-    const bar = el("div", { class: "bar" }, ...tabs, caption, boxes, iconButton("enlarge", words.enlarge, enlarge));
-    frames.forEach((frame) => frame.querySelector("img").addEventListener("click", enlarge));
+    const bar = el("div", { class: "bar" }, ...tabs, caption, boxes, large);
+    frames.forEach((frame) => frame.querySelector("img")?.addEventListener("click", enlarge));
 
     const list = boxList(pictures, words, link, (box, picture) => {
       show(pictures.indexOf(picture));

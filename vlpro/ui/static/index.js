@@ -6,6 +6,7 @@ import composer from "./composer.js";
 import download from "./download.js";
 import evidence from "./evidence.js";
 import figures from "./figures.js";
+import history from "./history.js";
 import preferences from "./preferences.js";
 import rules from "./rules.js";
 import secret from "./secret.js";
@@ -16,8 +17,8 @@ import { leave } from "./watch.js";
 import welcome from "./welcome.js";
 
 const parts = {
-  account, actions, composer, download, evidence, figures, leave, preferences, rules, secret, table, thumbnails, timeline,
-  welcome,
+  account, actions, composer, download, evidence, figures, history, leave, preferences, rules, secret, table, thumbnails,
+  timeline, welcome,
 };
 const mounted = new WeakMap(); // parentElement → what stands in it
 

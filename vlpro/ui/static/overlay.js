@@ -13,9 +13,11 @@ const doubtful = (box) => box.confidence !== null && box.confidence < SURE;
 /** The picture; boxes stand in percent, so they follow any size. */
 export function pictureWithBoxes(picture, source, words, link) {
   const { width, height } = picture;
-  const image = el("img", { src: source, alt: fill(words.picture, picture), width, height, draggable: "false" });
+  const gone = picture.available === false;
+  const image = gone ? el("p", {}, words["not_kept.why"]) : el("img", { src: source, alt: fill(words.picture, picture), width, height, draggable: "false" });
   const few = picture.boxes.length <= FEW ? " few" : "";
-  const frame = el("div", { class: `picture${few}` }, image);
+  const frame = el("div", { class: `picture${few}${gone ? " gone" : ""}` }, image);
+  if (gone) frame.style.aspectRatio = `${width} / ${height}`;
   for (const box of picture.boxes) {
     const [x1, y1, x2, y2] = corners(box);
     const marker = el("span", {}, String(box.number), box.label ? el("small", {}, box.label) : null);

@@ -103,11 +103,21 @@ def _conversation_view(conversation: Conversation, settings: Settings, status: S
             else ""
         )
         st.html(f'<div class="vl-head"><h1>{escape(_title(conversation))}</h1>{label}</div>')
+        _rename(conversation)
         _export(conversation)
 
     def again(turn: Turn) -> None:
         images = [image.id for image in turn.question.images]
-        refused = _ask(_new_message(turn.question.text, images, turn.question.id, settings, status))
+        refused = _ask(
+            _new_message(
+                turn.question.text,
+                images,
+                replaces=turn.question.id,
+                seen=conversation,
+                settings=settings,
+                status=status,
+            )
+        )
         if refused is not None:
             detail = f"{t('request')} {refused['request_id']}" if refused["request_id"] else ""
             session.remember("notice", ("bad", refused["refused"], detail))
@@ -143,6 +153,19 @@ def _growing(conversation_id: str, reply: Message) -> None:
             session.rerun_by_itself()
 
     poll()
+
+
+def _rename(conversation: Conversation) -> None:
+    asked = st.popover(t("rename"), icon=":material/edit:", type="tertiary", key="rename")
+    with asked, st.form("rename-form", border=False):
+        title = st.text_input(t("rename.title"), _title(conversation), max_chars=200)
+        done = st.form_submit_button(t("save"), type="primary")
+    if done and title.strip():
+        try:
+            session.client().rename_conversation(conversation.id, title)
+        except ApiError as error:
+            session.remember("notice", ("bad", session.sentence(error), session.number(error)))
+        st.rerun()
 
 
 def _export(conversation: Conversation) -> None:
@@ -263,7 +286,14 @@ def _composer(conversation: Conversation | None, settings: Settings, status: Sta
 
     def ask() -> None:
         sent = st.session_state.composer.ask
-        asked_now = _new_message(sent["text"], sent["images"], sent["replaces"], settings, status)
+        asked_now = _new_message(
+            sent["text"],
+            sent["images"],
+            replaces=sent["replaces"],
+            seen=conversation,
+            settings=settings,
+            status=status,
+        )
         refused = _ask(asked_now)
         session.remember("outcome", {"nonce": sent["nonce"], **(refused or {})})
 
@@ -278,7 +308,13 @@ def _composer(conversation: Conversation | None, settings: Settings, status: Sta
 
 
 def _new_message(
-    text: str, images: list[str], replaces: str | None, settings: Settings, status: Status | None
+    text: str,
+    images: list[str],
+    *,
+    replaces: str | None,
+    seen: Conversation | None,
+    settings: Settings,
+    status: Status | None,
 ) -> NewMessage:
     sampled = status is None or status.sees  # the text-reading engine does not sample
     return NewMessage(
@@ -288,6 +324,7 @@ def _new_message(
         max_tokens=settings.max_tokens,
         language=session.language(),
         replaces=replaces,
+        version=seen.version if seen is not None else None,
     )
 
 

@@ -19,6 +19,7 @@ from vlpro.ui.session import t
 __all__ = ["Turn", "answer", "growing", "question", "turns"]
 
 _VIEWER_WORDS = (
+    *("not_kept", "not_kept.why"),
     *("evidence", "confidence", "doubtful", "picture", "boxes", "enlarge", "viewer", "stage"),
     *("larger", "smaller", "fit", "actual", "previous", "next", "close"),
 )
@@ -75,7 +76,7 @@ def marked_pictures(turn: Turn, numbers: Sequence[int]) -> list[dict[str, Any]]:
     return [
         {
             "number": number,
-            **turn.pictures[number - 1].model_dump(include={"id", "width", "height"}),
+            **turn.pictures[number - 1].model_dump(include={"id", "width", "height", "available"}),
             "boxes": boxes.get(number, []),
         }
         for number in numbers

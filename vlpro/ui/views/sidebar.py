@@ -14,11 +14,10 @@ from vlpro.ui import session
 from vlpro.ui.parts import size
 from vlpro.ui.session import t
 from vlpro.ui.views import frame
+from vlpro.ui.views.history import history
 
 __all__ = ["Settings", "memory", "meter", "panel_html", "progress", "sidebar", "status_panel"]
 
-_SEARCH_FROM = 9  # conversations from which a search box helps
-_SHOWN = 12  # conversations that are listed at first
 _NEARLY_FULL = 0.88
 
 
@@ -50,7 +49,7 @@ def sidebar(status: Status | None, conversation: Conversation | None) -> Setting
             )
         settings = _settings(status)
         status_panel(busy=conversation is not None and conversation.busy)
-        _conversations(conversation)
+        history(session.conversation_id())
         frame.foot()
     if clear and conversation is not None:
         st.dialog(t("clear.ask"), width="small")(_confirm_clear)(conversation.id)
@@ -183,54 +182,7 @@ def _figures(*figures: tuple[str, str]) -> str:
     return f'<div class="figures">{cells}</div>'
 
 
-# --- conversations ---
-
-
-def _conversations(current: Conversation | None) -> None:
-    try:
-        known = [held for held in session.client().conversations().data if held.title]
-    except ApiError:
-        return  # the status panel says that the service does not answer
-    if not known:
-        return
-    with st.container(key="conversations"):
-        st.html(f'<h2 class="vl-heading">{escape(t("conversations"))}</h2>')
-        wanted = ""
-        if len(known) >= _SEARCH_FROM:
-            wanted = st.text_input(
-                t("conversations.find"),
-                key="find",
-                placeholder=t("conversations.find"),
-                label_visibility="collapsed",
-            )
-        found = [held for held in known if wanted.casefold() in held.title.casefold()]
-        if not found:
-            st.html(f'<p class="vl-hint">{escape(t("conversations.none"))}</p>')
-        shown = found if st.session_state.get("every_conversation") else found[:_SHOWN]
-        for held in shown:
-            here = current is not None and held.id == current.id
-            # The label is Markdown; a title is what somebody typed.
-            title = "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~:$<>" else c for c in held.title)
-            st.button(
-                title,
-                key=f"conversation-{'on' if here else 'off'}-{held.id}",
-                type="tertiary",
-                width="stretch",
-                wrap=False,
-                on_click=session.open_conversation,
-                args=(held.id,),
-            )
-        if len(shown) < len(found):
-            st.button(
-                t("conversations.all", count=len(found)),
-                key="every",
-                type="tertiary",
-                on_click=_show_every_conversation,
-            )
-
-
-def _show_every_conversation() -> None:
-    st.session_state.every_conversation = True
+# --- clearing ---
 
 
 def _confirm_clear(identifier: str) -> None:
