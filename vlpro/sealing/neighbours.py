@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,12 +24,13 @@ def neighbours(known: Iterable[Path]) -> list[str]:
     fine = {path.resolve() for path in (*known, *map(Path, _JOURNAL))}
     seen = {path for place in _PLACES for path in _below(place)}
     found = set()
+    scoped = landlock.version() >= _SCOPED
     for line in Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
         parts = line.split(maxsplit=7)
         if len(parts) < 8:  # without a name: nobody finds it
             continue
         if parts[7].startswith("@"):
-            if landlock.version() < _SCOPED:
+            if not scoped:
                 found.add(parts[7])
         else:
             seen.add(parts[7])
@@ -42,14 +42,15 @@ def neighbours(known: Iterable[Path]) -> list[str]:
 
 
 def _below(place: str) -> Iterable[str]:
-    for folder, _, names in os.walk(place, onerror=None):
-        for name in names:
-            path = f"{folder}/{name}"
-            try:
-                if stat.S_ISSOCK(os.lstat(path).st_mode):
-                    yield path
-            except OSError:
-                continue
+    try:
+        entries = list(os.scandir(place))
+    except OSError:
+        return  # closed to this account: nothing in it can be reached
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path)
+        elif not entry.is_file(follow_symlinks=False):  # known without a look at it
+            yield entry.path
 
 
 def _connects(path: str) -> bool:

@@ -17,6 +17,8 @@ import vlpro
 from vlpro.engines.interface import Delta, Engine, Forgotten, Loading, Request
 from vlpro.engines.worker import wire
 from vlpro.errors import EngineError, EngineUnavailableError
+from vlpro.sealing.offline import OFFLINE
+from vlpro.sealing.seal import is_sealed
 
 __all__ = ["WorkerEngine"]
 
@@ -235,6 +237,7 @@ class WorkerEngine(Engine):
                         self.name,
                         self._options,
                         str(theirs.fileno()),
+                        *(["sealed"] if is_sealed() else []),
                         pass_fds=(theirs.fileno(),),
                         stdin=asyncio.subprocess.DEVNULL,
                         env=_environment(),
@@ -315,4 +318,4 @@ def _environment() -> dict[str, str]:
     """The worker needs no setting and no secret of the gateway, but the same package."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
     folders = [str(Path(vlpro.__file__).parents[1]), environment.get("PYTHONPATH", "")]
-    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    return {**environment, **OFFLINE, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
