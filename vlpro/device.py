@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 import psutil
 import pynvml
@@ -48,12 +49,34 @@ class DeviceMonitor:
                 self._cards = [
                     pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
                 ]
-            return [_gpu(card) for card in self._cards]
+            confidential = _confidential()
+            return [_gpu(card, confidential) for card in self._cards]
         except pynvml.NVMLError:
             return []
 
 
-def _gpu(card: object) -> schema.Gpu:
+def _confidential() -> Literal["on", "test", "off", "unavailable"]:
+    """The state of confidential computing: NVML has one for the whole machine (nvmlSystemGetConfComputeState).
+
+    It says what the driver has set up. That a card keeps to it only an attestation shows, which is not made here.
+    """
+    try:
+        state = pynvml.nvmlSystemGetConfComputeState()
+    except pynvml.NVMLError:  # an older driver, or a card of a kind that knows nothing of it
+        return "unavailable"
+    if state.environment == pynvml.NVML_CC_SYSTEM_ENVIRONMENT_UNAVAILABLE:
+        return "unavailable"
+    if state.ccFeature != pynvml.NVML_CC_SYSTEM_FEATURE_ENABLED:
+        return "off"
+    tools = state.devToolsMode != pynvml.NVML_CC_SYSTEM_DEVTOOLS_MODE_OFF
+    return "test" if tools or state.environment != pynvml.NVML_CC_SYSTEM_ENVIRONMENT_PROD else "on"
+
+
+def _protected(card: object) -> int:
+    return int(pynvml.nvmlDeviceGetConfComputeMemSizeInfo(card).protectedMemSizeKib) * 1024
+
+
+def _gpu(card: object, confidential: Literal["on", "test", "off", "unavailable"]) -> schema.Gpu:
     memory = pynvml.nvmlDeviceGetMemoryInfo(card)
     name = pynvml.nvmlDeviceGetName(card)
     return schema.Gpu(
@@ -62,6 +85,8 @@ def _gpu(card: object) -> schema.Gpu:
         memory_total=int(memory.total),
         temperature_c=_optional(lambda: pynvml.nvmlDeviceGetTemperature(card, pynvml.NVML_TEMPERATURE_GPU)),
         utilization_percent=_optional(lambda: pynvml.nvmlDeviceGetUtilizationRates(card).gpu),
+        confidential=confidential,
+        protected_memory=_optional(lambda: _protected(card)) if confidential == "on" else None,
     )
 
 

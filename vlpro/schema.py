@@ -848,6 +848,15 @@ class Gpu(_Reply):
     memory_total: int = Field(description="bytes")
     temperature_c: int | None = None
     utilization_percent: int | None = None
+    confidential: Literal["on", "test", "off", "unavailable"] = Field(
+        "unavailable",
+        description="Confidential computing, as NVML tells it of the machine. on: enabled, in production mode; test: "
+        "enabled for development or in simulation, which protects nothing; off; unavailable: NVML tells nothing of "
+        "it. It is the driver's word, and no attestation",
+    )
+    protected_memory: int | None = Field(
+        None, description="bytes of the card's memory that confidential computing protects, if it is on"
+    )
 
 
 class Device(_Reply):

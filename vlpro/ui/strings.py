@@ -140,6 +140,23 @@ STRINGS: dict[str, tuple[str, str]] = {
     "status.gpu_memory": ("显存", "GPU memory"),
     "status.heat": ("温度", "Temperature"),
     "status.load": ("利用率", "Utilisation"),
+    "confidential": ("机密计算", "Confidential computing"),
+    "confidential.on": (
+        "驱动报告已开启（生产模式），受保护显存 {size}。本服务未做远程证明。",
+        "The driver says that it is on (production mode), with {size} of protected memory. No attestation was made.",
+    ),
+    "confidential.test": (
+        "驱动报告为调试或模拟模式：没有保护作用。",
+        "The driver says that it is on for development or simulation only: nothing is protected.",
+    ),
+    "confidential.off": (
+        "驱动报告未开启：显存对主机不加保护。",
+        "The driver says that it is off: the card's memory is not protected from the host.",
+    ),
+    "confidential.unavailable": (
+        "这块显卡或驱动不提供此功能。",
+        "Not available on this card or with this driver.",
+    ),
     "status.first": ("首字延迟", "First token"),
     "status.total": ("总耗时", "Total"),
     "status.speed": ("速度", "Speed"),

@@ -17,7 +17,7 @@ from vlpro.ui.views.navigation import PLACES
 FOLDER = Path(strings.__file__).parent
 # Keys that are put together from a name: of a state, a role, a setting, a column.
 _COMPOSED = re.compile(
-    r"status\.(ready|starting|down|checking|loading)|(choice|column|factor|level|role|scope|setting|source)\..*"
+    r"status\.(ready|starting|down|checking|loading)|(choice|column|confidential|factor|level|role|scope|setting|source)\..*"
     r"|(alert|event|field|group|outcome|period|what|why)\..*|export\.(csv|jsonl|record)"
     r"|verify\.(whole|wrong|stopped|failed|expected|found|meaning)"
     r"|policy\.(passwords|sign_in|sessions|accounts|addresses|keys|pages|conversations|privacy)"

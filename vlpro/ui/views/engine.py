@@ -99,8 +99,16 @@ def _gpu(number: int, gpu: Gpu) -> str:
     return _card(
         f"GPU {number} · {gpu.name}",
         meter(t("status.gpu_memory"), gpu.memory_used, gpu.memory_total)
-        + _numbers((t("status.heat"), degrees), (t("status.load"), percent)),
+        + _numbers((t("status.heat"), degrees), (t("status.load"), percent))
+        + _confidential(gpu),
     )
+
+
+def _confidential(gpu: Gpu) -> str:
+    """What NVML says of the card's protection, and no more than that."""
+    amount = size(gpu.protected_memory) if gpu.protected_memory is not None else "–"
+    told = t(f"confidential.{gpu.confidential}", size=amount)
+    return f'<p class="vl-hint confidential"><b>{escape(t("confidential"))}</b> {escape(told)}</p>'
 
 
 def _machine(status: Status) -> str:
