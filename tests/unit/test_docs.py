@@ -70,7 +70,12 @@ def test_every_part_of_the_policy_and_of_the_directories_is_documented() -> None
         "vlpro model manifest",
         "vlpro plan",
         "vlpro serve",
-        "vlpro key",
+        "vlpro key make",
+        "vlpro key status",
+        "vlpro key rotate",
+        "vlpro key reseal",
+        "vlpro key retire",
+        "vlpro key wrap",
         "vlpro migrate",
         "vlpro user list",
         "vlpro user reset",
@@ -87,7 +92,8 @@ def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture
         cli.main([*command.split()[1:], "--help"])
     options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
     page = "".join(
-        text(f"docs/{name}.md") for name in ("model", "identity", "audit", "audit-shipping", "sealing")
+        text(f"docs/{name}.md")
+        for name in ("model", "identity", "audit", "audit-shipping", "sealing", "encryption")
     )
     assert [word for word in (command, *options) if word not in page] == []
 

@@ -44,8 +44,11 @@ class KeyFile:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """What a confined process must be able to read: folders, since a rotation puts a new file in the old one's
-        place; of a token, the module and the file of its PIN."""
+        """What a confined process must be able to read.
+
+        The file's folder, since a rotation puts a new file in the old one's place; of a token, the module and the
+        file of its PIN.
+        """
         token = self._token
         return (self.path.resolve().parent, *(token.places if token is not None else ()))
 
