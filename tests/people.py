@@ -136,7 +136,14 @@ class World:
         policy = self.identity.policies.current().policy
         with self.identity.database.write() as connection:
             return open_session(
-                connection, person.id, policy, now=self.clock(), address=address, agent=_AGENT, factor="totp"
+                connection,
+                person.id,
+                policy,
+                sealer=self.identity.sealer,
+                now=self.clock(),
+                address=address,
+                agent=_AGENT,
+                factor="totp",
             )
 
     def code(self, person: Person, *, seconds: float = 0) -> str:

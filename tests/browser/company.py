@@ -80,7 +80,14 @@ class Company:
         with self.identity.database.write() as connection:
             policy = self.identity.policies.current().policy
             return open_session(
-                connection, account, policy, now=now, address="127.0.0.1", agent=_AGENT, factor="totp"
+                connection,
+                account,
+                policy,
+                sealer=self.identity.sealer,
+                now=now,
+                address="127.0.0.1",
+                agent=_AGENT,
+                factor="totp",
             )
 
     def unused(self, account: str, minutes: float) -> None:
@@ -113,7 +120,16 @@ class Company:
         now = time.time()
         with self.identity.database.write() as connection:
             policy = self.identity.policies.current().policy
-            open_session(connection, account, policy, now=now, address="", agent="", factor="none")
+            open_session(
+                connection,
+                account,
+                policy,
+                sealer=self.identity.sealer,
+                now=now,
+                address="",
+                agent="",
+                factor="none",
+            )
             place = connection.execute(
                 sa.select(sessions.c.id).where(sessions.c.account == account, sessions.c.agent == "")
             ).scalar_one()

@@ -17,10 +17,11 @@ from vlpro.client import ADDRESS_HEADER, BACKGROUND_HEADER, IN_PROCESS
 from vlpro.errors import ForbiddenError, UnauthenticatedError, VlproError
 from vlpro.gateway import cookies, errors
 from vlpro.gateway.pages.words import words_of
-from vlpro.gateway.refusals import Refusals
+from vlpro.gateway.refusals import FORGED_SESSION, Refusals
 from vlpro.identity.addresses import allowed
 from vlpro.identity.principal import LOCAL, Principal
 from vlpro.identity.service import Identity
+from vlpro.identity.tokens import was_issued
 
 __all__ = ["Guard", "safe_path"]
 
@@ -66,7 +67,7 @@ class Guard:
             return
         ACTOR.set(_actor(scope, None))
         headers = Headers(scope=scope)
-        address = _address(scope, headers)
+        token, address = "", _address(scope, headers)
         state["address"] = address
         _replace_header(scope, ADDRESS_HEADER, address)
         try:
@@ -81,9 +82,13 @@ class Guard:
                 if scope["type"] == "websocket":
                     receive = self._while_signed_in(self._identity, token, address, receive)
         except VlproError as refusal:
-            if not _is_probe_of_ours(scope, headers):
-                self._refusals.add(refusal.code, scope["path"])
-            await self._refuse(refusal, scope, receive, send)
+            forged = _is_forged(self._identity, token, headers)
+            try:
+                await self._refuse(refusal, scope, receive, send)
+            finally:
+                # After the answer: not even its time tells whether a session ended or never was.
+                if forged or not _is_probe_of_ours(scope, headers):
+                    self._refusals.add(FORGED_SESSION if forged else refusal.code, scope["path"])
             return
         await self._app(scope, receive, send)
 
@@ -192,10 +197,16 @@ def _actor(scope: Scope, principal: Principal | None) -> Actor:
     )
 
 
+def _is_forged(identity: Identity, token: str, headers: Headers) -> bool:
+    """Whether a request bears a session that was never begun here: its person has not ended it, nor has time."""
+    return bool(token) and not _bearer(headers) and not was_issued(identity.sealer, token)
+
+
 def _is_probe_of_ours(scope: Scope, headers: Headers) -> bool:
     """Whoever opens a page without a session is shown the way in; a page that lost its session asks whether so.
 
-    Neither sends a key: whoever tries one is on the record, whatever else the request bears.
+    Neither sends a key, nor a session that never was: whoever tries one is on the record, whatever else the request
+    bears.
     """
     if _bearer(headers):
         return False

@@ -8,7 +8,10 @@ from collections import OrderedDict
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import ACTOR, Recorder
 
-__all__ = ["SOMEBODY_ELSES", "Refusals"]
+__all__ = ["FORGED_SESSION", "SOMEBODY_ELSES", "Refusals"]
+
+FORGED_SESSION = "forged_session"
+"""Why a request was refused with a session's token that was never issued: somebody made it up. In the record only."""
 
 SOMEBODY_ELSES = "somebody_elses"
 """Why a request was refused that wanted what is another's. In the record only: who asked is told "not found"."""

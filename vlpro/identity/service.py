@@ -70,6 +70,7 @@ class Identity:
             failures=self.failures,
             factors=self.factors,
             directory=directory,
+            sealer=sealer,
             clock=clock,
             recorder=recorder,
         )

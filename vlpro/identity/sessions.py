@@ -9,11 +9,12 @@ import sqlalchemy as sa
 
 from vlpro.audit.events import Event
 from vlpro.audit.recorder import Recorder
+from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.errors import NotFoundError
 from vlpro.identity.policy import Policy
 from vlpro.identity.tables import accounts, sessions
-from vlpro.identity.tokens import digest, new_id, new_token
+from vlpro.identity.tokens import digest, new_id, new_session_token
 
 __all__ = ["Session", "Sessions", "open_session"]
 
@@ -41,6 +42,7 @@ def open_session(
     account: str,
     policy: Policy,
     *,
+    sealer: Sealer,
     now: float,
     address: str,
     agent: str,
@@ -52,6 +54,7 @@ def open_session(
         connection: Of a writing transaction.
         account: Whose.
         policy: In force.
+        sealer: Marks the token as issued here.
         now: Unix time.
         address: Where from.
         agent: The browser, as it names itself.
@@ -60,7 +63,7 @@ def open_session(
     Returns:
         The token, for the cookie.
     """
-    token = new_token()
+    token = new_session_token(sealer)
     kept = (
         sa.select(sessions.c.id)
         .where(sessions.c.account == account, sessions.c.expires_at > now)

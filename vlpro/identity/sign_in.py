@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import Recorder
+from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.identity import totp
 from vlpro.identity.accounts import (
@@ -117,6 +118,7 @@ class SignIn:
         failures: Counts failures.
         factors: Checks second factors.
         directory: Of the company, for people without a local password; None: there is none.
+        sealer: Marks sessions' tokens.
         clock: Unix time.
         recorder: Of the audit.
     """
@@ -130,9 +132,11 @@ class SignIn:
         failures: Failures,
         factors: Factors,
         directory: PasswordDirectory | None,
+        sealer: Sealer,
         clock: Callable[[], float],
         recorder: Recorder,
     ) -> None:
+        self._sealer = sealer
         self._recorder = recorder
         self._database = database
         self._passwords = passwords
@@ -477,7 +481,14 @@ class SignIn:
                 sa.update(accounts).where(accounts.c.id == account.id).values(signed_in_at=now, active_at=now)
             )
             session = open_session(
-                connection, account.id, policy, now=now, address=address, agent=agent, factor=factor
+                connection,
+                account.id,
+                policy,
+                sealer=self._sealer,
+                now=now,
+                address=address,
+                agent=agent,
+                factor=factor,
             )
         self._failures.forget(account.login)
         log.info("%s signed in from %s", account.login, address)
