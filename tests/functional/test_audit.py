@@ -31,6 +31,7 @@ from vlpro.audit.tables import records
 from vlpro.config import Settings
 from vlpro.db import sqlite_url
 from vlpro.errors import AuditError
+from vlpro.gateway import cookies
 from vlpro.identity.permissions import Role
 
 
@@ -307,6 +308,37 @@ def test_a_wrong_key_is_on_the_record_though_it_asks_as_a_page_does(tmp_path: Pa
             assert program.get("/v1/models").status_code == 303  # to the way in, as a page is
         eventually(lambda: bool(told(fresh.server, before)))
         assert [entry["event"] for entry in told(fresh.server, before)] == ["gateway:request:refused"]
+
+
+@pytest.mark.parametrize("disguise", [{"x-vlpro-background": "1"}, {"accept": "text/html"}], ids=["asks", "visits"])
+def test_a_session_that_never_was_is_on_the_record_and_one_that_ended_is_not(
+    tmp_path: Path, disguise: dict[str, str]
+) -> None:
+    """A page whose session has ended asks and visits like that all day; who asks is told the same."""
+    with company(tmp_path, sqlite_url(tmp_path)) as fresh:
+        ended = fresh.world.session(fresh.people[Role.USER])
+        fresh.world.identity.sessions.end_all(fresh.people[Role.USER].id)
+        before = last(fresh.server)
+
+        def ask(token: str) -> tuple[int, str, list[tuple[str, str]]]:
+            headers = {"cookie": f"{cookies.SESSION}={token}"} | disguise
+            with fresh.server.http(headers=headers, follow_redirects=False) as page:
+                reply = page.get("/v1/models")
+            body = reply.text.replace(reply.headers["x-request-id"], "")
+            same = [(k, v) for k, v in reply.headers.items() if k not in ("date", "x-request-id")]
+            return reply.status_code, body, same
+
+        answer = ask(ended)
+        assert answer[0] in (401, 303)
+        other = ended[:-2] + ("AA" if ended[-2:] != "AA" else "BB")
+        for made_up in (other, "A" * len(ended), "unknown", ended[:43], *(f"flood{n}" for n in range(40))):
+            assert ask(made_up) == answer
+        assert ask(ended) == answer
+        eventually(lambda: bool(told(fresh.server, before)))
+        found = told(fresh.server, before)
+        assert [(entry["event"], entry["detail"]["why"]) for entry in found] == [
+            ("gateway:request:refused", "forged_session")
+        ]
 
 
 def test_a_loaded_model_is_on_the_record(server: Server) -> None:
