@@ -1078,6 +1078,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "why.rate_limit_exceeded": ("超过调用上限", "over the limit of requests"),
     "why.label_too_high": ("密级不够", "the level is too high for the person"),
     "why.forbidden": ("不允许", "not allowed"),
+    "why.forged_session": ("会话从未存在", "this session never was"),
     "why.somebody_elses": ("属于他人", "it is somebody else's"),
     "why.client_gone": ("下载中断", "the download was broken off"),
     "why.failed": ("出错", "it failed"),
