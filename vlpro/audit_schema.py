@@ -128,6 +128,8 @@ class AuditVerified(_Reply):
     root: str = ""
     copies: int = Field(0, description="Copies of checkpoints that agree")
     archived: int = Field(0, description="Records up to this one are in archives, and were not verified")
+    sm2: int = Field(0, description="Signatures with SM2 that are right")
+    sm2_unchecked: int = Field(0, description="Signatures with SM2 that this machine could not check")
     times_backwards: int = Field(0, description="How often the clock went back")
     finding: str = Field("", description="What was done to the record, as far as it shows")
     record: int | None = Field(None, description="The first record at which it shows")

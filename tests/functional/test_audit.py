@@ -310,7 +310,9 @@ def test_a_wrong_key_is_on_the_record_though_it_asks_as_a_page_does(tmp_path: Pa
         assert [entry["event"] for entry in told(fresh.server, before)] == ["gateway:request:refused"]
 
 
-@pytest.mark.parametrize("disguise", [{"x-vlpro-background": "1"}, {"accept": "text/html"}], ids=["asks", "visits"])
+@pytest.mark.parametrize(
+    "disguise", [{"x-vlpro-background": "1"}, {"accept": "text/html"}], ids=["asks", "visits"]
+)
 def test_a_session_that_never_was_is_on_the_record_and_one_that_ended_is_not(
     tmp_path: Path, disguise: dict[str, str]
 ) -> None:
@@ -496,14 +498,19 @@ def test_the_record_is_verified_on_the_record(small: Company) -> None:
         assert told(small.server, before, Event.LOG_VERIFIED)[-1]["outcome"] == "failed"
 
 
-def test_a_verification_knows_the_copies_of_checkpoints(tmp_path: Path) -> None:
+def test_a_verification_knows_the_copies_of_checkpoints_and_sm2(tmp_path: Path) -> None:
     copies = tmp_path / "copies"
-    with company(tmp_path, sqlite_url(tmp_path), audit_copy=copies) as firm:
+    with company(tmp_path, sqlite_url(tmp_path), audit_copy=copies, crypto="gm") as firm:
         log_of(firm.server).audit._every_records = 1
         with firm.client(Role.AUDIT) as auditor:
             auditor.get("/v1/audit/records")
             eventually(copies.exists)
-            assert verified(auditor)["copies"] >= 1
+            found = verified(auditor)
+            assert found["copies"] >= 1
+            assert found["sm2"] >= found["copies"]
+            assert found["sm2_unchecked"] == 0
+            log_of(firm.server).audit._every_records = 10**9
+            auditor.get("/v1/audit/records").raise_for_status()  # what was signed before it is copied by now
             copies.write_text("")
             assert "no copies of checkpoints" in verified(auditor)["message"]
 

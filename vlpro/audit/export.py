@@ -105,7 +105,7 @@ def stretches(database: Database, first: int, last: int) -> Iterator[Stretch]:
         lines = (
             record_line(item.data)
             if isinstance(item, StoredRecord)
-            else checkpoint_line(item.data, item.signature, *item[4:])
+            else checkpoint_line(item.data, item.signature, item.sm2)
             for item in items
         )
         yield Stretch("".join(lines), stored, len(items) - stored)

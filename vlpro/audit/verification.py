@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import vlpro
+from vlpro.audit.checkpoint import Signer
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import ACTOR, Recorder
 from vlpro.audit.tables import records
@@ -74,7 +75,7 @@ class Verifications:
     Args:
         url: Of the audit's database.
         database: The same, opened.
-        key: Tells the public key of checkpoints.
+        signer: Of checkpoints; its public keys are trusted.
         copy: File with copies of checkpoints; None: none is configured.
         recorder: Records that it was verified.
         clock: Unix time.
@@ -84,7 +85,7 @@ class Verifications:
         self,
         url: str,
         database: Database,
-        key: Callable[[], bytes],
+        signer: Signer,
         copy: Path | None,
         recorder: Recorder,
         *,
@@ -92,7 +93,7 @@ class Verifications:
     ) -> None:
         self._url = url
         self._database = database
-        self._key = key
+        self._signer = signer
         self._copy = copy
         self._recorder = recorder
         self._clock = clock
@@ -176,7 +177,8 @@ class Verifications:
             self._running = None
 
     async def _verified(self, running: Running) -> dict[str, Any]:
-        work = asdict(Work(self._url, (self._key().hex(),), str(self._copy or "")))
+        signer = self._signer
+        work = asdict(Work(self._url, (signer.public.hex(),), signer.sm2.hex(), str(self._copy or "")))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # nothing is imported from the folder that the service was started in

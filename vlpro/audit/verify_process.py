@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vlpro.audit.cosigned import Cosigned
 from vlpro.audit.errors import VerificationError
 from vlpro.audit.place import LOCK
 from vlpro.audit.sources import DatabaseSource
@@ -37,11 +38,13 @@ class Work:
     Args:
         url: Of the audit's database.
         keys: Public keys whose signatures are trusted, hexadecimal.
+        sm2: Public key of SM2 that is trusted, hexadecimal; empty: those that the log names.
         copy: File with copies of checkpoints; empty: none is configured.
     """
 
     url: str
     keys: tuple[str, ...]
+    sm2: str = ""
     copy: str = ""
 
 
@@ -54,15 +57,18 @@ def verify_stored(work: Work, progress: Callable[[int, int], None]) -> Summary:
 
     Raises:
         VerificationError: Something is not what it must be.
+        AuditError: OpenSSL has failed at a signature with SM2.
         DatabaseError: The database does not answer.
     """
     keys = [bytes.fromhex(key) for key in work.keys]
+    cosigned = Cosigned([bytes.fromhex(work.sm2)] if work.sm2 else ())
     path = Path(work.copy)
     # Before the database is read: a checkpoint that is signed meanwhile counts records that were not read.
-    copies = read_copies(path, keys) if work.copy and path.exists() else []
+    copies = read_copies(path, keys, cosigned) if work.copy and path.exists() else []
     database = Database(work.url, lock=LOCK)
     try:
-        found = verify(DatabaseSource(database), keys=keys, copies=copies, progress=progress)
+        source = DatabaseSource(database)
+        found = verify(source, keys=keys, copies=copies, cosigned=cosigned, progress=progress)
     finally:
         database.close()
     if work.copy and not copies and found.checkpoints:
@@ -121,7 +127,7 @@ def _main() -> None:
             _tell(read=read, of=of)
 
     try:
-        found = verify_stored(Work(work["url"], tuple(work["keys"]), work["copy"]), progress)
+        found = verify_stored(Work(**work), progress)
     except VerificationError as error:
         _tell(wrong=_finding(error))
     except VlproError as error:

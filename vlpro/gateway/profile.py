@@ -164,7 +164,7 @@ def verifications_of(settings: Settings, recorder: LogRecorder) -> Verifications
     """What verifies the stored audit."""
     audit = recorder.audit
     url, copy = _audit_url(settings), settings.audit_copy
-    return Verifications(url, audit.database, lambda: audit.signer.public, copy, recorder)
+    return Verifications(url, audit.database, audit.signer, copy, recorder)
 
 
 def _audit_url(settings: Settings) -> str:

@@ -99,6 +99,10 @@ def _whole(last: AuditVerified) -> str:
         ),
         t("verify.copies", count=f"{last.copies:,}") if last.copies else t("verify.copies.none"),
     ]
+    if last.sm2:
+        sentences.append(t("verify.sm2", count=f"{last.sm2:,}"))
+    if last.sm2_unchecked:
+        sentences.append(t("verify.sm2.unchecked", count=f"{last.sm2_unchecked:,}"))
     if last.archived:
         sentences.append(t("verify.archived", last=f"{last.archived:,}"))
     if last.times_backwards:
