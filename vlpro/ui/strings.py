@@ -863,6 +863,11 @@ STRINGS: dict[str, tuple[str, str]] = {
             "No copies of checkpoints: a cut tail, or an older copy put back, would not show. Set VLPRO_AUDIT_COPY."
         ),
     ),
+    "verify.sm2": ("SM2 签名 {count} 个，全部正确。", "{count} SM2 signatures are right."),
+    "verify.sm2.unchecked": (
+        "{count} 个 SM2 签名未校验：本机的 OpenSSL 不支持 SM2。",
+        "{count} SM2 signatures were not checked: this machine's OpenSSL has no SM2.",
+    ),
     "verify.archived": (
         "第 1 至 {last} 条在归档中，未核验。请在服务器上运行 vlpro audit verify --archives。",
         (
