@@ -144,8 +144,7 @@ class Sealer:
             data: The secret.
             place: Table, column and row, as ``table.column:row``: a value that is copied elsewhere does not open.
         """
-        keys = self.keys  # held to the end: their memory goes with them
-        key = keys.newest(self._clock())
+        key = self.keys.newest(self._clock())
         head = _SECRET + bytes([self._cipher]) + key.id + os.urandom(_SALT_BYTES)
         nonce = os.urandom(NONCE_BYTES)
         own = derived(self._cipher, key.secret, _PURPOSE, head[-_SALT_BYTES:])
@@ -162,11 +161,10 @@ class Sealer:
                 return self._open_old(sealed, place)
             cipher = _cipher_of(sealed[:2], _SECRET, place)
             head, body = sealed[:_SECRET_HEAD], sealed[_SECRET_HEAD:]
-            keys, key = self._known(head[2 : 2 + ID_BYTES])
+            key = self._known(head[2 : 2 + ID_BYTES])
             if key is None:
                 raise _altered(place)
             own = derived(cipher, key.secret, _PURPOSE, head[-_SALT_BYTES:])
-            del key, keys
             return decrypt(cipher, own, body[:NONCE_BYTES], body[NONCE_BYTES:], _bound(head, place))
         except AlteredError as error:
             raise _altered(place) from error
@@ -176,8 +174,7 @@ class Sealer:
 
         A rotation does not change it.
         """
-        keys = self.keys
-        return hmac.digest(keys.mac, place.encode() + b"\0" + data, "sha256")
+        return hmac.digest(self.keys.mac, place.encode() + b"\0" + data, "sha256")
 
     def new_data_key(self, place: str) -> tuple[DataKey, bytes]:
         """A new key for what belongs together.
@@ -231,23 +228,21 @@ class Sealer:
     def _open_old(self, sealed: bytes, place: str) -> bytes:
         """Opens what was sealed before keys had ids: one of the oldest."""
         nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        keys = self.keys
-        for key in keys.sealing:
+        for key in self.keys.sealing:
             own = derived(Cipher.AES_256_GCM, key.secret, b"vlpro seal 1")
             with suppress(AlteredError):
                 return decrypt(Cipher.AES_256_GCM, own, nonce, body, place.encode())
         raise AlteredError
 
-    def _known(self, key_id: bytes) -> tuple[Keys, SealingKey | None]:
-        """The key of an id, and the keys that its memory is part of; one that is new is looked for in the file."""
+    def _known(self, key_id: bytes) -> SealingKey | None:
+        """The key of an id; one that is new is looked for in the file."""
         for again in (False, True):
             if again:
                 self._look()
-            keys = self._keys
-            found = next((key for key in keys.sealing if key.id == key_id), None)
+            found = next((key for key in self._keys.sealing if key.id == key_id), None)
             if found is not None:
-                break
-        return keys, found
+                return found
+        return None
 
     def _look(self) -> None:
         """Read the key file again where it was changed."""

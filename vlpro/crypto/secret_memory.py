@@ -28,7 +28,7 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 class SecretMemory:
-    """Some bytes of such memory; overwritten and given back when nothing refers to it any more.
+    """Some bytes of such memory; overwritten and given back when no view of it is left.
 
     Args:
         size: Bytes.
@@ -36,7 +36,7 @@ class SecretMemory:
     Attributes:
         kind: What protects it: ``memfd_secret``; ``mlock``; or ``none``, where the system has neither or the limit of
             locked memory (RLIMIT_MEMLOCK) is used up.
-        view: The bytes. Whoever keeps a part of it must keep this object too.
+        view: The bytes.
     """
 
     def __init__(self, size: int) -> None:
@@ -59,8 +59,10 @@ class SecretMemory:
                 return
             self.kind = "mlock" if libc.mlock(address, size) == 0 else "none"
             libc.madvise(address, size, _DONTDUMP)
-        self.view = memoryview((ctypes.c_ubyte * size).from_address(address)).cast("B")
-        weakref.finalize(self, _give_back, libc, address, size).atexit = False
+        mapped = (ctypes.c_ubyte * size).from_address(address)
+        # Every view of it, and every part of a view, holds on to this object.
+        weakref.finalize(mapped, _give_back, libc, address, size).atexit = False
+        self.view = memoryview(mapped).cast("B")
 
 
 def wipe(data: bytearray) -> None:

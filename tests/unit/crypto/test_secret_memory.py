@@ -93,7 +93,12 @@ def test_it_is_given_back() -> None:
     memory = SecretMemory(4096)
     address = address_of(memory.view)
     assert any(_holds(line, address) for line in Path("/proc/self/maps").read_text().splitlines())
+    memory.view[:32] = SECRET
+    part = memory.view[8:12]
     del memory
+    gc.collect()
+    assert bytes(part) == SECRET[8:12]
+    del part
     gc.collect()
     assert not any(_holds(line, address) for line in Path("/proc/self/maps").read_text().splitlines())
 
