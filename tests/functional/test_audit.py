@@ -159,7 +159,7 @@ def test_an_answer_that_was_stopped_is_on_the_record(slow: Server) -> None:
 def _broken(monkeypatch: pytest.MonkeyPatch, server: Server, which: Event) -> None:
     """Records of one kind cannot be written any more."""
     audit = log_of(server).audit
-    submit = audit.submit
+    submit, arecord = audit.submit, audit.arecord
 
     def refuse(entry: Any) -> Future[int]:
         if entry.event is not which:
@@ -168,7 +168,13 @@ def _broken(monkeypatch: pytest.MonkeyPatch, server: Server, which: Event) -> No
         done.set_exception(AuditError("The disk is full."))
         return done
 
+    async def arefuse(entry: Any) -> int:
+        if entry.event is not which:
+            return await arecord(entry)
+        raise AuditError("The disk is full.")
+
     monkeypatch.setattr(audit, "submit", refuse)
+    monkeypatch.setattr(audit, "arecord", arefuse)
 
 
 @pytest.mark.parametrize("which", [Event.ASKED, Event.ANSWERED])
