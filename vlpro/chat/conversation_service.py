@@ -548,11 +548,11 @@ class ConversationService:
         return len(names)
 
     async def _clear(self, names: Sequence[str], person: Person) -> Receipt:
-        self._history.hide(names)  # first: nothing may be asked in them while their answers end
         receipt = Receipt()
         self._clearing.add(receipt)
         try:
-            await self._remove(names, person, receipt)
+            with self._history.hidden(names):  # nothing may be asked in them while their answers end
+                await self._remove(names, person, receipt)
         finally:
             self._clearing.discard(receipt)
         return receipt

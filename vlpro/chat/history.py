@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vlpro.audit.events import Event
@@ -347,9 +348,14 @@ class History:
                 raise
             return None
 
-    def hide(self, names: Sequence[str]) -> None:
-        """Let nobody get these any more; :meth:`delete` comes next."""
+    @contextmanager
+    def hidden(self, names: Sequence[str]) -> Iterator[None]:
+        """Nobody gets these while the block deletes them; what could not be deleted is there again afterwards."""
         self._removing.update(names)
+        try:
+            yield
+        finally:
+            self._removing.difference_update(names)
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete conversations from memory and store, with their keys.
@@ -357,16 +363,13 @@ class History:
         Raises:
             DatabaseError: The database does not answer; they are there as before, but for pictures in memory.
         """
-        try:
-            for name in names:
-                if (held := self._memory.find(name)) is not None:
-                    self._memory.remove(held)
-                    self._drop(held)
-            if self._store is not None:
-                for start in range(0, len(names), _SWEPT_AT_ONCE):
-                    await asyncio.to_thread(self._store.delete, names[start : start + _SWEPT_AT_ONCE])
-        finally:
-            self._removing.difference_update(names)
+        for name in names:
+            if (held := self._memory.find(name)) is not None:
+                self._memory.remove(held)
+                self._drop(held)
+        if self._store is not None:
+            for start in range(0, len(names), _SWEPT_AT_ONCE):
+                await asyncio.to_thread(self._store.delete, names[start : start + _SWEPT_AT_ONCE])
 
     # --- by itself
 

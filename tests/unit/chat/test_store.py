@@ -328,6 +328,9 @@ def test_nothing_is_in_clear_in_the_files_of_postgresql_or_a_dump(postgresql: Cl
     begun(ConversationStore(database, Sealer(KEY)))
     with database.read() as connection:
         folder = Path(connection.exec_driver_sql("SHOW data_directory").scalar_one())
+        own = connection.exec_driver_sql(
+            "SELECT oid::text FROM pg_database WHERE datname = current_database()"
+        ).scalar_one()
 
     def everywhere() -> dict[str, bytes]:
         with database._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -336,7 +339,9 @@ def test_nothing_is_in_clear_in_the_files_of_postgresql_or_a_dump(postgresql: Cl
             [str(BINARIES / "pg_dump"), "--inserts", url], check=True, capture_output=True
         ).stdout  # a bytea is written in hexadecimal
         plain = b"".join(bytes.fromhex(h.decode()) for h in re.findall(rb"\\x((?:[0-9a-f]{2})+)", dump))
-        return _files(folder) | {"dump": dump, "dump's bytes": plain}
+        # The database's own folder, and the write-ahead log that all share; not those of other tests.
+        files = _files(folder / "base" / own) | _files(folder / "pg_wal")
+        return files | {"dump": dump, "dump's bytes": plain}
 
     files = everywhere()
     assert _holding({"dump": files["dump"]}, b"conv_a") != []
