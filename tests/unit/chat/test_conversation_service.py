@@ -179,7 +179,7 @@ async def test_nothing_can_be_asked_while_it_is_being_cleared(service: Conversat
             await service.ask(LI, conversation.id, Asked("and?"))
         except (NotFoundError, BadRequestError):
             refused += 1
-    assert await clearing == 1
+    assert (await clearing).images == 1
     assert refused > 0
     assert not service._jobs
     assert service._pictures.bytes_used == 0
@@ -198,7 +198,7 @@ async def test_one_picture_twice_in_one_conversation(service: ConversationServic
     await _ask(service, conversation, images=(kept.id, kept.id))
     await _ask(service, conversation, images=(kept.id,))
     assert kept.held == 3
-    assert await service.clear(LI, conversation) == 1
+    assert (await service.clear(LI, conversation)).images == 1
     assert engine.forgotten == [kept.picture.pixels_sha256]
 
 
@@ -248,7 +248,7 @@ async def test_an_engine_that_cannot_forget_stops_nothing(
     conversation = (await service.new(LI)).id
     kept = await service.add_picture(LI, PNG)
     await _ask(service, conversation, images=(kept.id,))
-    assert await service.clear(LI, conversation) == 1
+    assert (await service.clear(LI, conversation)).images == 1
 
 
 async def test_a_bug_inside_fails_the_answer_only(
