@@ -295,18 +295,20 @@ class AuditLog:
 
     def _store_cosigned(self) -> None:
         """Store the checkpoint that waited for its signature with SM2, unless another replica has signed one."""
-        cosigning, self._cosigning = self._cosigning, None
-        if cosigning is None:
+        if self._cosigning is None:
             return
         self._unsigned += 1  # until it is stored: so it is made again in time
-        signed = cosigning.result()
-        with self.database.write(alone=True) as connection:
-            before = self.signer.last(connection)
-            if not signed.follows(before):
-                return
-            _store(connection, signed)
-        self._unsigned -= 1
-        self._copied(signed)
+        try:
+            signed = self._cosigning.result()
+            with self.database.write(alone=True) as connection:
+                before = self.signer.last(connection)
+                if not signed.follows(before):
+                    return
+                _store(connection, signed)
+            self._unsigned -= 1
+            self._copied(signed)
+        finally:
+            self._cosigning = None
 
 
 def _store(connection: sa.Connection, signed: Checkpoint) -> None:
