@@ -777,6 +777,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "audit.loading": ("正在查询审计记录…", "Querying the record…"),
     "audit.none": ("没有符合条件的记录。请放宽筛选条件。", "No records match. Loosen the filters."),
+    "audit.none.yet": ("到目前为止没有找到。", "Nothing found so far."),
     "audit.find": ("搜索记录中的文字", "Search in the records"),
     "audit.text": ("文字", "Text"),
     "audit.kind": ("类型", "Kind"),

@@ -357,7 +357,7 @@ def _timeline(shown: _Shown) -> None:
         "label": t("nav.audit"),
         "blocks": teller.blocks(shown.data, whole=wanted.all, fold=not wanted.event.startswith("audit:")),
         "chips": _chips(wanted, teller),
-        "empty": t("audit.none"),
+        "empty": t("audit.none" if shown.before is None else "audit.none.yet"),
         "words": {
             "only": t("audit.only", value="{value}"),
             "session": t("audit.session"),
