@@ -8,6 +8,7 @@ import pytest
 from tests.people import Person, World
 from vlpro.errors import BadRequestError, ConflictError, NotFoundError
 from vlpro.identity.policy import Policy
+from vlpro.masking import Masking
 
 
 def test_versions_and_their_differences(world: World, admins: tuple[Person, Person]) -> None:
@@ -89,3 +90,15 @@ def test_the_software_comes_with_what_level_3_asks_for() -> None:
     assert policy.disable_after_idle_days <= 90
     assert policy.second_factor == "everybody"
     assert policy.new_accounts_role == "none"
+
+
+def test_what_is_masked_holds_from_the_decision_on(world: World, admins: tuple[Person, Person]) -> None:
+    """Also for who asks before anybody has read the policy again: never what the software comes with."""
+    policies, author = world.identity.policies, admins[0].id
+    policies.decide({"mask_answers": True, "mask_names": [" 张三 "]}, base=0, note="", author=author)
+    assert policies.known.answers == Masking(("张三",))
+    assert policies.known.exports is None
+    policies.decide({"lock_minutes": 31}, base=1, note="", author=author)
+    assert policies.known.answers == Masking(("张三",))
+    with pytest.raises(BadRequestError, match="mask_names"):
+        policies.decide({"mask_names": ["李"]}, base=2, note="", author=author)
