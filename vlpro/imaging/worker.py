@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import sysconfig
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ import numpy as np
 from PIL import Image
 
 import vlpro
-from vlpro.errors import ImageError
+from vlpro.errors import ConfigError, ImageError
 from vlpro.imaging.encode import pixels_to_jpeg
 from vlpro.imaging.ingest import Limits, clean
 from vlpro.process import die_with_parent, keep_memory_private, landlock
+from vlpro.sealing import seccomp
 
 __all__ = ["JPEG", "MAX_PACKET", "PIXELS", "READY", "WORKER", "main"]
 
@@ -55,6 +57,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # the collector would touch, and so copy, what all workers share
     myself, mapped = os.getpid(), _address_space()
+    confine()  # once for all: a worker inherits it
     with socket.socket(fileno=control_number) as control:
         while True:
             data, descriptors, _, _ = socket.recv_fds(control, MAX_PACKET, 1)
@@ -96,7 +99,7 @@ def _worker(stream: socket.socket, mapped: int) -> None:
     """
     status = 1
     try:
-        confine()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
         me = os.pidfd_open(os.getpid())
         socket.send_fds(stream, [READY], [me])
         os.close(me)
@@ -114,11 +117,15 @@ def _worker(stream: socket.socket, mapped: int) -> None:
 
 
 def confine() -> None:
-    """Keep only what reading one picture takes: no file but the interpreter's own, no network, no new program."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    """Keep only what reading pictures takes: no file but the interpreter's own, no network, no new program.
+
+    As far as the kernel goes along: Landlock came with Linux 5.13, and the filter of calls is for two machines.
+    """
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {Path(sysconfig.get_path(name)) for name in names}
     landlock(readable=[*folders, Path(vlpro.__file__).parent])
+    with suppress(ConfigError, OSError):
+        seccomp.install(seccomp.PROCESS)
 
 
 def _read(job: dict[str, Any], source: int, target: int) -> dict[str, Any]:
