@@ -72,6 +72,13 @@ def fill(store: ConversationStore, conversations: int, turns: int) -> list[str]:
     return texts
 
 
+def processor(work: Callable[[], object]) -> float:
+    """Of this thread: what others do on the machine counts less."""
+    began = time.thread_time()
+    work()
+    return (time.thread_time() - began) * 1000
+
+
 def milliseconds(work: Callable[[], object], repeat: int = 1) -> float:
     took = []
     for _ in range(repeat):
@@ -97,6 +104,8 @@ def searches(database: Database, sealer: Sealer, conversations: int, turns: int)
         search = Search(store, max_bytes=200_000_000)
         first.append(milliseconds(lambda s=search: s.find(LI, "阀门检修", limit=50)))
     row("first search (median of 3)", statistics.median(first))
+    again = Search(store, max_bytes=200_000_000)
+    row("  processor time of it", processor(lambda: again.find(LI, "阀门检修", limit=50)))
     row("  memory that stays open until it is forgotten", search.bytes_used / 2**20, "MiB")
     for words in ("压力", "VALVE 检修", "ｐｒｅｓｓｕｒｅ", "此处没有"):
         found = search.find(LI, words, limit=50)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import from_json
 
@@ -29,6 +29,7 @@ __all__ = [
     "picture_place",
     "read",
     "readable",
+    "said_in",
 ]
 
 
@@ -53,15 +54,11 @@ def picture_place(conversation: str, picture: str) -> str:
 
 
 def message_bytes(message: StoredMessage) -> bytes:
-    """A message as it is stored: what is empty is left out."""
+    """A message as it is stored: two lines of JSON, in the first what a search reads; what is empty is left out."""
     error = message.error
+    said = readable(message)
     told: dict[str, Any] = {
-        "role": message.role,
-        "raw": message.raw,
-        "text": message.text
-        if message.text != message.raw
-        else None,  # so that a search need not make it anew
-        "id": message.id,
+        "raw": message.raw if message.raw != said else None,
         "created": message.created,
         "state": message.state,
         "request_id": message.request_id,
@@ -75,7 +72,7 @@ def message_bytes(message: StoredMessage) -> bytes:
         "error": _error(error) if error is not None else None,
     }
     kept = {name: value for name, value in told.items() if value not in (None, [], "")}
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
+    return _json([message.id, message.role, said]) + b"\n" + _json(kept)
 
 
 def message_of(data: bytes, version: int, stored: frozenset[str] = frozenset()) -> StoredMessage:
@@ -86,11 +83,12 @@ def message_of(data: bytes, version: int, stored: frozenset[str] = frozenset()) 
         version: Of the row.
         stored: Ids of the pictures that the store has.
     """
-    told = read(data)
+    name, role, said = said_in(data)
+    told = read(data.partition(b"\n")[2])
     return StoredMessage(
-        role=told["role"],
-        raw=told.get("raw", ""),
-        id=told["id"],
+        role=role,
+        raw=told.get("raw", said),
+        id=name,
         created=told["created"],
         state=told["state"],
         request_id=told.get("request_id", ""),
@@ -106,23 +104,22 @@ def message_of(data: bytes, version: int, stored: frozenset[str] = frozenset()) 
     )
 
 
+def said_in(data: bytes) -> tuple[str, Literal["user", "assistant"], str]:
+    """Of a message's bytes its id, who speaks, and what can be read, without making the rest of it."""
+    name, role, said = from_json(data.partition(b"\n")[0])
+    return name, role, said
+
+
 def read(data: bytes) -> dict[str, Any]:
-    """The JSON of a message."""
+    """JSON."""
     told: dict[str, Any] = from_json(data)
     return told
 
 
-def readable(told: Mapping[str, Any]) -> str:
-    """Everything of a message that a person may look for: its text, and what stands at the places it names.
-
-    Args:
-        told: As :func:`read` gives it.
-    """
-    text: str = told.get("text", told.get("raw", ""))
-    places = told.get("places")
-    if not places:
-        return text
-    return "\n".join([text, *(" ".join(filter(None, (p["label"], p["text"]))) for p in places)])
+def readable(message: StoredMessage) -> str:
+    """Everything of a message that a person may look for: its text, and what stands at the places it names."""
+    found = [" ".join(filter(None, (place.label, place.text))) for place in message.grounding]
+    return "\n".join([message.text, *found]) if found else message.text
 
 
 def broken_off() -> EngineError:
@@ -132,6 +129,10 @@ def broken_off() -> EngineError:
         zh="生成这个回答时服务重启了，请重新提问。",
         code="broken_off",
     )
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _note(note: PictureNote) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vlpro.chat.conversations import Conversation
+from vlpro.chat.sealed import readable
 from vlpro.chat.store import ConversationStore, Row, Texts
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
@@ -186,7 +187,7 @@ class Search:
         hits: list[tuple[Row, _Opened]] = []
         damaged = 0
         for held in others:
-            said = tuple((message.id, message.role, message.text) for message in held.messages)
+            said = tuple((message.id, message.role, readable(message)) for message in held.messages)
             opened = _Opened(Texts(held.id, held.title, said), held.version)
             if opened.has(words):
                 row = held.id, held.version, held.created, held.updated, held.level

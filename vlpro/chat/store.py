@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -70,7 +70,7 @@ class Texts:
 
     id: str
     title: str
-    messages: tuple[tuple[str, str, str], ...]
+    messages: tuple[tuple[str, Literal["user", "assistant"], str], ...]
 
 
 class ConversationStore:
@@ -387,26 +387,23 @@ class ConversationStore:
                 rows = connection.execute(
                     sa.select(c.id, c.owner, c.level, c.version, c.key, c.head).where(c.id.in_(some))
                 ).all()
-                by_name: dict[str, list[Any]] = {row.id: [] for row in rows}
-                query = sa.select(messages).where(messages.c.conversation.in_(some)).order_by(
-                    messages.c.conversation, messages.c.number
-                )  # fmt: skip
-                for message in connection.execute(query):
-                    if message.conversation in by_name:
-                        by_name[message.conversation].append(message)
+                found: dict[str, list[tuple[int, int, bytes]]] = {row.id: [] for row in rows}
+                for name, number, version, data in connection.execute(_SEARCHED, {"some": some}):
+                    if name in found:
+                        found[name].append((number, version, data))
             for row in rows:
-                yield row.id, row.version, self._texts(row, by_name[row.id])
+                yield row.id, row.version, self._texts(row, found[row.id])
 
-    def _texts(self, row: Any, found: Sequence[Any]) -> Texts | None:
+    def _texts(self, row: Any, found: Sequence[tuple[int, int, bytes]]) -> Texts | None:
         try:
-            key, title = self._opened(row, [(each.number, each.version) for each in found])
-            told = [
-                sealed.read(key.open(each.data, sealed.message_place(row.id, each.number), each.version))
-                for each in found
-            ]
+            key, title = self._opened(row, [(number, version) for number, version, _ in found])
+            said = tuple(
+                sealed.said_in(key.open(data, sealed.message_place(row.id, number), version))
+                for number, version, data in found
+            )
         except VlproError:
             return self._texts_again(row.id)
-        return Texts(row.id, title, tuple((one["id"], one["role"], sealed.readable(one)) for one in told))
+        return Texts(row.id, title, said)
 
     def _texts_again(self, name: str) -> Texts | None:
         """Of one that did not open: it may have been changed between two statements."""
@@ -417,10 +414,8 @@ class ConversationStore:
             return None
         if loaded is None:
             return None
-        told = [sealed.read(sealed.message_bytes(message)) for message in loaded.messages]
-        return Texts(
-            name, loaded.title, tuple((one["id"], one["role"], sealed.readable(one)) for one in told)
-        )
+        said = tuple((message.id, message.role, sealed.readable(message)) for message in loaded.messages)
+        return Texts(name, loaded.title, said)
 
     def picture(self, owner: str, level: Level, picture: str) -> bytes | None:
         """The JPEG file of a kept picture of one person; None: there is none.
@@ -540,4 +535,9 @@ _MESSAGES = (
     sa.select(messages.c.number, messages.c.version, messages.c.data)
     .where(messages.c.conversation == sa.bindparam("id"))
     .order_by(messages.c.number)
+)
+_SEARCHED = (
+    sa.select(messages.c.conversation, messages.c.number, messages.c.version, messages.c.data)
+    .where(messages.c.conversation.in_(sa.bindparam("some", expanding=True)))
+    .order_by(messages.c.conversation, messages.c.number)
 )
