@@ -23,7 +23,7 @@ from vlpro.crypto import KeyFile
 from vlpro.errors import ConfigError
 from vlpro.sealing import outside, relay
 from vlpro.sealing.addresses import destination, unix
-from vlpro.sealing.neighbours import neighbours
+from vlpro.sealing.neighbours import expect, neighbours
 from vlpro.sealing.offline import OFFLINE
 from vlpro.sealing.seal import is_sealed, seal_service
 
@@ -56,36 +56,43 @@ def launch(*, port: int, path: str | None, relay_path: str | None) -> NoReturn:
             "而监听端口的服务持有网络套接字，它们可能被改连到别处。",
             param="socket",
         )
-    listener = _listener(port, path)
-    if sockets:
-        _refuse_neighbours([*sockets, Path(path or "").absolute()])
-    control = None
-    if wanted:
-        control = _relay_at(relay_path) if relay_path else relay.start(wanted)[0]
-    data = settings.data_dir.absolute()
-    scratch = data / "tmp"
-    _made(scratch)
-    write = [data]
-    if settings.audit_copy is not None:
-        _touched(settings.audit_copy)
-        write.append(settings.audit_copy.absolute())
-    here = Path(vlpro.__file__).parents[1]
-    streamlit = (Path.cwd() / ".streamlit", Path.home() / ".streamlit", Path.cwd() / "vlpro.toml")
-    read = [here, *streamlit, *_named(settings), *_keys(settings)]
-    environment = {**os.environ, **OFFLINE, "TMPDIR": str(scratch)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))
-    for passed_on in (listener, control):
-        if passed_on is not None:
-            passed_on.set_inheritable(True)
-    _keep_only({number.fileno() for number in (listener, control) if number is not None})
-    known = seal_service(read=read, write=write, sockets=bool(sockets))
-    places = ", ".join(wanted) or "none"
-    sys.stderr.write(f"sealed: no network sockets; files by Landlock {known}; relayed addresses: {places}\n")
-    sys.stderr.flush()
-    numbers = f"{listener.fileno()},{control.fileno() if control is not None else _NONE}"
-    os.execve(  # noqa: S606 - ourselves
-        sys.executable, [sys.executable, "-P", "-m", "vlpro", "serve", "--inherited", numbers], environment
-    )
+    with contextlib.ExitStack() as opened:  # closed where it does not come to be the service
+        listener = opened.enter_context(_listener(port, path))
+        if sockets:
+            expect([*sockets, Path(path or "").absolute()])
+            _refuse_neighbours()
+        control = None
+        if wanted:
+            control = opened.enter_context(_relay_at(relay_path) if relay_path else relay.start(wanted)[0])
+        data = settings.data_dir.absolute()
+        scratch = data / "tmp"
+        for folder in (data, scratch):  # parents that are made on the way would be open to others
+            _made(folder)
+        write = [data]
+        if settings.audit_copy is not None:
+            _touched(settings.audit_copy)
+            write.append(settings.audit_copy.absolute())
+        here = Path(vlpro.__file__).parents[1]
+        streamlit = (Path.cwd() / ".streamlit", Path.home() / ".streamlit", Path.cwd() / "vlpro.toml")
+        read = [here, *streamlit, *_named(settings), *_keys(settings)]
+        environment = {**os.environ, **OFFLINE, "TMPDIR": str(scratch)}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))
+        for passed_on in (listener, control):
+            if passed_on is not None:
+                passed_on.set_inheritable(True)
+        _keep_only({number.fileno() for number in (listener, control) if number is not None})
+        known = seal_service(read=read, write=write, sockets=bool(sockets))
+        places = ", ".join(wanted) or "none"
+        sys.stderr.write(
+            f"sealed: no network sockets; files by Landlock {known}; relayed addresses: {places}\n"
+        )
+        sys.stderr.flush()
+        numbers = f"{listener.fileno()},{control.fileno() if control is not None else _NONE}"
+        os.execve(  # noqa: S606 - ourselves
+            sys.executable,
+            [sys.executable, "-P", "-m", "vlpro", "serve", "--inherited", numbers],
+            environment,
+        )
 
 
 def inherited(numbers: str) -> socket.socket:
@@ -108,7 +115,10 @@ def inherited(numbers: str) -> socket.socket:
         os.set_inheritable(control, False)  # noqa: FBT003 - the signature is Python's
         outside.through(socket.socket(fileno=control))
     os.set_inheritable(listener, False)  # noqa: FBT003 - likewise
-    return socket.socket(fileno=listener)
+    made = socket.socket(fileno=listener)
+    if databases := _postgresql(config.load()):
+        expect([*databases, Path(made.getsockname()).absolute()])
+    return made
 
 
 def destinations_of(settings: Settings) -> list[str]:
@@ -189,8 +199,8 @@ def _listed(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else value or ()
 
 
-def _refuse_neighbours(known: list[Path]) -> None:
-    found = neighbours(known)
+def _refuse_neighbours() -> None:
+    found = neighbours()
     if not found:
         return
     shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -24,6 +25,7 @@ from tests.browser.server import ROOT
 from tests.deploy.lab import OUTSIDE, SINK, UPSTREAM, Lab, lab
 from tests.functional.server import chat, events
 from tests.postgresql import Cluster
+from vlpro.crypto import make_key_file
 
 _START_S = 60
 _FONT = "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"
@@ -113,17 +115,17 @@ class Service:
 
 
 @contextmanager
-def client(path: Path, output: Path) -> Iterator[httpx.Client]:
+def client(path: Path, output: Path, pid: int) -> Iterator[httpx.Client]:
     """A client of a socket, as soon as the service behind it is ready."""
     transport = httpx.HTTPTransport(uds=str(path))
     with httpx.Client(base_url="http://127.0.0.1", transport=transport, timeout=60, trust_env=False) as http:
-        await_ready(http, path, output)
+        await_ready(http, path, output, pid)
         yield http
 
 
-def await_ready(http: httpx.Client, path: Path, output: Path) -> None:
+def await_ready(http: httpx.Client, path: Path, output: Path, pid: int) -> None:
     deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         with suppress(OSError, httpx.HTTPError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(path))  # httpx leaves a socket open where nobody listens
             if http.get("/readyz", timeout=5).is_success:
@@ -148,7 +150,7 @@ def sealed(machines: Lab, folder: Path, port: int, **settings: str) -> Iterator[
     with (
         machines.running(start, output, **more, **settings) as pid,
         machines.way_in(port) as path,
-        client(path, output) as http,
+        client(path, output, pid) as http,
     ):
         yield Service(http, pid, output)
 
@@ -284,7 +286,16 @@ def test_postgresql_by_its_socket_where_no_other_can_be_reached(
 ) -> None:
     url, output = postgresql.new(), tmp_path / "output"
     path = tmp_path / "service.sock"
-    settings = {"engine": "fake", "data_dir": str(tmp_path / "data"), "audit_database_url": url}
+    make_key_file(tmp_path / "key")
+    settings = {
+        "profile": "mlps3",
+        "engine": "fake",
+        "data_dir": str(tmp_path / "data"),
+        "database_url": url,
+        "key_file": str(tmp_path / "key"),
+        "public_url": "https://localhost",
+        "trusted_proxies": '["unix"]',
+    }
     start = command("--socket", str(path))
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(tmp_path / "docker.sock"))
@@ -296,9 +307,16 @@ def test_postgresql_by_its_socket_where_no_other_can_be_reached(
     (tmp_path / "docker.sock").unlink()
 
     folder = Path(url.partition("host=")[2])
+    folder.chmod(0o755)  # the service has lost root's power to look into any folder
     around = hidden(tmp_path / "around", [tmp_path, folder, ROOT])
     (tmp_path / "around").mkdir()
-    with machines.running([*around, *start], output, **settings), client(path, output) as http:
-        assert http.get("/v1/status").json()["sealed"] is True
-        answer = http.post("/v1/chat/completions", json=chat("hello"))
-        assert answer.status_code == 200, answer.text
+    with (
+        machines.running([*around, *start], output, **settings) as pid,
+        client(path, output, pid) as http,
+    ):
+        assert psutil.Process(pid).cmdline()[-2] == "--inherited"
+        assert http.get("/v1/status").status_code == 401  # it answers, and knows its people
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT count(*) FROM audit_records").fetchone()
+    assert found is not None
+    assert found[0] > 0

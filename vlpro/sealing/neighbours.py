@@ -8,20 +8,29 @@ from pathlib import Path
 
 from vlpro.sealing import landlock
 
-__all__ = ["neighbours"]
+__all__ = ["expect", "neighbours"]
 
 _PLACES = ("/run", "/tmp", "/var/tmp", "/var/run", "/dev")  # noqa: S108 - it looks, and writes nothing
 _JOURNAL = ("/run/systemd/journal", "/run/systemd/notify")  # what the service prints goes there anyway
 _SCOPED = 6  # version of Landlock from which abstract sockets of others are closed
 
 
-def neighbours(known: Iterable[Path]) -> list[str]:
-    """Their paths, sorted; abstract ones begin with @.
+_expected: tuple[Path, ...] = ()
+
+
+def expect(known: Iterable[Path]) -> None:
+    """Tell which are meant to be reached; a fact of the process, as its seal is.
 
     Args:
         known: Sockets, or folders of sockets, that the settings name.
     """
-    fine = {path.resolve() for path in (*known, *map(Path, _JOURNAL))}
+    global _expected  # noqa: PLW0603 - as above
+    _expected = tuple(known)
+
+
+def neighbours() -> list[str]:
+    """Paths of the others, sorted; abstract ones begin with @."""
+    fine = {path.resolve() for path in (*_expected, *map(Path, _JOURNAL))}
     seen = {path for place in _PLACES for path in _below(place)}
     found = set()
     scoped = landlock.version() >= _SCOPED

@@ -1,0 +1,131 @@
+"""deploy/systemd and deploy/nftables, as far as they can be seen without a booted machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.server import ROOT
+from tests.deploy.lab import OUTSIDE, SINK, UPSTREAM, Lab, lab
+
+SYSTEMD, RULES = ROOT / "deploy/systemd", ROOT / "deploy/nftables/vlpro.nft"
+SERVICE, RELAY, SHIP = 64_001, 64_002, 64_003
+
+# As an account: connect, and tell what became of it.
+_TRY = """
+import encodings.idna, os, socket, sys
+os.setgroups([])
+os.setgid(int(sys.argv[1]))
+os.setuid(int(sys.argv[1]))
+try:
+    if sys.argv[4] == "udp":
+        made = socket.socket(type=socket.SOCK_DGRAM)
+        made.connect((sys.argv[2], int(sys.argv[3])))
+        made.send(b"x")
+        made.send(b"x")
+    else:
+        socket.create_connection((sys.argv[2], int(sys.argv[3])), 3)
+    print("sent")
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+def units(folder: Path) -> list[Path]:
+    """The units, with a program in place of the installed one."""
+    program = folder / "vlpro"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    made = []
+    for unit in (*SYSTEMD.glob("*.service"), ROOT / "deploy/elk/vlpro-audit-ship.service"):
+        made.append(folder / unit.name)
+        made[-1].write_text(unit.read_text(encoding="utf-8").replace("/opt/vlpro/bin/vlpro", str(program)))
+    assert len(made) == 3
+    return made
+
+
+def test_systemd_understands_every_line_and_calls_it_safe(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("needs systemd-analyze: apt-get install systemd")
+    files = [str(unit) for unit in units(tmp_path)]
+    done = subprocess.run(
+        [program, "verify", *files], capture_output=True, text=True, check=False, timeout=60
+    )
+    about_ours = [line for line in done.stderr.splitlines() if "vlpro" in line]
+    assert (done.returncode, about_ours) == (0, [])
+    for file in files:
+        command = [program, "security", "--offline=yes", "--threshold=20", file]
+        scored = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert scored.returncode == 0, scored.stdout[-200:]  # exposure of 2.0 of 10 at most
+
+
+def test_the_units_name_options_that_there_are() -> None:
+    for unit in SYSTEMD.glob("*.service"):
+        (line,) = re.findall(
+            r"^ExecStart=/opt/vlpro/bin/(vlpro .*)$", unit.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        words = line.split()
+        shown = subprocess.run(
+            [sys.executable, "-m", "vlpro", words[1], "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert [word for word in words if word.startswith("--") and word not in shown] == []
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A machine with the rules, for accounts that are numbers."""
+    if shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin") is None:
+        pytest.skip("needs nft: apt-get install nftables")
+    folder = tmp_path_factory.mktemp("guarded")
+    rules = RULES.read_text(encoding="utf-8")
+    for name, number in (("vlpro", SERVICE), ("vlpro-relay", RELAY), ("vlpro-audit-ship", SHIP)):
+        rules = rules.replace(f'skuid "{name}"', f"skuid {number}")
+    rules = rules.replace("192.0.2.10 . 8000", f"{OUTSIDE} . {UPSTREAM}")
+    (folder / "rules").write_text(rules, encoding="utf-8")
+    with lab(folder) as made:
+        for _ in range(2):  # the second time in place of the first
+            subprocess.run(made.inside(["nft", "-f", str(folder / "rules")]), check=True, timeout=20)
+        yield made
+
+
+def tried(machines: Lab, account: int, port: int, kind: str = "tcp", host: str = OUTSIDE) -> str:
+    command = [sys.executable, "-c", _TRY, str(account), host, str(port), kind]
+    done = subprocess.run(machines.inside(command), capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.strip()
+
+
+def refused(machines: Lab) -> int:
+    """Packets that were counted."""
+    shown = subprocess.run(
+        machines.inside(["nft", "list", "counter", "inet", "vlpro", "refused"]),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    (count,) = re.findall(r"packets (\d+)", shown.stdout)
+    return int(count)
+
+
+@pytest.mark.parametrize("account", [SERVICE, RELAY, SHIP])
+def test_an_account_sends_to_its_address_only(guarded: Lab, account: int) -> None:
+    before, seen = refused(guarded), len(guarded.seen())
+    assert tried(guarded, account, SINK) == "ConnectionRefusedError"
+    assert tried(guarded, account, 53, "udp") == "PermissionError"
+    assert refused(guarded) > before
+    expected = "sent" if account == RELAY else "ConnectionRefusedError"
+    assert tried(guarded, account, UPSTREAM) == expected
+    assert tried(guarded, account + 100, SINK) == "sent", "another account's"
+    arrived = {port for _, port in guarded.seen()[seen:]}
+    assert arrived == ({SINK, UPSTREAM} if account == RELAY else {SINK})
