@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from vlpro.schema import Conversation, Message
+from vlpro.ui.markdown import harmless, inert
 from vlpro.ui.strings import Language, text
 
 __all__ = ["as_json", "as_markdown", "places"]
@@ -18,12 +19,14 @@ def as_json(conversation: Conversation) -> str:
 def as_markdown(conversation: Conversation, language: Language, now: datetime) -> str:
     """Questions and answers, with the pictures' hashes and the places that the answers name.
 
+    Whatever opens the file fetches nothing for it: links and pictures in texts are parted, as on the page.
+
     Args:
         conversation: With its messages.
         language: Of the headings.
         now: Time of the export, in the reader's zone.
     """
-    lines = [f"# {conversation.title or text('untitled', language)}", ""]
+    lines = [f"# {harmless(conversation.title) or text('untitled', language)}", ""]
     lines += [text("export.made", language, time=now.strftime("%Y-%m-%d %H:%M:%S")), ""]
     number = 0
     for message in conversation.messages:
@@ -37,11 +40,11 @@ def as_markdown(conversation: Conversation, language: Language, now: datetime) -
         if message.images:
             lines.append("")
         if message.text:
-            lines += [message.text, ""]
+            lines += [inert(message.text), ""]
         if message.error:
             sentence = (message.error.vlpro or {}).get("zh") if language == "zh" else None
             lines += [f"> {sentence or message.error.message}", ""]
-        found = places(message, language)
+        found = [harmless(line) for line in places(message, language)]
         lines += [*found, *([""] if found else [])]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Code", "Prose", "harmless", "pieces"]
+__all__ = ["Code", "Prose", "harmless", "inert", "pieces"]
 
 JOINER = "\u2060"
 
@@ -24,6 +24,8 @@ _PAIRS = re.compile(
   | (?P<colon>:)(?=//|[A-Za-z_]|[+-]?\w+:)  # scheme of a bare address; :red[...], :material/...:, :smile:
   | (?P<www>\b[wW]{3})(?=\.)             # GFM's bare address
   | (?P<at>@)(?=[\w-])                   # GFM's bare mail address
+  | (?P<fence>`{3,}|~{3,})(?=[ \t]*[^\s`~])  # the language of nested code: Streamlit draws "mermaid" as a chart
+  | (?P<tex>\\)(?=(?:href|url|includegraphics|html[A-Z]\w*)\b)  # KaTeX's ways out
     """,
     re.VERBOSE,
 )
@@ -92,6 +94,24 @@ def pieces(text: str) -> list[Prose | Code]:
     if code is not None:
         found.append(Code("\n".join(code), language))
     return found
+
+
+def inert(text: str) -> str:
+    """Markdown for a file that somebody opens elsewhere: as :func:`harmless`, and code keeps no language.
+
+    Other programs draw some languages, and then fetch what a drawing names.
+
+    Args:
+        text: Markdown from a model or a person.
+    """
+    parts = []
+    for piece in pieces(text):
+        if isinstance(piece, Code):
+            fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", piece.text))])
+            parts.append(f"{fence}\n{piece.text}\n{fence}")
+        else:
+            parts.append(piece.text)
+    return "\n\n".join(parts)
 
 
 def _outside_formulas(text: str) -> str:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 
 from tests.unit.ui.sample import conversation
+from tests.unit.ui.test_markdown import STARTS, WAYS_OUT
 from vlpro import schema
 from vlpro.ui.export import as_json, as_markdown
+from vlpro.ui.markdown import inert
 
 
 def test_markdown_tells_questions_answers_pictures_and_places() -> None:
@@ -33,3 +36,31 @@ def test_json_holds_everything_and_is_read_back() -> None:
     made = as_json(conversation())
     assert schema.Conversation.model_validate_json(made) == conversation()
     assert json.loads(made)["messages"][1]["vlpro"]["grounding"][0]["box"] == [1, 2, 3.4, 4]
+
+
+def test_whatever_opens_the_file_fetches_nothing_for_it() -> None:
+    talk = conversation()
+    told = "\n\n".join([*WAYS_OUT, "```mermaid\nA@{ img: 'x' }\n```"])
+    extension = talk.messages[1].vlpro
+    assert extension
+    extension.grounding[0] = schema.Grounding(image=1, box=(1, 2, 3, 4), label=WAYS_OUT[0], text=WAYS_OUT[4])
+    shown = as_markdown(
+        talk.model_copy(
+            update={
+                "title": WAYS_OUT[1],
+                "messages": [one.model_copy(update={"text": told}) for one in talk.messages],
+            }
+        ),
+        "en",
+        datetime(2026, 11, 18, tzinfo=UTC),
+    )
+    # A letter is a letter in code.
+    prose = re.sub(r"^(`{3,})\n.*?^\1$", "", shown, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"\d\d:\d\d:\d\d", "", prose)  # times of ours
+    assert not STARTS.search(prose), STARTS.search(prose)
+    assert not re.search(r"^(`{3,}|~{3,})[^`~\s\u2060]", shown, flags=re.MULTILINE)  # no language to draw
+    assert as_json(talk).count("\u2060") == 0
+
+
+def test_code_in_a_saved_conversation_ends_where_it_ended() -> None:
+    assert inert("````\n```\nx\n````\nafter") == "````\n```\nx\n````\n\nafter"

@@ -42,11 +42,17 @@ WAYS_OUT = [
     ":red[x](http://sink.test/a)",
     "    ![](http://sink.test/a)",
     "> ```\n> x\n![](http://sink.test/a)",
+    '> ```mermaid\n> flowchart LR\n> A@{ img: "//sink.test/a" }\n> ```',
+    "- ~~~ mermaid\n  flowchart LR\n  style A fill:url(//sink.test/a)\n  ~~~",
+    "1. ```&#109;ermaid\n   flowchart LR\n   ```",
+    "$\\includegraphics{//sink.test/a}$",
+    "$\\url{//sink.test/a}$ $\\htmlStyle{background:url(//sink.test/a)}{x}$",
 ]
 
 # What begins a link, a picture, HTML or a directive in CommonMark, GFM and Streamlit's Markdown.
 STARTS = re.compile(
-    r"\][(\[:]|<[A-Za-z/!?]|://|\b[wW]{3}\.|@[\w-]|:[A-Za-z_]|:[+-]?\w+:",
+    r"\][(\[:]|<[A-Za-z/!?]|://|\b[wW]{3}\.|@[\w-]|:[A-Za-z_]|:[+-]?\w+:"
+    rf"|(?:`{{3,}}|~{{3,}})[ \t]*[^\s`~{JOINER}]|\\(?:href|url|includegraphics|html[A-Z]\w*)\b",
 )
 
 
