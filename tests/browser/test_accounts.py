@@ -574,6 +574,34 @@ def test_one_time_codes_and_a_second_passkey(firm: Company, visit: Visit) -> Non
 # --- how it looks ---
 
 
+def test_masking_is_decided_with_the_names_to_mask(firm: Company, visit: Visit) -> None:
+    before = firm.identity.policies.current()
+    page = visit(firm.security, "/policy")
+    heading(page, "策略")
+    bar = page.locator(".st-key-save-place")
+    for number, name in enumerate(("mask_answers", "mask_shipped"), 1):
+        page.locator(f".st-key-setting-line-off-{name} label").first.click()
+        expect(bar).to_contain_text(f"{number} 项更改未保存", timeout=20_000)
+    names = page.get_by_role("textbox", name="脱敏的姓名")
+    names.fill("张三丰\n李")
+    names.press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("第 2 行“李”应为 2 至 40 个字", timeout=20_000)
+    names.fill("张三丰\n李雷\n")
+    names.press("Control+Enter")
+    expect(bar).to_contain_text("3 项更改未保存", timeout=20_000)
+    bar.get_by_role("button", name="核对并保存").click()
+    ask = dialog(page, "保存为新版本？")
+    expect(ask).to_contain_text("+ 张三丰", timeout=20_000)
+    ask.get_by_role("button", name="保存并生效").click()
+    told(page, f"第 {before.version + 1} 版已保存并生效")
+    decided = firm.identity.policies.versions()[0].policy
+    assert (decided.mask_answers, decided.mask_exports, decided.mask_shipped) == (True, False, True)
+    assert decided.mask_names == ("张三丰", "李雷")
+    firm.identity.policies.decide(
+        before.policy.model_dump(mode="json"), base=before.version + 1, note="", author=firm.security
+    )
+
+
 def test_watermark_lies_over_everything(firm: Company, visit: Visit) -> None:
     person = firm.person("water", "沈印", level=Level.INTERNAL)
     version = firm.identity.policies.current().version
