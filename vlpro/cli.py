@@ -195,7 +195,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(of_audit)
 
     one = commands.add_parser(
-        "selftest", help=t("逐条验证本产品的承诺", "try each promise of this product, and say what came of it")
+        "selftest",
+        help=t("逐条验证本产品的承诺", "try each promise of this product, and say what came of it"),
     )
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
     one.set_defaults(run=_selftest)

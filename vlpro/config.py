@@ -1,4 +1,4 @@
-"""All settings, read once at the edge: environment ``VLPRO_…``, credentials, ``vlpro.toml``, then the defaults here.
+"""All settings, read once: environment ``VLPRO_…``, credentials, ``vlpro.toml``, then the defaults here.
 
 A credential is a file in the folder ``CREDENTIALS_DIRECTORY`` (systemd's LoadCredential=) that is named as the variable
 is, in capitals or not; ``vlpro_ldap__bind_password`` is a part of a table.
@@ -288,8 +288,8 @@ class Settings(BaseSettings):
     store_conversations: Annotated[
         bool,
         Field(
-            description="Profile local: whether conversations are stored, encrypted ([conversations.md](conversations.md)); "
-            "in mlps3 the policy decides this and the next two"
+            description="Profile local: whether conversations are stored, encrypted "
+            "([conversations.md](conversations.md)); in mlps3 the policy decides this and the next two"
         ),
     ] = True
     conversation_days: Annotated[
@@ -309,8 +309,8 @@ class Settings(BaseSettings):
     max_search_bytes: Annotated[
         Positive,
         Field(
-            description="Memory for text that searches in conversations opened, of all people together; it is closed when "
-            "its person signs out, or after ten minutes"
+            description="Memory for text that searches in conversations opened, of all people together; it is closed "
+            "when its person signs out, or after ten minutes"
         ),
     ] = 100_000_000
     max_picture_store_bytes: Annotated[

@@ -698,8 +698,9 @@ class ConversationService:
             try:
                 if digests or ended:
                     forgotten = await self._chat.engine.forget(digests, ended)
-                    for receipt in self._clearing if forgotten is not None else ():
-                        receipt.engine = (receipt.engine or Forgotten()) + forgotten
+                    if forgotten is not None:
+                        for receipt in self._clearing:
+                            receipt.engine = (receipt.engine or Forgotten()) + forgotten
             except VlproError as error:
                 log.warning(
                     "the engine was not told to forget %d pictures and %d conversations: %s",

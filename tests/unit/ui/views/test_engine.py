@@ -16,6 +16,7 @@ def _status(**given: object) -> schema.Status:
         model="<Qwen3-VL>",
         sees=True,
         ready=True,
+        sealed=False,
         running=2,
         queued=7,
         reading_ahead=1,

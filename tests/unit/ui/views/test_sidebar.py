@@ -18,6 +18,7 @@ def _status(
         model="<Qwen3-VL>",
         sees=True,
         ready=ready,
+        sealed=False,
         running=running,
         queued=queued,
         reading_ahead=reading_ahead,
