@@ -1,7 +1,7 @@
 """All settings, read once: environment ``VLPRO_…``, credentials, ``vlpro.toml``, then the defaults here.
 
-A credential is a file in the folder ``CREDENTIALS_DIRECTORY`` (systemd's LoadCredential=) that is named as the variable
-is, in capitals or not; ``vlpro_ldap__bind_password`` is a part of a table.
+A credential is a file in the folder ``CREDENTIALS_DIRECTORY`` (systemd's LoadCredential=) that is named as the
+variable is, in capitals or not; ``vlpro_ldap__bind_password`` is a part of a table.
 """
 
 from __future__ import annotations

@@ -27,7 +27,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full(browser: Browser, folder: Path) -> Iterator[str]:
     """A service with a history of 60 conversations, started again since."""
     data = str(folder / "data")
-    with running(folder / "first", engine="fake", data_dir=data) as base, httpx.Client(base_url=base, trust_env=False) as http:
+    with (
+        running(folder / "first", engine="fake", data_dir=data) as base,
+        httpx.Client(base_url=base, trust_env=False) as http,
+    ):
         for number in range(60):
             talk(http, f"talk number {number:02}", "the ＰＵＭＰ of hall 7 leaks. " * (number == 31))
         image = http.post("/v1/images", content=photo(1)).json()["id"]
