@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import base64
 import collections
+import contextlib
 import os
 import signal
 import subprocess
@@ -133,7 +134,8 @@ async def run(watched: Watched, sent: Iterator[tuple[str, bytes]], most: int) ->
                     row()
 
         row()
-        await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+        with contextlib.suppress(asyncio.CancelledError):  # Ctrl+C: what was found so far is told
+            await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
     row()
     print("\nanswers: " + ", ".join(f"{told} × {count}" for told, count in answers.most_common()))
     print("slowest: " + ", ".join(f"{took:.2f} s {name}" for took, name in slowest))

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["die_with_parent", "give_memory_back", "keep_memory_private", "landlock"]
+__all__ = ["die_with_parent", "give_memory_back", "keep_memory_private", "landlock", "overwrite_freed_memory"]
+
+_SMALL_SIZES = range(
+    512, 32, -16
+)  # bytes: pymalloc's, Objects/obmalloc.c; the largest first: they need whole pools
+_BYTES_HEAD = sys.getsizeof(b"")
+_M_PERTURB = -6  # malloc.h
 
 # Options of prctl, from its header
 _PR_SET_PDEATHSIG = 1
@@ -58,13 +64,23 @@ def die_with_parent(parent: int) -> None:
 
 
 def give_memory_back() -> None:
-    """Collect what nobody refers to, and give all free memory back to the system (malloc_trim(3)).
+    """Collect what nobody refers to, overwrite what Python keeps free, and give the rest back (malloc_trim(3)).
 
-    What was in it is gone then: the system hands out zeroed pages.
+    Python keeps the memory of small objects, such as a question's text, for further ones, with what was in it. Each
+    size that it knows is filled with zeros once, up to a mebibyte of free blocks a size. What is given back to the
+    system comes again as zeros.
     """
     gc.collect()
+    filled = [bytes(size - _BYTES_HEAD) for size in _SMALL_SIZES for _ in range((1 << 20) // size)]
+    del filled
     with suppress(AttributeError, OSError):  # another C library than glibc
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def overwrite_freed_memory() -> None:
+    """Let the C library overwrite what is freed, but for the few blocks that a thread keeps at hand (mallopt(3))."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_PERTURB, 0xA5)
 
 
 def landlock(readable: Iterable[Path] = (), writable: Iterable[Path] = (), *, tcp: bool = False) -> bool:
