@@ -90,7 +90,7 @@ from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.workers import WorkerPool
 from vlpro.masking.logs import mask_logs
-from vlpro.process import keep_memory_private
+from vlpro.process import keep_memory_private, overwrite_freed_memory
 from vlpro.sealing.offline import OFFLINE
 
 __all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
@@ -374,6 +374,7 @@ def _lifespan(
         keep_memory_private()
         _send_at_once()
         _free_at_once()
+        overwrite_freed_memory()
         engine, identity, recorder = all_services.chat.engine, all_services.identity, all_services.recorder
         if isinstance(recorder, LogRecorder):
             recorder.audit.start()
