@@ -25,7 +25,6 @@ _PAIRS = re.compile(
   | (?P<www>\b[wW]{3})(?=\.)             # GFM's bare address
   | (?P<at>@)(?=[\w-])                   # GFM's bare mail address
   | (?P<fence>`{3,}|~{3,})(?=[ \t]*[^\s`~])  # the language of nested code: Streamlit draws "mermaid" as a chart
-  | (?P<tex>\\)(?=(?:href|url|includegraphics|html[A-Z]\w*)\b)  # KaTeX's ways out
     """,
     re.VERBOSE,
 )
@@ -33,6 +32,8 @@ _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:.+?)(?<!`)\1(?!`)", re.DOTALL)
 # A formula, by pandoc's rule: no space inside the dollars, no digit after them. "$5 and $6" is no formula.
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s$])(?:[^$\n\\]|\\.)*?(?<!\s)\$(?!\d)", re.DOTALL)
+# KaTeX's ways out, of which Streamlit's KaTeX trusts none: a formula that has one is shown as text.
+_TRUSTED = re.compile(r"\\(?:href|url|includegraphics|html[A-Z]\w*)\b")
 # A joiner may be part of a directive's name; an escaped colon begins none.
 _DIRECTIVE = re.compile(rf":(?={JOINER}?\w)")
 _LOOSE = re.compile(r"\$|(?<!~)~(?!~)|(?<=\d)\*(?=\d)")
@@ -115,13 +116,23 @@ def inert(text: str) -> str:
 
 
 def _outside_formulas(text: str) -> str:
-    return _outside(_FORMULA, text, lambda part: _DIRECTIVE.sub(r"\\:", _LOOSE.sub(r"\\\g<0>", part)))
+    def plain(part: str) -> str:
+        return _DIRECTIVE.sub(r"\\:", _LOOSE.sub(r"\\\g<0>", part))
+
+    return _outside(
+        _FORMULA, text, plain, lambda formula: plain(formula) if _TRUSTED.search(formula) else formula
+    )
 
 
-def _outside(pattern: re.Pattern[str], text: str, change: Callable[[str], str]) -> str:
-    """Changes what a pattern leaves over."""
+def _outside(
+    pattern: re.Pattern[str],
+    text: str,
+    change: Callable[[str], str],
+    keep: Callable[[str], str] = lambda found: found,
+) -> str:
+    """Changes what a pattern leaves over; what it finds stays, unless ``keep`` says otherwise."""
     changed, end = [], 0
     for found in pattern.finditer(text):
-        changed += [change(text[end : found.start()]), found[0]]
+        changed += [change(text[end : found.start()]), keep(found[0])]
         end = found.end()
     return "".join([*changed, change(text[end:])])

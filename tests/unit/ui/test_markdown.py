@@ -45,14 +45,12 @@ WAYS_OUT = [
     '> ```mermaid\n> flowchart LR\n> A@{ img: "//sink.test/a" }\n> ```',
     "- ~~~ mermaid\n  flowchart LR\n  style A fill:url(//sink.test/a)\n  ~~~",
     "1. ```&#109;ermaid\n   flowchart LR\n   ```",
-    "$\\includegraphics{//sink.test/a}$",
-    "$\\url{//sink.test/a}$ $\\htmlStyle{background:url(//sink.test/a)}{x}$",
 ]
 
 # What begins a link, a picture, HTML or a directive in CommonMark, GFM and Streamlit's Markdown.
 STARTS = re.compile(
     r"\][(\[:]|<[A-Za-z/!?]|://|\b[wW]{3}\.|@[\w-]|:[A-Za-z_]|:[+-]?\w+:"
-    rf"|(?:`{{3,}}|~{{3,}})[ \t]*[^\s`~{JOINER}]|\\(?:href|url|includegraphics|html[A-Z]\w*)\b",
+    rf"|(?:`{{3,}}|~{{3,}})[ \t]*[^\s`~{JOINER}]",
 )
 
 
@@ -139,3 +137,15 @@ def test_open_fence_runs_to_the_end() -> None:
 
 def test_longer_fence_holds_shorter_ones() -> None:
     assert pieces("````\n```\nx\n```\n````") == [Code("```\nx\n```")]
+
+
+def test_a_formula_that_names_a_place_is_shown_as_text() -> None:
+    for command in (
+        r"\href{//sink.test/a}{x}",
+        r"\url{x}",
+        r"\includegraphics{x}",
+        r"\htmlStyle{color:red}{x}",
+    ):
+        assert harmless(f"a ${command}$ b").startswith(rf"a \${command[:4]}")
+        assert harmless(f"$${command}$$").startswith(r"\$\$")
+    assert harmless(r"$\frac{1}{2} \hat{x}$") == r"$\frac{1}{2} \hat{x}$"
