@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 
 from vlpro.sealing import outside, relay
 
@@ -40,8 +41,8 @@ def started(folder: str, port: int, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def serve_once(*options: str) -> tuple[float, float, float]:
-    """Seconds until it answers, and medians of a status and of a question, ms."""
+def serve_once(*options: str) -> tuple[float, float, float, float]:
+    """Seconds until it answers, seconds of a core that it took, and medians of a status and of a question, ms."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, httpx.Client(trust_env=False, timeout=30) as http:
         began = time.perf_counter()
@@ -54,12 +55,13 @@ def serve_once(*options: str) -> tuple[float, float, float]:
             except httpx.HTTPError:
                 time.sleep(0.02)
         start = time.perf_counter() - began
+        core = sum(psutil.Process(process.pid).cpu_times()[:2])
         question = {"model": "vlpro-fake", "messages": [{"role": "user", "content": "hi"}]}
         status = timed(lambda: http.get(f"{base}/v1/status"))
         answer = timed(lambda: http.post(f"{base}/v1/chat/completions", json=question))
         process.terminate()
         process.wait(30)
-    return start, status, answer
+    return start, core, status, answer
 
 
 def timed(work: object) -> float:
@@ -97,14 +99,14 @@ def fetched(where: str, size: int) -> float:
 
 
 def main() -> None:
-    print(f"{'':10}{'ready s':>10}{'status ms':>12}{'question ms':>13}")
+    print(f"{'':10}{'ready s':>10}{'core s':>10}{'status ms':>12}{'question ms':>13}")
     plain, sealed = [], []
     for _ in range(STARTS):
         plain.append(serve_once())
         sealed.append(serve_once("--sealed"))
     for name, runs in (("unsealed", plain), ("sealed", sealed)):
-        start, status, answer = (statistics.median(values) for values in zip(*runs, strict=True))
-        print(f"{name:10}{start:10.2f}{status:12.2f}{answer:13.2f}")
+        start, core, status, answer = (statistics.median(values) for values in zip(*runs, strict=True))
+        print(f"{name:10}{start:10.2f}{core:10.2f}{status:12.2f}{answer:13.2f}")
     listener, where = far_side()
     print(f"\n{'':10}{'MB/s':>10}{'connection and 1 byte, ms':>28}")
     for name in ("direct", "relay"):

@@ -26,6 +26,7 @@ from tests.deploy.lab import OUTSIDE, SINK, UPSTREAM, Lab, lab
 from tests.functional.server import chat, events
 from tests.postgresql import Cluster
 from vlpro.crypto import make_key_file
+from vlpro.engines.model_files import make_manifest
 
 _START_S = 60
 _FONT = "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"
@@ -186,6 +187,8 @@ def test_without_the_seal_the_ways_are_open_and_with_it_none_is(machines: Lab) -
     shut = everything_tried(machines, sealed=True)
     assert {way: told for way, (refused, told) in shut.items() if not refused} == {}
     assert len(shut) > 28
+    # By seccomp already: Landlock knows of TCP from Linux 6.7 on.
+    assert shut["connection from before, connected anew"] == (True, "EPERM")
     assert machines.seen()[before:] == []
     wide = everything_tried(machines, sealed=False)
     assert wide.keys() == shut.keys()
@@ -268,6 +271,20 @@ def test_a_model_outside_is_reached_by_the_relay_and_nothing_else_is(machines: L
         assert service.intruder("relay") == "PermissionError"
         assert all(attempt["refused"] for attempt in service.intruder("service"))
     assert set(machines.seen()[before:]) == {(6, UPSTREAM)}
+
+
+@pytest.mark.parametrize("engine", ["openvino", "transformers"])
+def test_the_models_engines_need_no_more(
+    machines: Lab, random_model: Path, tmp_path: Path, engine: str
+) -> None:
+    listing = tmp_path / "manifest.json"
+    listing.write_text(make_manifest(random_model, "tiny").to_json(), encoding="utf-8")
+    settings = {"engine": engine, "model_dir": str(random_model), "model_manifest": str(listing)}
+    with sealed(machines, tmp_path, 8503, **settings) as service:
+        asked = chat("hi", model="tiny", max_tokens=4)
+        answer = service.http.post("/v1/chat/completions", json=asked)
+        assert answer.status_code == 200, answer.text
+        assert all(attempt["refused"] for attempt in service.intruder("worker"))
 
 
 def hidden(folder: Path, kept: Sequence[Path]) -> list[str]:

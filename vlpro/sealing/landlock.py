@@ -30,6 +30,7 @@ _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 _READS = _EXECUTE | _READ | _LIST
 _WRITES = _READ | _LIST | _WRITE | _REMOVE_FOLDER | _REMOVE_FILE | _MAKE_FOLDER | _MAKE_FILE | _MAKE_LINK
 _WRITES |= _MOVE | _TRUNCATE
+_FOLDERS = _LIST | _MAKE_FOLDER
 _DRIVES = _READ | _WRITE | _LIST | _DEVICE
 
 
@@ -46,6 +47,7 @@ def confine(
     read: Iterable[Path],
     write: Iterable[Path] = (),
     devices: Iterable[Path] = (),
+    folders: Iterable[Path] = (),
     ports: Iterable[int] = (),
 ) -> int:
     """Confine this thread, and what it starts, for good. To be called while there is no other.
@@ -54,6 +56,7 @@ def confine(
         read: Files and folders that may be read and executed; those that do not exist are left out.
         write: Folders in which anything may be done but execute, and files that may be written.
         devices: Devices that may be used.
+        folders: In which folders may be made, and no file.
         ports: TCP ports that may be connected to.
 
     Returns:
@@ -81,7 +84,7 @@ def confine(
     size = 8 if known < 4 else 16 if known < 6 else 24
     ruleset = system_call("landlock_create_ruleset", attributes, size, 0)
     try:
-        for paths, rights in ((read, _READS), (write, _WRITES), (devices, _DRIVES)):
+        for paths, rights in ((read, _READS), (write, _WRITES), (devices, _DRIVES), (folders, _FOLDERS)):
             for path in paths:
                 _allow(ruleset, path, rights & files)
         if network:

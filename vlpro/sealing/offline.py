@@ -11,7 +11,7 @@ OFFLINE = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
     "DO_NOT_TRACK": "1",
-    "OPENVINO_TELEMETRY_DISABLE": "1",
+    "TF_BUILD": "1",  # openvino_telemetry reports nothing from a build
     "MODELSCOPE_OFFLINE": "1",
     "WANDB_MODE": "offline",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",

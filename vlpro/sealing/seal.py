@@ -45,15 +45,19 @@ def seal_service(*, read: Iterable[Path], write: Iterable[Path], sockets: bool =
     )
 
 
-def seal_worker(*, read: Iterable[Path]) -> None:
+def seal_worker(*, read: Iterable[Path], folders: Iterable[Path] = ()) -> None:
     """Seal a worker: it reads the system, its code and these, writes no file, and makes no socket.
 
     To be called before a library starts threads.
 
+    Args:
+        read: Files and folders.
+        folders: In which folders may be made, and no file.
+
     Raises:
         ConfigError: The kernel, or the machine, cannot do it.
     """
-    _seal(seccomp.PROCESS, read=(*_code(), *read), write=(), cards=True)
+    _seal(seccomp.PROCESS, read=(*_code(), *read), write=(), cards=True, folders=folders)
     keep_memory_private()
 
 
@@ -86,6 +90,7 @@ def _seal(
     read: Iterable[Path],
     write: Iterable[Path],
     cards: bool,
+    folders: Iterable[Path] = (),
     ports: Iterable[int] = (),
 ) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -93,7 +98,7 @@ def _seal(
     if cards:
         devices += [path for name in _CARDS for path in Path("/dev").glob(name)]
     try:
-        known = landlock.confine(read=read, write=write, devices=devices, ports=ports)
+        known = landlock.confine(read=read, write=write, devices=devices, folders=folders, ports=ports)
         _drop_capabilities()
         seccomp.install(what)
     except OSError as error:

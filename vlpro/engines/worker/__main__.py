@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from vlpro.masking.logs import mask_logs
@@ -20,7 +21,11 @@ def main() -> None:
     keep_memory_private()
     name, options, control = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
     if sys.argv[4:] == ["sealed"]:
-        seal_worker(read=[Path(options[it]) for it in ("folder", "manifest") if options.get(it)])
+        # Libraries look for a home when they are imported, and PyTorch makes an empty folder for what it may compile.
+        os.environ["HOME"] = os.devnull
+        tempfile.tempdir = os.environ.get("TMPDIR", os.devnull)  # not tried out by writing to it
+        known = [Path(options[it]) for it in ("folder", "manifest") if options.get(it)]
+        seal_worker(read=known, folders=[Path(tempfile.tempdir)])
     # Only now, as they start threads:
     from vlpro.engines import registry  # noqa: PLC0415
     from vlpro.engines.worker.host import serve  # noqa: PLC0415
