@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -187,6 +188,7 @@ def lab(folder: Path) -> Iterator[Lab]:
         stack.callback(end, first)
         assert first.stdout is not None
         there = int(first.stdout.readline())
+        stack.callback(os.kill, there, signal.SIGTERM)
         made = Lab(folder, first.pid, there)
         code = _THERE.replace("SINK", str(SINK)).replace("UPSTREAM", str(UPSTREAM))
         stack.enter_context(_running([*_enter(there), sys.executable, "-c", code], folder / "seen"))
