@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLD ?= .venv-oldest
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help dev qwen ldap oldest upstream lint format test bench pins
@@ -53,7 +54,7 @@ format: dev  ## Format the source
 	$(BIN)/ruff format
 
 test: dev  ## All tests; Chromium and ../shared are used where they are there
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 bench: dev  ## All benchmarks that need no other software, one table each
 	$(BIN)/python bench/imaging.py
