@@ -63,6 +63,9 @@ OPERATIONS = [
     ("GET", "/images/{image_id}/content"),
     ("GET", "/conversations"),
     ("POST", "/conversations"),
+    ("DELETE", "/conversations"),
+    ("POST", "/conversations/search"),
+    ("PUT", "/conversations/{conversation_id}"),
     ("GET", "/conversations/{conversation_id}"),
     ("DELETE", "/conversations/{conversation_id}"),
     ("POST", "/conversations/{conversation_id}/messages"),
@@ -83,6 +86,7 @@ CAN_BE_WRONG = {  # the rest has nothing that could be: no body, or one that is 
     "/responses",
     "/images/{image_id}/content",
     "/conversations",
+    "/conversations/search",
     "/conversations/{conversation_id}/messages",
     "/conversations/{conversation_id}/messages/{message_id}/annotated",
 }

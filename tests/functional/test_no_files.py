@@ -63,7 +63,7 @@ def _serving(kind: str, *, sealed: bool = False) -> Iterator[tuple[int, int]]:
 
 
 def _files_open_for_writing(pid: int) -> set[str]:
-    """Regular files, unnamed and deleted ones too, that a process could write to; the audit's aside."""
+    """Regular files, unnamed and deleted ones too, that a process could write to; its databases aside."""
     found = set()
     for name in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -71,7 +71,7 @@ def _files_open_for_writing(pid: int) -> set[str]:
             flags = re.search(r"flags:\s*(\d+)", Path(f"/proc/{pid}/fdinfo/{name}").read_text())
             if is_file and flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
                 path = Path(f"/proc/{pid}/fd/{name}").readlink()
-                if not path.name.startswith("audit.db"):
+                if not path.name.startswith(("audit.db", "vlpro.db")):
                     found.add(str(path))
         except FileNotFoundError:
             continue  # closed in the meantime
