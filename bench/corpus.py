@@ -14,6 +14,7 @@ import asyncio
 import base64
 import collections
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -51,9 +52,8 @@ def files(folders: list[Path]) -> Iterator[tuple[str, bytes]]:
 def everything(folders: list[Path], most: int, seed: int) -> Iterator[tuple[str, bytes]]:
     """The folders' files as they are, then mutations of theirs and of our own."""
     own = list(files(folders))
-    yield from own[:most]
     small = [(name, data) for name, data in own if 0 < len(data) < 300_000]
-    yield from mutations([*seeds(), *small], most - len(own), seed)
+    return itertools.chain(own[:most], mutations([*seeds(), *small], most - len(own), seed))
 
 
 class Watched:

@@ -66,7 +66,7 @@ def seeds() -> list[Named]:
         ("gif", image, "GIF", {"save_all": True, "append_images": frames}),
         ("tiff", image, "TIFF", {}),
     ]
-    return [(name, _file(*rest[:2], **rest[2])) for name, *rest in saved]
+    return [(name, _file(drawn, kind, **options)) for name, drawn, kind, options in saved]
 
 
 # --- what is done to them
@@ -178,8 +178,12 @@ def mutations(from_: Sequence[Named], count: int, seed: int) -> Iterator[Named]:
         count: How many.
         seed: Equal seeds, equal pictures.
     """
-    dice = random.Random(seed)
-    large = bombs()
+    return _mutated(from_, count, random.Random(seed), bombs())
+
+
+def _mutated(
+    from_: Sequence[Named], count: int, dice: random.Random, large: Sequence[Named]
+) -> Iterator[Named]:
     for number in range(count):
         if number % 100 == 99:
             yield large[number // 100 % len(large)]
