@@ -174,9 +174,13 @@ async def test_the_largest_pictures_that_are_allowed_have_room(pool: WorkerPool)
 async def test_who_makes_workers_may_end(pool: WorkerPool) -> None:
     await pool.read(SMALL, max_pixels_used=PLENTY)
     for _ in range(3):
-        assert pool.pid is not None
-        os.kill(pool.pid, signal.SIGKILL)
+        old = pool.pid
+        assert old is not None
+        os.kill(old, signal.SIGKILL)
+        assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96  # by who is left, or by a new one
+        await eventually(lambda gone=old: not psutil.pid_exists(gone))  # type: ignore[misc]
         assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96
+        assert pool.pid != old
 
 
 async def test_where_no_process_can_be_made_it_is_nobodys_picture(
