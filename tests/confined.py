@@ -9,15 +9,15 @@ import os
 import sys
 from pathlib import Path
 
-from vlpro.process import landlock
+from vlpro.sealing import landlock
 
 __all__ = ["confined", "writes_only_in"]
 
 
 def writes_only_in(folder: Path) -> None:
     """Confine this process, for good."""
-    done = landlock(readable=[Path("/")], writable=[folder, Path("/dev")], tcp=True)
-    assert done, "this kernel has no Landlock"
+    devices = Path("/dev")
+    landlock.confine(read=[Path("/")], write=[folder, devices], devices=[devices], files_only=True)
 
 
 def confined(folder: Path, command: list[str]) -> list[str]:

@@ -29,8 +29,8 @@ import vlpro
 from vlpro.errors import ConfigError, ImageError
 from vlpro.imaging.encode import pixels_to_jpeg
 from vlpro.imaging.ingest import Limits, clean
-from vlpro.process import die_with_parent, keep_memory_private, landlock
-from vlpro.sealing import seccomp
+from vlpro.process import die_with_parent, keep_memory_private
+from vlpro.sealing import landlock, seccomp
 
 __all__ = ["JPEG", "MAX_PACKET", "PIXELS", "READY", "WORKER", "main"]
 
@@ -123,7 +123,8 @@ def confine() -> None:
     """
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {Path(sysconfig.get_path(name)) for name in names}
-    landlock(readable=[*folders, Path(vlpro.__file__).parent])
+    with suppress(ConfigError, OSError):
+        landlock.confine(read=[*folders, Path(vlpro.__file__).parent])
     with suppress(ConfigError, OSError):
         seccomp.install(seccomp.PROCESS)
 

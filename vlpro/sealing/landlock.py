@@ -49,6 +49,7 @@ def confine(
     devices: Iterable[Path] = (),
     folders: Iterable[Path] = (),
     ports: Iterable[int] = (),
+    files_only: bool = False,
 ) -> int:
     """Confine this thread, and what it starts, for good. To be called while there is no other.
 
@@ -58,6 +59,7 @@ def confine(
         devices: Devices that may be used.
         folders: In which folders may be made, and no file.
         ports: TCP ports that may be connected to.
+        files_only: Leave ports, sockets and processes as they are.
 
     Returns:
         The version of Landlock that it was done with.
@@ -78,8 +80,8 @@ def confine(
         )
     files = (1 << (13 + (known >= 2) + (known >= 3))) - 1  # every right that this kernel knows
     files |= _DEVICE if known >= 5 else 0
-    network = _BIND_TCP | _CONNECT_TCP if known >= 4 else 0
-    scopes = _ABSTRACT_SOCKETS | _SIGNALS if known >= 6 else 0
+    network = _BIND_TCP | _CONNECT_TCP if known >= 4 and not files_only else 0
+    scopes = _ABSTRACT_SOCKETS | _SIGNALS if known >= 6 and not files_only else 0
     attributes = struct.pack("QQQ", files, network, scopes)
     size = 8 if known < 4 else 16 if known < 6 else 24
     ruleset = system_call("landlock_create_ruleset", attributes, size, 0)
