@@ -6,6 +6,7 @@ import io
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.browser.server import ROOT
 from tests.deploy.lab import OUTSIDE, SINK, UPSTREAM, Lab, lab
-from tests.functional.server import chat, events
+from tests.functional.server import chat, events, eventually
 from tests.postgresql import Cluster
 from vlpro.crypto import make_key_file
 from vlpro.engines.model_files import make_manifest
@@ -59,8 +60,21 @@ def service():
             return asks_the_relay()
         time.sleep(0.05)
 
+def calls_home():
+    import socket
+    from vlpro.sealing import tripwire
+    for _ in range(1200):
+        if tripwire._tell is not None:
+            break
+        time.sleep(0.05)
+    try:
+        socket.create_connection(("{OUTSIDE}", {SINK}), 5)
+    except OSError as error:
+        os.write(2, f"INTRUDER home {{json.dumps(type(error).__name__)}}\\n".encode())
+
 if "--inherited" in sys.orig_argv:
     threading.Thread(target=service, daemon=True).start()
+    threading.Thread(target=calls_home, daemon=True).start()
 elif "vlpro.engines.worker" in sys.orig_argv:
     from vlpro.sealing import seal
     before = seal.seal_worker
@@ -239,6 +253,20 @@ def test_whoever_takes_over_the_service_or_its_worker_gets_nowhere(machines: Lab
     control = machines.inside(["curl", "-s", "-m", "5", f"http://{OUTSIDE}:{SINK}/"])
     subprocess.run(control, check=False, timeout=20)
     assert machines.seen() != before, "the wire is cut"
+
+
+def test_a_try_to_get_out_is_on_the_record(service: Service) -> None:
+    assert service.intruder("home") in ("PermissionError", "gaierror")
+    database = sqlite3.connect(f"file:{service.output.parent}/data/audit.db?mode=ro", uri=True)
+    tries: list[dict[str, str]] = []
+
+    def found() -> bool:
+        rows = database.execute("SELECT data FROM audit_records WHERE event = 'egress:connection:refused'")
+        tries[:] = [json.loads(data)["detail"] for (data,) in rows]
+        return any(f"{OUTSIDE}:{SINK}" in each["to"] for each in tries)
+
+    eventually(found)
+    database.close()
 
 
 def test_the_kernel_says_so(service: Service) -> None:

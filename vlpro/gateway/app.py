@@ -46,6 +46,7 @@ from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
+from vlpro.gateway.egress import EgressTries
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
 from vlpro.gateway.model_check import ModelCheck, model_check_of
@@ -91,7 +92,9 @@ from vlpro.imaging.ingest import Limits
 from vlpro.imaging.workers import WorkerPool
 from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private, overwrite_freed_memory
+from vlpro.sealing import tripwire
 from vlpro.sealing.offline import OFFLINE
+from vlpro.sealing.seal import is_sealed
 
 __all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
 
@@ -379,6 +382,8 @@ def _lifespan(
         if isinstance(recorder, LogRecorder):
             recorder.audit.start()
             await recorder.anote(Event.SERVICE_STARTED, detail=_start(all_services.settings, engine))
+        if is_sealed():
+            tripwire.install(EgressTries(recorder).add)
         if alerts is not None:
             alerts.start()
         if identity is not None:
@@ -392,6 +397,7 @@ def _lifespan(
             yield
         finally:
             client.connect_in_process(None)
+            tripwire.install(None)
             loading.cancel()
             if all_services.verifications is not None:
                 await all_services.verifications.stop()

@@ -25,6 +25,8 @@ _DROP_BOUNDING, _AMBIENT, _CLEAR = 24, 47, 4  # prctl
 _CAPABILITIES = 0x20080522  # capset(2), version 3
 _DNS = 53
 
+_sealed = False
+
 
 def seal_service(*, read: Iterable[Path], write: Iterable[Path], sockets: bool = False) -> int:
     """Seal the service, before it is started by exec.
@@ -76,12 +78,15 @@ def seal_relay(ports: Iterable[int]) -> None:
 
 
 def is_sealed() -> bool:
-    """Whether this process can make no network socket; told by trying."""
+    """Whether this process can make no network socket; told by trying, until it is: a seal does not break."""
+    global _sealed  # noqa: PLW0603 - a fact of the process
+    if _sealed:
+        return True
     try:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
     except OSError as error:
-        return error.errno in (errno.EPERM, errno.EACCES)
-    return False
+        _sealed = error.errno in (errno.EPERM, errno.EACCES)
+    return _sealed
 
 
 def _seal(
