@@ -446,7 +446,7 @@ def test_another_person_in_the_same_browser_sees_their_own(firm: Company, visit:
     carry(page.context, firm, firm.session(firm.person("second", "林后", "采购部")))
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(".account .who")).to_have_text("林后 · 采购部", timeout=20_000)
-    expect(page.get_by_text("这段对话已不在内存中")).to_be_visible()
+    expect(page.get_by_text("这段对话已不存在")).to_be_visible()
     assert "secret matter" not in page.locator(".stApp").inner_text()
     expect(page.get_by_role("radio", name="秘密")).to_have_count(0)
 

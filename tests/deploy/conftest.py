@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _made(folder: Path, name: str) -> Path:
-    (folder / name).mkdir()
+    (folder / name).mkdir(mode=0o700)
     return folder / name
 
 

@@ -28,7 +28,7 @@ def vlpro(
         capture_output=True,
         text=True,
         env=environment(language) | settings,
-        timeout=60,
+        timeout=240,  # a bill of materials reads all that is installed
         check=False,
     )
 
