@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 
 from vlpro.engines.interface import Engine, Forgotten, Loading, Request
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 MAX_PACKET = 65_536
 _FOREVER_S = 86_400.0  # the gateway keeps the time and closes the stream
+_BROKEN_AFTER = 3  # answers in a row that failed as no engine should: a new process may do better
 
 
 async def serve(engine: Engine, control: socket.socket) -> None:
@@ -48,6 +49,7 @@ async def serve(engine: Engine, control: socket.socket) -> None:
         task.add_done_callback(tasks.discard)
 
     closed = asyncio.Event()
+    failed = _Failed(closed.set)
 
     def packet() -> None:
         try:
@@ -65,7 +67,7 @@ async def serve(engine: Engine, control: socket.socket) -> None:
         if "forget" in message:
             spawn(_forget(engine, frozenset(message["forget"]), frozenset(message["conversations"]), stream))
         else:
-            spawn(_answer(engine, stream, descriptors[1] if len(descriptors) > 1 else None))
+            spawn(_answer(engine, stream, descriptors[1] if len(descriptors) > 1 else None, failed))
 
     loop.add_reader(control, packet)
     await closed.wait()
@@ -89,14 +91,40 @@ async def _forget(
             stream.send(json.dumps(asdict(forgotten)).encode())
 
 
-async def _answer(engine: Engine, stream: socket.socket, memory: int | None) -> None:
+class _Failed:
+    """Answers in a row that failed in a way that the engine did not foresee, such as for want of memory.
+
+    One may be the question's own fault. Where several fail and none works, the process ends, and the gateway starts
+    another one.
+
+    Args:
+        end: Ends the process, in order.
+    """
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._count = 0
+
+    def add(self) -> None:
+        """One more."""
+        self._count += 1
+        if self._count >= _BROKEN_AFTER:
+            log.error("%d answers failed in a row: the worker ends", self._count)
+            self._end()
+
+    def clear(self) -> None:
+        """One has worked."""
+        self._count = 0
+
+
+async def _answer(engine: Engine, stream: socket.socket, memory: int | None, failed: _Failed) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=stream)
     try:
         frame = await wire.read_frame(reader)
         if frame is None:
             return
         request = wire.decode_request(frame, memory)
-        answering = asyncio.create_task(_write_answer(engine, request, writer))
+        answering = asyncio.create_task(_write_answer(engine, request, writer, failed))
         gone = asyncio.create_task(reader.read())
         await asyncio.wait((answering, gone), return_when=asyncio.FIRST_COMPLETED)
         for task in (answering, gone):
@@ -111,15 +139,17 @@ async def _answer(engine: Engine, stream: socket.socket, memory: int | None) -> 
         writer.close()
 
 
-async def _write_answer(engine: Engine, request: Request, writer: asyncio.StreamWriter) -> None:
+async def _write_answer(
+    engine: Engine, request: Request, writer: asyncio.StreamWriter, failed: _Failed
+) -> None:
     answer = engine.generate(request, timeout_s=_FOREVER_S)
     try:
         async for delta in answer:
             await wire.write_frame(writer, wire.encode_delta(delta))
+        failed.clear()
     except VlproError as error:
+        if type(error) is EngineError and error.__cause__ is not None:
+            failed.add()  # something came up in the engine that it had no words for
         await wire.write_frame(writer, wire.encode_error(error))
-    except MemoryError:
-        failure = EngineError("The engine ran out of memory.", zh="推理引擎内存不足。")
-        await wire.write_frame(writer, wire.encode_error(failure))
     finally:
         await answer.aclose()

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import psutil
@@ -16,6 +16,7 @@ import pytest
 from tests.support import answer_text, ask, eventually, picture
 from vlpro.engines.fake import FakeEngine
 from vlpro.engines.interface import Delta, Loading, Request
+from vlpro.engines.worker import wire
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.engines.worker.host import serve
 from vlpro.errors import EngineError, EngineUnavailableError
@@ -130,6 +131,7 @@ def test_the_worker_ends_with_the_gateway(anyio_backend: str) -> None:
     code = """
 import asyncio, os
 from vlpro.engines.fake import FakeEngine
+from vlpro.engines.worker import wire
 from vlpro.engines.worker.client import WorkerEngine
 async def main():
     engine = WorkerEngine(FakeEngine(), {})
@@ -254,3 +256,62 @@ async def test_the_host_tells_how_far_the_engine_is() -> None:
         {"loading": "loading", "share": 0.5},
         {"ready": True},
     ]
+
+
+class _Broken(FakeEngine):
+    """Fails, while ``words`` are asked, as no engine should."""
+
+    async def _generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        if "memory" in request.messages[-1].text:
+            raise MemoryError
+        if "bug" in request.messages[-1].text:
+            raise RuntimeError("std::bad_alloc")
+        async for delta in super()._generate(request):
+            yield delta
+
+
+@asynccontextmanager
+async def broken() -> AsyncIterator[tuple[Callable[[str], Awaitable[str]], asyncio.Task[None]]]:
+    """A host with such an engine: asks it, as the gateway does; and its end."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    loop = asyncio.get_running_loop()
+    hosting = asyncio.create_task(serve(_Broken(), theirs))
+    ours.settimeout(0)
+    assert json.loads(await loop.sock_recv(ours, 1000)) == {"ready": True}
+
+    async def said(text: str) -> str:
+        here, there = socket.socketpair()
+        socket.send_fds(ours, [b"{}"], [there.fileno()])
+        there.close()
+        reader, writer = await asyncio.open_unix_connection(sock=here)
+        await wire.write_frame(writer, wire.encode_request(ask(text)))
+        words = ""
+        while (frame := await wire.read_frame(reader)) is not None:
+            words += wire.decode_error(frame).message if "error" in frame else wire.decode_delta(frame).text
+        writer.close()
+        return words
+
+    try:
+        yield said, hosting
+    finally:
+        ours.close()
+        await hosting
+        theirs.close()
+
+
+@pytest.mark.parametrize("kind", ["memory", "bug"])
+async def test_an_engine_that_fails_again_and_again_is_started_anew(kind: str) -> None:
+    async with broken() as (said, hosting):
+        for _ in range(3):
+            assert "failed while answering" in await said(kind)
+        await asyncio.wait_for(asyncio.shield(hosting), 20)
+
+
+async def test_a_question_that_breaks_the_engine_ends_nobody_elses_worker() -> None:
+    async with broken() as (said, hosting):
+        for _ in range(6):
+            assert "failed while answering" in await said("bug")
+            assert await said("count to 2") == "1 2 "
+        for _ in range(6):
+            assert "asked to fail" in await said("fail")  # foreseen
+        assert not hosting.done()
