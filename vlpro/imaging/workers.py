@@ -47,6 +47,7 @@ _T = TypeVar("_T")
 
 _AT_ONCE = 2  # each may hold a whole decoded picture beside the result
 _SMALL = 64_000  # bytes that are copied and hashed faster than a thread is asked to
+_DEATHS = 3  # in a row, after which the process that makes workers is replaced
 _START_S = 60.0  # importing the decoders from a cold disk
 _FORMATS = ("jpeg", "png", "bmp", "webp")
 _SLACK = 64_000_000  # bytes: the interpreter's own objects, tables of the decoders
@@ -131,6 +132,7 @@ class WorkerPool(PictureReader):
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._waiting: deque[_Worker] = deque()
+        self._deaths = 0  # of workers, one after another
 
     @property
     def pid(self) -> int | None:
@@ -223,7 +225,11 @@ class WorkerPool(PictureReader):
                 "seconds": self._seconds,
             }
             reply = await self._ask(json.dumps(job).encode(), source, result, param)
-            if not reply and self._maker_gone():  # it took its workers with it: no fault of the picture
+            self._deaths = 0 if reply else self._deaths + 1
+            if self._deaths >= _DEATHS:  # it may be what makes the workers, such as for want of memory
+                self._deaths = 0
+                self._lose_process()
+            if not reply and self._maker_gone():  # no fault of the picture
                 reply = await self._ask(json.dumps(job).encode(), source, result, param)
             with _refused(param):
                 told: dict[str, Any] = json.loads(reply)

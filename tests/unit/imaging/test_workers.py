@@ -183,6 +183,27 @@ async def test_who_makes_workers_may_end(pool: WorkerPool) -> None:
         assert pool.pid != old
 
 
+async def test_where_every_worker_dies_others_are_made(pool: WorkerPool) -> None:
+    await pool.read(SMALL, max_pixels_used=10_000)
+    first = pool.pid
+    assert first is not None
+    maker = psutil.Process(first)
+    all_of_it = maker.memory_info().vms
+    maker.rlimit(psutil.RLIMIT_AS, (all_of_it, all_of_it))  # its workers can have no more
+    for worker in children(pool):
+        worker.kill()
+    outcomes = []
+    for _ in range(6):
+        try:
+            await pool.read(SMALL, max_pixels_used=10_000)
+            outcomes.append("read")
+        except ImageError:
+            outcomes.append("refused")
+    assert outcomes.count("refused") <= 2, outcomes
+    assert outcomes[-1] == "read"
+    assert pool.pid != first
+
+
 async def test_where_no_process_can_be_made_it_is_nobodys_picture(
     pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
