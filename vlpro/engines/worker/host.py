@@ -133,6 +133,9 @@ async def _answer(engine: Engine, stream: socket.socket, memory: int | None, fai
             await answering
     except ConnectionError:
         log.info("the gateway left a question")
+    except Exception:  # such as for want of memory for the question itself; the gateway sees its stream end
+        log.exception("a question could not be taken")
+        failed.add()
     finally:
         if memory is not None:
             os.close(memory)

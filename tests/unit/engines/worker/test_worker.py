@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -304,6 +305,19 @@ async def test_an_engine_that_fails_again_and_again_is_started_anew(kind: str) -
     async with broken() as (said, hosting):
         for _ in range(3):
             assert "failed while answering" in await said(kind)
+        await asyncio.wait_for(asyncio.shield(hosting), 20)
+
+
+async def test_a_worker_without_memory_for_the_question_itself_is_started_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> Request:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    async with broken() as (said, hosting):
+        monkeypatch.setattr(wire, "decode_request", full)
+        for _ in range(3):
+            assert await said("hello") == ""
         await asyncio.wait_for(asyncio.shield(hosting), 20)
 
 
