@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -64,11 +65,11 @@ def serve_once(*options: str) -> tuple[float, float, float, float]:
     return start, core, status, answer
 
 
-def timed(work: object) -> float:
+def timed(work: Callable[[], object]) -> float:
     taken = []
     for _ in range(REQUESTS):
         began = time.perf_counter()
-        work()  # type: ignore[operator]
+        work()
         taken.append(time.perf_counter() - began)
     return statistics.median(taken) * 1000
 

@@ -28,9 +28,6 @@ __all__ = ["PROMISES"]
 _RECORDS = 30
 _EDIT = """UPDATE audit_records
     SET data = CAST(replace(CAST(data AS TEXT), '"selftest_', '"selftesT_') AS BLOB) WHERE seq = ?"""
-_EDIT = """UPDATE audit_records
-    SET data = CAST(replace(CAST(data AS TEXT), '"selftest_', '"selftesT_') AS BLOB) WHERE seq = ?"""
-_READ_S = 30.0  # seconds for a picture
 
 
 def _audit_altered(context: Context) -> Sentence:
