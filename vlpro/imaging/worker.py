@@ -99,10 +99,11 @@ def _worker(stream: socket.socket, mapped: int) -> None:
     """
     status = 1
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
         me = os.pidfd_open(os.getpid())
+        # Before the limit: it would count what all processes of this user have sent to each other (unix(7)).
         socket.send_fds(stream, [READY], [me])
         os.close(me)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
         data, descriptors, _, _ = socket.recv_fds(stream, MAX_PACKET, 2)
         if data:
             job = json.loads(data)

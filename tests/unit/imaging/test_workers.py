@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -189,6 +190,7 @@ async def test_where_every_worker_dies_others_are_made(pool: WorkerPool) -> None
     assert first is not None
     maker = psutil.Process(first)
     all_of_it = maker.memory_info().vms
+    await eventually(lambda: len(children(pool)) == 2)  # those that wait have been made without the limit
     maker.rlimit(psutil.RLIMIT_AS, (all_of_it, all_of_it))  # its workers can have no more
     for worker in children(pool):
         worker.kill()
@@ -210,6 +212,35 @@ async def test_where_no_process_can_be_made_it_is_nobodys_picture(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BusyError):
         await pool.read(SMALL, max_pixels_used=PLENTY)
+
+
+async def test_what_others_of_this_user_send_each_other_takes_no_room(pool: WorkerPool) -> None:
+    """The kernel counts descriptors under way by user, against each sender's own limit (unix(7), ETOOMANYREFS)."""
+    with contextlib.ExitStack() as opened:
+        for _ in range(40):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            opened.enter_context(ours)
+            opened.enter_context(theirs)
+            socket.send_fds(ours, [b"not received"], [0])
+        code = (
+            "import asyncio, sys; from vlpro.imaging.ingest import Limits; from vlpro.imaging.workers import *\n"
+            "async def read(data):\n"
+            "    pool = WorkerPool(Limits(), seconds=20)\n"
+            "    print((await pool.read(data, max_pixels_used=10_000)).width)\n"
+            "    await pool.stop()\n"
+            "asyncio.run(read(sys.stdin.buffer.read()))"
+        )
+        # Root is not limited, so without its powers.
+        plain_user = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [*plain_user, sys.executable, "-c", code],
+            cwd=ROOT,
+            input=SMALL,
+            capture_output=True,
+            check=False,
+        )
+    assert done.stdout.strip() == b"96", done.stderr.decode()
 
 
 async def test_many_at_once_are_read_two_at_a_time(pool: WorkerPool) -> None:

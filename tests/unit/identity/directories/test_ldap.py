@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import socket
@@ -486,11 +487,13 @@ def test_many_checks_leave_nothing_behind(server: Slapd) -> None:
 
 
 def ends(condition: Callable[[], bool]) -> bool:
-    """Whether something becomes so within two seconds."""
-    for _ in range(100):
+    """Whether something becomes so; where not, what all threads do is printed."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
         if condition():
             return True
         time.sleep(0.02)
+    faulthandler.dump_traceback()
     return False
 
 
