@@ -22,6 +22,8 @@ class Permission(StrEnum):
 
     ANSWER_CREATE = "chat:answer:create"
     CONVERSATION_USE = "chat:conversation:use"
+    WORKFLOW_USE = "workflow:run:use"
+    WORKFLOW_REVIEW = "workflow:result:review"
     STATUS_READ = "engine:status:read"
     SELF_USE = "identity:self:use"
     ACCOUNT_READ = "identity:account:read"
@@ -38,7 +40,13 @@ class Permission(StrEnum):
 _EVERYBODY = frozenset({Permission.STATUS_READ, Permission.SELF_USE})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.USER: _EVERYBODY | {Permission.ANSWER_CREATE, Permission.CONVERSATION_USE},
+    Role.USER: _EVERYBODY
+    | {
+        Permission.ANSWER_CREATE,
+        Permission.CONVERSATION_USE,
+        Permission.WORKFLOW_USE,
+        Permission.WORKFLOW_REVIEW,
+    },
     Role.SYSTEM: _EVERYBODY
     | {
         Permission.ACCOUNT_READ,
@@ -64,6 +72,7 @@ KEY_SCOPES = frozenset(
     {
         Permission.ANSWER_CREATE,
         Permission.CONVERSATION_USE,
+        Permission.WORKFLOW_USE,
         Permission.STATUS_READ,
         Permission.AUDIT_READ,
     }

@@ -12,6 +12,8 @@ from vlpro.identity.principal import LOCAL
 MATRIX = """
 chat:answer:create        x . . .
 chat:conversation:use     x . . .
+workflow:run:use          x . . .
+workflow:result:review    x . . .
 engine:status:read        x x x x
 identity:self:use         x x x x
 identity:account:read     . x x .

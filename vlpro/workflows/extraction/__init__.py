@@ -1,0 +1,1 @@
+"""Documents become typed, checked fields with the place that proves each."""

@@ -1,0 +1,1 @@
+"""Pictures of boards and equipment become defects, hot regions and a verdict."""
