@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """History and search of one person with many conversations, and what storing costs a question.
 
     python bench/conversations.py [--conversations 2000] [--turns 20] [--database postgresql://…]
@@ -14,12 +15,16 @@ import os
 import platform
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
 from vlpro.chat.conversation_service import Asked, ConversationService
 from vlpro.chat.conversations import Conversation, StoredMessage

@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """What sealing costs: AES-256-GCM and SM4-GCM, for texts of 1 KB and 64 KB; small secrets; unwrapping a data key.
 
 Peer: the library's bare AES-256-GCM, without place, version or key: what is left is ours.
@@ -9,12 +10,16 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import cryptography
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
 from vlpro.crypto import Cipher, DataKey, Sealer
 

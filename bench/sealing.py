@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """What the seal costs: at the start, per request, and per byte of an upstream (`python bench/sealing.py`).
 
 Engine fake on this machine, one client, sealed and not in turn; the relay against a direct connection to the same
@@ -20,10 +21,12 @@ from pathlib import Path
 import httpx
 import psutil
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
 from vlpro.sealing import outside, relay
 
 STARTS, REQUESTS, BYTES, CONNECTIONS = 5, 300, 64_000_000, 200
-ROOT = Path(__file__).parents[1]
 
 
 def free_port() -> int:
