@@ -47,6 +47,9 @@ class Inspection:
         height: Likewise.
         shift: How the template had to be moved to lie on the picture: degrees, scale, x and y in pixels; None where
             there is no template.
+        message: What a person should know beyond the defects, in English: why it could not be compared, or why a
+            region is abnormal; may be empty.
+        zh: The same in Chinese.
     """
 
     method: Method
@@ -55,3 +58,5 @@ class Inspection:
     width: int
     height: int
     shift: tuple[float, float, float, float] | None = None
+    message: str = ""
+    zh: str = ""
