@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 
 import vlpro.chat.tables
 import vlpro.migrations
+import vlpro.workflows.inspection.tables
 from tests.people import World
 from vlpro import db
 from vlpro.db import Database
