@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vlpro.errors import EngineError, EngineTimeoutError, VlproError
+from vlpro.errors import EngineError, EngineTimeoutError, UnsupportedError, VlproError
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.tokens import MIN_PIXELS, picture_tokens
 
@@ -104,6 +104,9 @@ class Request:
             where the caller keeps the conversation itself.
         ahead: No question yet, but pictures that one will begin with: they are only read, when nobody waits for
             anything else, so that the question finds them known. Nothing is written.
+        reading: No answer is wanted but all that the pictures say, with places, as one JSON object
+            (:mod:`vlpro.engines.reading`); the question and ``sampling`` do nothing, and a schema in
+            ``response_format`` is filled beside it. Of an engine whose capabilities have ``reads`` only.
     """
 
     messages: tuple[Message, ...]
@@ -113,6 +116,7 @@ class Request:
     owner: str = ""
     conversation: str = ""
     ahead: bool = False
+    reading: bool = False
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -209,6 +213,7 @@ class Capabilities:
         picture_readable_pixels: The least that a picture is then brought down to.
         concurrency: How many questions it answers at once; more wait in the gateway's queue.
         reads_ahead: Whether a request may be ``ahead``.
+        reads: Whether a request may be for a ``reading``.
         honours: Optional request fields, by their API name, that it acts on.
         default_max_tokens: How long an answer may be where the request does not say.
     """
@@ -222,6 +227,7 @@ class Capabilities:
     picture_readable_pixels: int = 262_144
     concurrency: int = 1
     reads_ahead: bool = False
+    reads: bool = False
     honours: frozenset[str] = frozenset()
     default_max_tokens: int = 4096
 
@@ -310,8 +316,15 @@ class Engine(ABC):
 
         Raises:
             EngineError: Anything that went wrong inside; also its two special cases.
+            UnsupportedError: A reading is asked for, and this engine gives none.
             VlproError: What the implementation raised on purpose (a field that it cannot honour).
         """
+        if request.reading and not self.capabilities.reads:
+            raise UnsupportedError(
+                f"The engine {self.name} does not give a page's text with its places. Use the engine ocr.",
+                zh=f"引擎 {self.name} 不提供带位置的页面文字，请使用 ocr 引擎。",
+                param="reading",
+            )
         answer = self._generate(request)
         deadline = asyncio.get_running_loop().time() + timeout_s
         try:

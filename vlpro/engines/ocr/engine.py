@@ -15,8 +15,10 @@ from vlpro.engines.ocr.answers import answer, without_pictures
 from vlpro.engines.ocr.evidence import Answer, render
 from vlpro.engines.ocr.pages import PageStore
 from vlpro.engines.ocr.questions import asks_again, is_follow_up, language_of, parse, points_back
+from vlpro.engines.ocr.readings import readings_of
 from vlpro.engines.ocr.scene import Scene, Shown, choose
 from vlpro.engines.ocr.schema_fill import fill, plain_object
+from vlpro.engines.reading import encode
 from vlpro.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from vlpro.imaging.picture import Picture
 
 __all__ = ["OcrEngine"]
+
+_PIECE = 65_536  # characters of a reading that are handed over at once
 
 
 def _load() -> Reads:
@@ -58,6 +62,7 @@ class OcrEngine(Engine):
             picture_pixels=4_000_000,
             concurrency=2,
             reads_ahead=True,
+            reads=True,
             honours=frozenset({"response_format", "seed", "temperature", "top_p"}),
         )
         self._load = load
@@ -165,6 +170,13 @@ class OcrEngine(Engine):
         self, request: Request, pages: PageStore, thinking: ThreadPoolExecutor
     ) -> AsyncGenerator[Delta, None]:
         loop = asyncio.get_running_loop()
+        if request.reading:
+            read = [await pages.get(picture) for picture in request.pictures]
+            written = await loop.run_in_executor(thinking, _read_out, read, request)
+            for begin in range(0, len(written), _PIECE):
+                yield Delta(written[begin : begin + _PIECE])
+            yield Delta(finish_reason="stop", usage=Usage(self.count_prompt(request), tokens.count(written)))
+            return
         question = _question(request)
         ask = await loop.run_in_executor(thinking, _understand, request, question)
         groups = tuple(len(message.pictures) for message in request.messages)
@@ -223,6 +235,11 @@ def _compose(scene: Scene, request: Request) -> tuple[str, bool]:
         return tokens.cut(json.dumps(value, ensure_ascii=False), limit)
     made: Answer = answer(scene) if scene.shown else without_pictures(scene)
     return render(made, limit, numbered=scene.total > 1)
+
+
+def _read_out(documents: list[Document], request: Request) -> str:
+    form = request.response_format
+    return encode(readings_of(documents, request.pictures, form.schema if form else None))
 
 
 def _pieces(text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,32 @@ if TYPE_CHECKING:
     from vlpro.engines.ocr.fields.document import Document
     from vlpro.engines.ocr.fields.found import Found
     from vlpro.engines.ocr.fields.table import Item, Table
+    from vlpro.engines.ocr.layout import Cell
+    from vlpro.engines.ocr.page import Box
 
-__all__ = ["fill", "plain_object", "plain_value"]
+__all__ = ["Place", "fill", "fill_with_proof", "plain_object", "plain_value"]
 
 _DEEPEST = 8
 _MOST_PROPERTIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a filled value stands.
+
+    Args:
+        path: JSON Pointer (RFC 6901) into the filled object.
+        text: As written.
+        page: Number of the page, from 1.
+        boxes: One or more, in pixels of the page's picture.
+        confidence: 0 to 1.
+    """
+
+    path: str
+    text: str
+    page: int
+    boxes: tuple[Box, ...]
+    confidence: float
 
 
 def plain_value(found: Found) -> str | float | int:
@@ -81,7 +103,24 @@ def fill(schema: Mapping[str, object], documents: Sequence[Document]) -> object:
     Returns:
         What the schema describes: proven values, None elsewhere, an empty list where no item is proven.
     """
-    return _Filler(schema, documents).value(schema, "", 0)
+    return fill_with_proof(schema, documents)[0]
+
+
+def fill_with_proof(
+    schema: Mapping[str, object], documents: Sequence[Document]
+) -> tuple[object, tuple[Place, ...]]:
+    """Fill a JSON Schema as :func:`fill` does, and say where each value stands.
+
+    Args:
+        schema: As for :func:`fill`.
+        documents: The pages.
+
+    Returns:
+        What the schema describes, and the places of its values.
+    """
+    filler = _Filler(schema, documents)
+    value = filler.value(schema, "", 0)
+    return value, tuple(filler.places)
 
 
 class _Filler:
@@ -89,6 +128,22 @@ class _Filler:
         self._root = root
         self._documents = documents
         self._open: list[object] = []
+        self._path: list[str] = []
+        self.places: list[Place] = []
+
+    def _prove(self, key: str, text: str, document: Document, cells: Sequence[Cell]) -> None:
+        """Note where the value of a key below the present path stands."""
+        boxes = tuple(line.box for cell in cells for line in cell.lines)
+        if boxes:
+            self._note(key, text, document, boxes, min(cell.confidence for cell in cells))
+
+    def _note(
+        self, key: str, text: str, document: Document, boxes: tuple[Box, ...], confidence: float
+    ) -> None:
+        steps = [*self._path, key] if key else self._path
+        path = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+        page = next(i for i, one in enumerate(self._documents, 1) if one is document)
+        self.places.append(Place(path, text, page, boxes, confidence))
 
     def _resolved(self, schema: Mapping[str, object], depth: int = 0) -> Mapping[str, object]:
         """The schema itself behind ``$ref`` and ``anyOf``: the first alternative that is not null."""
@@ -121,11 +176,14 @@ class _Filler:
             parts = list(properties.items())[:_MOST_PROPERTIES] if isinstance(properties, dict) else []
             context = name if depth else ""
             self._open.append(properties)
-            values = {
-                key: self.value(part if isinstance(part, dict) else {}, f"{context} {key}".strip(), depth + 1)
-                for key, part in parts
-                if part is not False
-            }
+            values: dict[str, object] = {}
+            for key, part in parts:
+                if part is not False:
+                    self._path.append(key)
+                    values[key] = self.value(
+                        part if isinstance(part, dict) else {}, f"{context} {key}".strip(), depth + 1
+                    )
+                    self._path.pop()
             self._open.pop()
             return values
         if kind == "array":
@@ -159,31 +217,47 @@ class _Filler:
         for document in self._documents:
             table = document.table
             if table is not None and table.items:
-                found += [self._item(part, table, item) for item in table.items]
+                for item in table.items:
+                    self._path.append(str(len(found)))
+                    found.append(self._item(part, document, table, item))
+                    self._path.pop()
             else:
-                found += [self._plain_item(part, name, amount) for name, amount, _ in items_of(document)]
+                for name, amount, cells in items_of(document):
+                    self._path.append(str(len(found)))
+                    found.append(self._plain_item(part, document, (name, amount, cells)))
+                    self._path.pop()
         return found
 
-    def _item(self, part: Mapping[str, object], table: Table, item: Item) -> object:
+    def _item(self, part: Mapping[str, object], document: Document, table: Table, item: Item) -> object:
         properties = part.get("properties")
         if not isinstance(properties, dict):
+            self._prove("", table.name(item), document, item.row[0].cells)
             return table.name(item)
         values: dict[str, object] = {}
         for key, given in list(properties.items())[:_MOST_PROPERTIES]:
             schema = self._resolved(given) if isinstance(given, dict) else {}
             column = _column_for(table, key, schema)
             values[key] = _typed(item.text(column), schema) if column is not None else None
+            if column is not None and values[key] is not None:
+                self._prove(key, item.text(column), document, item.cells[column])
         return values
 
-    def _plain_item(self, part: Mapping[str, object], name: str, amount: str) -> object:
+    def _plain_item(
+        self, part: Mapping[str, object], document: Document, item: tuple[str, str, tuple[Cell, ...]]
+    ) -> object:
+        name, amount, cells = item
         properties = part.get("properties")
         if not isinstance(properties, dict):
+            self._prove("", name, document, cells)
             return name
         values: dict[str, object] = {}
         for key, given in list(properties.items())[:_MOST_PROPERTIES]:
             schema = self._resolved(given) if isinstance(given, dict) else {}
             role = _item_role(key, schema)
-            values[key] = _typed(name if role == "name" else amount if role == "amount" else "", schema)
+            text = name if role == "name" else amount if role == "amount" else ""
+            values[key] = _typed(text, schema)
+            if values[key] is not None:
+                self._prove(key, text, document, cells)
         return values
 
     def _leaf(self, schema: Mapping[str, object], name: str, kind: str) -> object:
@@ -194,6 +268,11 @@ class _Filler:
                     continue
                 value = self._proven(result.found, result.text, schema, kind)
                 if value is not None:
+                    found = result.found
+                    if found is not None and found.code is not None:
+                        self._note("", found.text, document, (found.code.box,), found.confidence)
+                    else:
+                        self._prove("", result.text, document, result.cells or (found.cells if found else ()))
                     return value
         if re.search(r"currency|币种|货币", name.lower()):
             return self._currency(schema)

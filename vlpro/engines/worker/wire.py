@@ -107,6 +107,7 @@ def encode_request(request: Request) -> Json:
         "owner": request.owner,
         "conversation": request.conversation,
         "ahead": request.ahead,
+        "reading": request.reading,
     }
 
 
@@ -152,6 +153,7 @@ def decode_request(frame: Json, memory: int | None) -> Request:
         owner=frame["owner"],
         conversation=frame["conversation"],
         ahead=frame["ahead"],
+        reading=frame["reading"],
     )
 
 

@@ -25,6 +25,7 @@ def test_a_request_arrives_as_it_was_sent() -> None:
         ),
         response_format=ResponseFormat({"type": "object"}),
         language="zh",
+        reading=True,
     )
     memory = wire.pixels_to_memory(request.pictures)
     try:
@@ -35,10 +36,11 @@ def test_a_request_arrives_as_it_was_sent() -> None:
         assert np.array_equal(sent.pixels, got.pixels)
         assert replace(got, pixels=sent.pixels).__repr__() == sent.__repr__()
     assert [m.text for m in arrived.messages] == [m.text for m in request.messages]
-    assert (arrived.sampling, arrived.response_format, arrived.language) == (
+    assert (arrived.sampling, arrived.response_format, arrived.language, arrived.reading) == (
         request.sampling,
         request.response_format,
         "zh",
+        True,
     )
 
 
