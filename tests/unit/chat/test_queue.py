@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.support import eventually
-from vlpro.chat.queue import Queue
+from vlpro.chat.queue import Queue, in_background
 from vlpro.errors import BusyError
 
 pytestmark = pytest.mark.anyio
@@ -107,3 +107,71 @@ async def test_an_error_inside_frees_the_place() -> None:
             async with queue.ticket() as ticket, ticket.turn():
                 raise ZeroDivisionError
     assert (queue.running, queue.waiting) == (0, 0)
+
+
+async def test_the_background_gives_way_to_people_and_goes_on_when_nobody_waits() -> None:
+    queue = Queue(concurrency=1, size=3)
+    begun: list[str] = []
+    ended = asyncio.Event()
+
+    async def work() -> str:
+        async with queue.ticket() as ticket, ticket.turn():
+            begun.append("background")
+            await ended.wait()
+        return "done"
+
+    task = asyncio.create_task(in_background(work))
+    await eventually(lambda: queue.background == 1)
+    guests = _Guests(queue)
+    people = [guests.come(number) for number in range(2)]
+    await eventually(lambda: guests.order == [0])
+    assert (queue.background, queue.running, queue.waiting) == (0, 1, 1)
+    guests.go.set()
+    await asyncio.gather(*people)
+    assert guests.order == [0, 1]  # both before the background, which had come first
+    await eventually(lambda: begun == ["background"] * 2)
+    ended.set()
+    assert await task == "done"
+    assert (queue.running, queue.waiting, queue.background) == (0, 0, 0)
+
+
+async def test_one_turn_is_kept_free_of_the_background() -> None:
+    queue = Queue(concurrency=3, size=0)
+    go = asyncio.Event()
+
+    async def work() -> None:
+        async with queue.ticket() as ticket, ticket.turn():
+            await go.wait()
+
+    tasks = [asyncio.create_task(in_background(work)) for _ in range(6)]
+    await eventually(lambda: queue.background == 2)
+    guests = _Guests(queue)
+    person = guests.come(0)
+    await eventually(lambda: guests.order == [0])
+    assert (queue.background, queue.running) == (2, 3)  # nothing was taken from anybody
+    for _ in range(2):  # the next ones find no turn free: the background's last begun go
+        guests.come(1)
+    await eventually(lambda: queue.background == 0)
+    tasks[0].cancel()
+    go.set()
+    guests.go.set()
+    await person
+    await asyncio.gather(*tasks[1:])
+    assert tasks[0].cancelled()
+    assert queue.background == 0
+
+
+async def test_the_background_counts_as_nobody_in_the_queue() -> None:
+    queue = Queue(concurrency=1, size=0)
+    go = asyncio.Event()
+
+    async def work() -> None:
+        async with queue.ticket():
+            await go.wait()
+
+    tasks = [asyncio.create_task(in_background(work)) for _ in range(5)]
+    await asyncio.sleep(0)
+    async with queue.ticket() as ticket, ticket.turn():  # raises no BusyError
+        assert (queue.running, queue.waiting) == (1, 0)
+    go.set()
+    await asyncio.gather(*tasks)
