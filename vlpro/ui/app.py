@@ -9,18 +9,15 @@ from vlpro.client import ApiError
 from vlpro.ui import session
 from vlpro.ui.parts import mount, note, page_style
 from vlpro.ui.session import SignedOutError, t
-from vlpro.ui.views import chat, navigation
+from vlpro.ui.views import navigation
 
 st.set_page_config(page_title="Qwen3-VL-4B Pro", layout="wide", initial_sidebar_state=312)
 try:
     person = session.begin()
-    page_style(t("lost"), accounts=person is not None)
-    if person is None:
-        chat.page()
-    else:
-        navigation.run(person)
+    page_style(t("lost"))
+    navigation.run(person)
 except SignedOutError:
-    page_style(t("lost"), accounts=True)
+    page_style(t("lost"))
     note("info", t("signed_out"))
     mount("leave", {}, key="leave")
 except ApiError as error:

@@ -68,14 +68,13 @@ def _component() -> Any:
     )
 
 
-def page_style(lost: str, *, accounts: bool = False) -> None:
+def page_style(lost: str) -> None:
     """Put the page's style sheet in place; first thing on each run.
 
     Args:
         lost: What to say while the service does not answer: only the sheet is left to say it then.
-        accounts: Whether there are accounts, and with them navigation and more pages.
     """
-    sheets = _sheet("page.css") + (_sheet("accounts.css") if accounts else "")
+    sheets = _sheet("page.css") + _sheet("accounts.css")
     st.html(f"<style>{sheets} :root {{ --vl-lost: {json.dumps(lost, ensure_ascii=False)}; }}</style>")
 
 

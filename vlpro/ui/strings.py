@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from vlpro.ui.texts import PAGES
+
 __all__ = ["LANGUAGES", "STRINGS", "Language", "text"]
 
 Language = Literal["zh", "en"]
@@ -1009,6 +1011,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "outcome.refused": ("拒绝", "Refused"),
     "outcome.failed": ("失败", "Failed"),
     "group.chat:": ("问答", "Chat"),
+    "group.workflow:": ("业务处理", "Workflows"),
     "group.identity:session:": ("登录与退出", "Sign-in and out"),
     "group.identity:": ("账号与权限", "Accounts and rights"),
     "group.policy:": ("策略", "Policy"),
@@ -1049,6 +1052,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "event.chat:question:asked": ("提问", "Asked"),
     "event.chat:answer:completed": ("回答", "Answered"),
     "event.chat:conversation:cleared": ("清空对话", "Cleared a chat"),
+    "event.chat:conversation:damaged": ("对话无法解开", "A chat does not open"),
     "event.chat:conversation:exported": ("导出对话", "Exported a chat"),
     "event.egress:connection:refused": ("阻断外联", "Egress refused"),
     "event.workflow:run:started": ("开始业务处理", "Workflow started"),
@@ -1068,6 +1072,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "alert.pictures_exported": ("大量导出图片", "Many pictures taken out"),
     "alert.refusals": ("大量请求被拒", "Many requests refused"),
     "alert.egress": ("尝试外联", "Tries to reach outside"),
+    "alert.conversation_damaged": ("存储的对话无法解开", "A stored chat does not open"),
     "alert.chain_broken": ("审计链断开", "The record's chain is broken"),
     "alert.log_fails": ("审计记录无法写入", "The record cannot be written"),
     "why.wrong login or password": ("用户名或密码错误", "wrong user name or password"),
@@ -1187,6 +1192,8 @@ STRINGS: dict[str, tuple[str, str]] = {
     "field.prev": ("上一条哈希", "Previous hash"),
     "field.hash": ("本条哈希", "This hash"),
 }
+for _texts in PAGES.values():
+    STRINGS |= _texts
 
 
 def text(key: str, language: Language, **values: object) -> str:

@@ -20,7 +20,10 @@ from vlpro.ui.session import t
 __all__ = ["ME", "PATHS", "attempt", "brand", "foot", "middle", "notice", "panel", "secret", "table_words"]
 
 ME = "my-account"
-PATHS = ("/", "/audit", "/accounts", "/sessions", "/engine", "/policy", "/roles", f"/{ME}")
+PATHS = (
+    *("/", "/receipts", "/inspections", "/batches", "/report"),
+    *("/audit", "/accounts", "/sessions", "/engine", "/policy", "/roles", f"/{ME}"),
+)
 """All addresses: Streamlit keeps light or dark for each of them."""
 
 Result = TypeVar("Result")
@@ -46,7 +49,7 @@ def foot() -> None:
                 "language": session.language(),
                 "cookie": LANGUAGE_COOKIE,
                 "languages": strings.LANGUAGES,
-                "paths": PATHS if person is not None else (),
+                "paths": PATHS,
                 "words": session.words("language", "theme", "system", "light", "dark"),
             },
             key="preferences",
@@ -76,7 +79,7 @@ def _speak() -> None:
 
 
 @contextmanager
-def panel(person: OwnAccount) -> Iterator[None]:
+def panel(person: OwnAccount | None = None) -> Iterator[None]:
     """The left panel of a page that is no chat; what the page puts into it stands in its middle."""
     del person  # the foot shows who is signed in
     with st.sidebar:

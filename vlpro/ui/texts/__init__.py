@@ -1,0 +1,15 @@
+"""The words of single pages: a file a page, whose keys begin with the page's name."""
+
+from collections.abc import Mapping
+
+from vlpro.ui.texts import batches, inspections, receipts, report
+
+__all__ = ["PAGES"]
+
+PAGES: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "receipts": receipts.TEXTS,
+    "inspections": inspections.TEXTS,
+    "batches": batches.TEXTS,
+    "report": report.TEXTS,
+}
+"""Chinese and English, by key, by page."""
