@@ -150,7 +150,7 @@ def test_panel_opens_on_a_narrow_window(fake: str, open_chat: OpenChat) -> None:
     assert text
     assert button["x"] + button["width"] <= text["x"]
     chat.page.get_by_role("button", name="展开侧栏").click()
-    expect(chat.status).to_be_in_viewport()
+    expect(chat.page.get_by_role("button", name="新对话")).to_be_in_viewport()
 
 
 def test_whole_conversation_works_by_keyboard(fake: str, open_chat: OpenChat) -> None:
