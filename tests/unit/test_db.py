@@ -14,11 +14,13 @@ from alembic.script import ScriptDirectory
 
 import vlpro.chat.tables
 import vlpro.migrations
+import vlpro.workflows.batch.tables
 import vlpro.workflows.inspection.tables
 from tests.people import World
+from tests.postgresql import Cluster
 from vlpro import db
 from vlpro.db import Database
-from vlpro.errors import ConfigError, DatabaseError
+from vlpro.errors import BadRequestError, ConfigError, DatabaseError
 from vlpro.identity.permissions import Role
 from vlpro.identity.tables import accounts, metadata
 
@@ -160,6 +162,19 @@ def test_a_database_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError), gone.read():
         pass
     gone.close()
+
+
+@pytest.mark.anyio
+async def test_what_cannot_be_stored_is_refused_in_both_ways(postgresql: Cluster) -> None:
+    database = Database(postgresql.new())
+    types = sa.table("pg_type", sa.column("typname", sa.String))
+    query = sa.select(types.c.typname).where(types.c.typname == sa.bindparam("id"))
+    with pytest.raises(BadRequestError, match="cannot be stored"):
+        database.one(query, {"id": "a\0"})
+    with pytest.raises(BadRequestError, match="cannot be stored"):
+        await database.aone(query, {"id": "a\0"})
+    assert await database.aone(query, {"id": "bool"}) is not None
+    database.close()
 
 
 def test_sqlite_is_durable_and_overwrites_what_is_deleted(tmp_path: Path) -> None:
