@@ -15,6 +15,8 @@ from alembic.script import ScriptDirectory
 import vlpro.chat.tables
 import vlpro.migrations
 import vlpro.workflows.batch.tables
+import vlpro.workflows.delivery.tables
+import vlpro.workflows.extraction.tables
 import vlpro.workflows.inspection.tables
 from tests.people import World
 from tests.postgresql import Cluster

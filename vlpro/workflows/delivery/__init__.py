@@ -1,0 +1,1 @@
+"""Results on their way to other systems: an outbox that survives a restart."""
