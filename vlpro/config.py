@@ -269,8 +269,10 @@ class Settings(BaseSettings):
         Field(description="Most memory that decoding one picture may take, bytes, told from its header"),
     ] = 400_000_000
     image_timeout_s: Annotated[
-        Seconds, Field(description="Most seconds that reading one picture in may take")
+        Seconds, Field(description="Most seconds that reading one picture in, or one page of a PDF, may take")
     ] = 20
+    max_pdf_bytes: Annotated[Positive, Field(description="Largest PDF, bytes")] = 50_000_000
+    max_pdf_pages: Annotated[Positive, Field(description="Most pages of a PDF")] = 200
     max_text_chars: Annotated[
         Positive, Field(description="Most characters of text in one request, all messages together")
     ] = 400_000

@@ -89,6 +89,7 @@ from vlpro.identity.directories.options import OidcOptions
 from vlpro.identity.permissions import Permission
 from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
+from vlpro.imaging.pdf import PdfLimits
 from vlpro.imaging.workers import WorkerPool
 from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private, overwrite_freed_memory
@@ -188,7 +189,16 @@ def services(
     chat_service = ChatService(
         engine,
         limits=limits,
-        reader=WorkerPool(limits, seconds=settings.image_timeout_s, with_sm3=settings.crypto == "gm"),
+        reader=WorkerPool(
+            limits,
+            seconds=settings.image_timeout_s,
+            with_sm3=settings.crypto == "gm",
+            pdf_limits=PdfLimits(
+                max_bytes=settings.max_pdf_bytes,
+                max_pages=settings.max_pdf_pages,
+                max_picture_pixels=settings.max_image_pixels,
+            ),
+        ),
         max_images=settings.max_images,
         max_text_chars=settings.max_text_chars,
         max_choices=settings.max_choices,

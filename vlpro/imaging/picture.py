@@ -22,7 +22,8 @@ class Picture:
         sha256: Hex digest of the original bytes.
         pixels_sha256: Hex digest of mode, size and pixel data: equal pictures have equal digests, and
             pictures of other shapes never do (CVE-2025-46722).
-        format: ``jpeg``, ``png``, ``bmp`` or ``webp``: what the bytes were, not what their name said.
+        format: ``jpeg``, ``png``, ``bmp`` or ``webp``: what the bytes were, not what their name said. ``pdf``: one
+            page of it; the digests of the original and its size are the whole file's.
         size: Length of the original, bytes.
         original_width: Width of the upright original, pixels.
         original_height: Height of the upright original, pixels.

@@ -27,12 +27,13 @@ from PIL import Image
 
 import vlpro
 from vlpro.errors import ConfigError, ImageError
+from vlpro.imaging import pdf
 from vlpro.imaging.encode import pixels_to_jpeg
-from vlpro.imaging.ingest import Limits, clean
+from vlpro.imaging.ingest import Clean, Limits, clean
 from vlpro.process import die_with_parent, keep_memory_private
 from vlpro.sealing import landlock, seccomp
 
-__all__ = ["JPEG", "MAX_PACKET", "PIXELS", "READY", "WORKER", "main"]
+__all__ = ["JPEG", "MAX_PACKET", "PDF_PAGE", "PDF_PAGES", "PDF_TEXT", "PIXELS", "READY", "WORKER", "main"]
 
 WORKER, READY = b"worker", b"ready"
 """Packets: a worker is wanted, with its socket; a worker waits, with a descriptor of its process."""
@@ -40,8 +41,12 @@ WORKER, READY = b"worker", b"ready"
 PIXELS, JPEG = "pixels", "jpeg"
 """What is wanted of a picture: clean pixels, or a JPEG of them."""
 
+PDF_PAGES, PDF_PAGE, PDF_TEXT = "pdf pages", "pdf page", "pdf text"
+"""What is wanted of a PDF: the sizes of its pages; of one page its pixels, or its text."""
+
 MAX_PACKET = 65_536
 _OPEN_FILES = 16
+_OF_PDF = (PDF_PAGES, PDF_PAGE, PDF_TEXT)
 
 
 def main() -> None:
@@ -88,6 +93,7 @@ def _warm_up() -> None:
             for budget in (100, 10_000):
                 clean(out.getvalue(), limits=Limits(), max_pixels_used=budget)
     pixels_to_jpeg(noise)
+    pdf.warm_up()
 
 
 def _worker(stream: socket.socket, mapped: int) -> None:
@@ -118,20 +124,20 @@ def _worker(stream: socket.socket, mapped: int) -> None:
 
 
 def confine() -> None:
-    """Keep only what reading pictures takes: no file but the interpreter's own, no network, no new program.
+    """Keep only what reading takes: no file but the interpreter's own and fonts, no network, no new program.
 
     As far as the kernel goes along: Landlock came with Linux 5.13, and the filter of calls is for two machines.
     """
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {Path(sysconfig.get_path(name)) for name in names}
     with suppress(ConfigError, OSError):
-        landlock.confine(read=[*folders, Path(vlpro.__file__).parent])
+        landlock.confine(read=[*folders, Path(vlpro.__file__).parent, *pdf.FONT_FOLDERS])
     with suppress(ConfigError, OSError):
         seccomp.install(seccomp.PROCESS)
 
 
 def _read(job: dict[str, Any], source: int, target: int) -> dict[str, Any]:
-    """Read one picture.
+    """Read one picture, or one page of a PDF.
 
     Args:
         job: From :mod:`vlpro.imaging.workers`.
@@ -139,29 +145,49 @@ def _read(job: dict[str, Any], source: int, target: int) -> dict[str, Any]:
         target: Descriptor of the memory for the result, large enough.
 
     Returns:
-        What the picture is, or what is wrong with it.
+        What it is, or what is wrong with it.
     """
-    limits, seconds = Limits(**job["limits"]), job["seconds"]
+    seconds = job["seconds"]
     # Where the service itself hangs: the kernel ends this worker, in the middle of a decoder too.
     signal.setitimer(signal.ITIMER_REAL, 1.2 * seconds + 1)
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 2, int(seconds) + 3))
     data = os.pread(source, job["size"], 0)
     os.close(source)
     try:
-        found = clean(data, limits=limits, max_pixels_used=job["max_pixels_used"])
-        told: dict[str, Any] = {
-            "format": found.format,
-            "original": [found.original_width, found.original_height],
-            "size": [int(found.pixels.shape[1]), int(found.pixels.shape[0])],
-        }
-        result = found.pixels.data if job["wanted"] == PIXELS else memoryview(pixels_to_jpeg(found.pixels))
+        told, result = _pdf(job, data) if job["wanted"] in _OF_PDF else _picture(job, data)
     except ImageError as error:
         return {"error": error.message, "zh": error.zh, "code": error.code}
     raw = result.cast("B")
     told["bytes"] = raw.nbytes
-    with mmap.mmap(target, raw.nbytes) as memory:
-        memory[:] = raw
+    if raw.nbytes:
+        with mmap.mmap(target, raw.nbytes) as memory:
+            memory[:] = raw
     return told
+
+
+def _picture(job: dict[str, Any], data: bytes) -> tuple[dict[str, Any], memoryview]:
+    found = clean(data, limits=Limits(**job["limits"]), max_pixels_used=job["max_pixels_used"])
+    pixels = found.pixels.data if job["wanted"] == PIXELS else memoryview(pixels_to_jpeg(found.pixels))
+    return _sizes(found), pixels
+
+
+def _pdf(job: dict[str, Any], data: bytes) -> tuple[dict[str, Any], memoryview]:
+    limits = pdf.PdfLimits(**job["limits"])
+    if job["wanted"] == PDF_PAGES:
+        return {"pages": pdf.page_sizes(data, limits=limits)}, memoryview(b"")
+    if job["wanted"] == PDF_TEXT:
+        lines = [[line.text, line.box] for line in pdf.page_text(data, job["number"], limits=limits)]
+        return {}, memoryview(json.dumps(lines).encode())
+    found = pdf.clean_page(data, job["number"], limits=limits, max_pixels_used=job["max_pixels_used"])
+    return _sizes(found), found.pixels.data
+
+
+def _sizes(found: Clean) -> dict[str, Any]:
+    return {
+        "format": found.format,
+        "original": [found.original_width, found.original_height],
+        "size": [int(found.pixels.shape[1]), int(found.pixels.shape[0])],
+    }
 
 
 def _address_space() -> int:

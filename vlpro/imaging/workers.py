@@ -23,7 +23,7 @@ import socket
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,16 +32,18 @@ import numpy as np
 import vlpro
 from vlpro.crypto.sm3 import sm3
 from vlpro.errors import BusyError, ImageError
+from vlpro.imaging import pdf as pdf_reading
 from vlpro.imaging.encode import pixels_to_jpeg
 from vlpro.imaging.ingest import Clean, Limits, ingest, picture_of
-from vlpro.imaging.worker import JPEG, MAX_PACKET, PIXELS, READY, WORKER
+from vlpro.imaging.pdf import Pdf, PdfLimits, TextLine
+from vlpro.imaging.worker import JPEG, MAX_PACKET, PDF_PAGE, PDF_PAGES, PDF_TEXT, PIXELS, READY, WORKER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from vlpro.imaging.picture import Picture
 
-__all__ = ["PictureReader", "ThreadReader", "WorkerPool", "memory_needed"]
+__all__ = ["PictureReader", "ThreadReader", "WorkerPool", "memory_for_pdf", "memory_needed"]
 
 _T = TypeVar("_T")
 
@@ -50,6 +52,7 @@ _SMALL = 64_000  # bytes that are copied and hashed faster than a thread is aske
 _DEATHS = 3  # in a row, after which the process that makes workers is replaced
 _START_S = 60.0  # importing the decoders from a cold disk
 _FORMATS = ("jpeg", "png", "bmp", "webp")
+_TEXT_ROOM = 3_000_000  # pixels whose bytes have room for a page's text with its places
 _SLACK = 64_000_000  # bytes: the interpreter's own objects, tables of the decoders
 _FIXED_SIZE = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 _SEALED = _FIXED_SIZE | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
@@ -62,6 +65,11 @@ def memory_needed(limits: Limits, max_pixels_used: int) -> int:
     width and height.
     """
     return 2 * limits.max_bytes + limits.max_decode_bytes + 15 * max_pixels_used + _SLACK
+
+
+def memory_for_pdf(limits: PdfLimits, max_pixels_used: int) -> int:
+    """The same for a PDF: the file twice, the largest picture inside as colours, and the page five times."""
+    return 2 * limits.max_bytes + 4 * limits.max_picture_pixels + 15 * max_pixels_used + _SLACK
 
 
 class PictureReader(ABC):
@@ -91,16 +99,49 @@ class PictureReader(ABC):
     async def jpeg(self, data: bytes) -> bytes:
         """A JPEG of a file's clean pixels at their original size. Raises: as :meth:`read`."""
 
+    @abstractmethod
+    async def pdf_pages(self, data: bytes, *, param: str | None = None) -> Pdf:
+        """Tell how many pages a PDF has, and how large they are.
+
+        Args:
+            data: The whole file.
+            param: The request's field that the file came in, for the error.
+
+        Raises:
+            ImageError: It is no usable PDF; as :func:`vlpro.imaging.pdf.page_sizes`.
+            BusyError: The machine has no room for another process.
+        """
+
+    @abstractmethod
+    async def pdf_page(self, pdf: Pdf, number: int, *, max_pixels_used: int) -> Picture:
+        """Draw a page of a PDF; the picture's digest is that of the whole file, its original the page as drawn.
+
+        Args:
+            pdf: From :meth:`pdf_pages`.
+            number: Of the page, from 1.
+            max_pixels_used: The most pixels the result may have.
+
+        Raises:
+            ImageError: As :meth:`pdf_pages`; it then names the page where it can.
+            BusyError: As :meth:`pdf_pages`.
+        """
+
+    @abstractmethod
+    async def pdf_text(self, pdf: Pdf, number: int) -> list[TextLine]:
+        """What a page holds as text, nothing where it is a scan. Arguments and errors: as :meth:`pdf_page`."""
+
 
 class ThreadReader(PictureReader):
     """Reads in a thread of this process, without any guard: for tests.
 
     Args:
         limits: Caps on a picture.
+        pdf_limits: Caps on a PDF.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, pdf_limits: PdfLimits | None = None) -> None:
         self._limits = limits
+        self._pdf_limits = pdf_limits or PdfLimits()
 
     async def read(self, data: bytes, *, max_pixels_used: int, param: str | None = None) -> Picture:
         """See :meth:`PictureReader.read`."""
@@ -113,18 +154,47 @@ class ThreadReader(PictureReader):
         picture = await self.read(data, max_pixels_used=self._limits.max_pixels)
         return await asyncio.to_thread(pixels_to_jpeg, picture.pixels)
 
+    async def pdf_pages(self, data: bytes, *, param: str | None = None) -> Pdf:
+        """See :meth:`PictureReader.pdf_pages`."""
+        with _at(param):
+            pages = await asyncio.to_thread(pdf_reading.page_sizes, data, limits=self._pdf_limits)
+        return Pdf(data, hashlib.sha256(data).hexdigest(), tuple(pages), param=param)
+
+    async def pdf_page(self, pdf: Pdf, number: int, *, max_pixels_used: int) -> Picture:
+        """See :meth:`PictureReader.pdf_page`."""
+        limits = self._pdf_limits
+        with _at(pdf.param):
+            found = await asyncio.to_thread(
+                pdf_reading.clean_page, pdf.data, number, limits=limits, max_pixels_used=max_pixels_used
+            )
+        return picture_of(found, sha256=pdf.sha256, size=len(pdf.data))
+
+    async def pdf_text(self, pdf: Pdf, number: int) -> list[TextLine]:
+        """See :meth:`PictureReader.pdf_text`."""
+        with _at(pdf.param):
+            return await asyncio.to_thread(pdf_reading.page_text, pdf.data, number, limits=self._pdf_limits)
+
 
 class WorkerPool(PictureReader):
     """Reads each picture in a process of its own, two at once, with the next ones waiting ready.
 
     Args:
         limits: Caps on a picture.
-        seconds: That reading one picture may take.
+        seconds: That reading one picture, or one page, may take.
         with_sm3: Whether files are named by SM3 as well as by SHA-256.
+        pdf_limits: Caps on a PDF.
     """
 
-    def __init__(self, limits: Limits, *, seconds: float, with_sm3: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        seconds: float,
+        with_sm3: bool = False,
+        pdf_limits: PdfLimits | None = None,
+    ) -> None:
         self._limits = limits
+        self._pdf_limits = pdf_limits or PdfLimits()
         self._with_sm3 = with_sm3
         self._seconds = seconds
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -182,10 +252,11 @@ class WorkerPool(PictureReader):
             return ingest(data, limits=self._limits, max_pixels_used=max_pixels_used, param=param)
         digests = asyncio.ensure_future(_aside(len(data), lambda: self._digests(data)))
         try:
-            async with self._turns, self._job(data, PIXELS, max_pixels_used, param) as (told, result):
+            job = self._picture_job(PIXELS, max_pixels_used)
+            async with self._turns, self._job(data, job, param) as (told, result):
 
                 def take() -> Picture:
-                    found = _pixels(told, result, max_pixels_used)
+                    found = _pixels(told, result, max_pixels_used, _FORMATS)
                     return picture_of(found, sha256=sha256, sm3=by_sm3, size=len(data))
 
                 sha256, by_sm3 = await digests
@@ -200,57 +271,101 @@ class WorkerPool(PictureReader):
 
     async def jpeg(self, data: bytes) -> bytes:
         """See :meth:`PictureReader.jpeg`."""
-        async with self._turns, self._job(data, JPEG, self._limits.max_pixels, None) as (told, result):
+        job = self._picture_job(JPEG, self._limits.max_pixels)
+        async with self._turns, self._job(data, job, None) as (told, result):
             return await _aside(told["bytes"], lambda: os.pread(result, told["bytes"], 0))
+
+    async def pdf_pages(self, data: bytes, *, param: str | None = None) -> Pdf:
+        """See :meth:`PictureReader.pdf_pages`."""
+        if len(data) > self._pdf_limits.max_bytes:  # refused before it is copied
+            with _at(param):
+                raise pdf_reading.too_long(len(data), self._pdf_limits)
+        async with self._turns, self._job(data, self._pdf_job(PDF_PAGES), param) as (told, _):
+            with _refused(param, _PAGE):
+                pages = _page_sizes(told["pages"], self._pdf_limits)
+        sha256, by_sm3 = await _aside(len(data), lambda: self._digests(data))
+        return Pdf(data, sha256, pages, by_sm3, param)
+
+    async def pdf_page(self, pdf: Pdf, number: int, *, max_pixels_used: int) -> Picture:
+        """See :meth:`PictureReader.pdf_page`."""
+        job = self._pdf_job(PDF_PAGE, number, max_pixels_used)
+        async with self._turns, self._job(pdf.data, job, pdf.param) as (told, result):
+
+            def take() -> Picture:
+                found = _pixels(told, result, max_pixels_used, ("pdf",))
+                return picture_of(found, sha256=pdf.sha256, sm3=pdf.sm3, size=len(pdf.data))
+
+            with _refused(pdf.param, _PAGE):
+                return await _aside(told["bytes"], take)
+
+    async def pdf_text(self, pdf: Pdf, number: int) -> list[TextLine]:
+        """See :meth:`PictureReader.pdf_text`."""
+        job = self._pdf_job(PDF_TEXT, number)
+        async with self._turns, self._job(pdf.data, job, pdf.param) as (told, result):
+            with _refused(pdf.param, _PAGE):
+                return [
+                    TextLine(str(text), _box(box))
+                    for text, box in json.loads(os.pread(result, told["bytes"], 0))
+                ]
+
+    def _picture_job(self, wanted: str, max_pixels_used: int) -> dict[str, Any]:
+        return {
+            "wanted": wanted,
+            "limits": asdict(self._limits),
+            "max_pixels_used": max_pixels_used,
+            "memory": memory_needed(self._limits, max_pixels_used),
+        }
+
+    def _pdf_job(self, wanted: str, number: int = 0, max_pixels_used: int = _TEXT_ROOM) -> dict[str, Any]:
+        return {
+            "wanted": wanted,
+            "limits": asdict(self._pdf_limits),
+            "number": number,
+            "max_pixels_used": max_pixels_used,
+            "memory": memory_for_pdf(self._pdf_limits, max_pixels_used),
+        }
 
     @contextlib.asynccontextmanager
     async def _job(
-        self, data: bytes, wanted: str, max_pixels_used: int, param: str | None
+        self, data: bytes, job: dict[str, Any], param: str | None
     ) -> AsyncIterator[tuple[dict[str, Any], int]]:
-        """Let a worker read a picture; what it says, and the descriptor of the result."""
-        most = 3 * max_pixels_used + (
-            1 << 20
-        )  # a JPEG of noise is no larger than its pixels, but for its tables
+        """Let a worker read a file; what it says, and the descriptor of the result."""
+        what = _PICTURE if job["wanted"] in (PIXELS, JPEG) else _PAGE
+        # A JPEG of noise is no larger than its pixels, but for its tables.
+        most = 3 * job["max_pixels_used"] + (1 << 20)
         with contextlib.ExitStack() as opened:
             source = await _aside(len(data), lambda: _memory_of(data))
             opened.callback(os.close, source)
             result = _memory(most)
             opened.callback(os.close, result)
-            job = {
-                "wanted": wanted,
-                "size": len(data),
-                "limits": asdict(self._limits),
-                "max_pixels_used": max_pixels_used,
-                "memory": memory_needed(self._limits, max_pixels_used),
-                "seconds": self._seconds,
-            }
-            reply = await self._ask(json.dumps(job).encode(), source, result, param)
+            packet = json.dumps({**job, "size": len(data), "seconds": self._seconds}).encode()
+            reply = await self._ask(packet, source, result, param, what)
             self._deaths = 0 if reply else self._deaths + 1
             if self._deaths >= _DEATHS:  # it may be what makes the workers, such as for want of memory
                 self._deaths = 0
                 self._lose_process()
             if not reply and self._maker_gone():  # no fault of the picture
-                reply = await self._ask(json.dumps(job).encode(), source, result, param)
-            with _refused(param):
+                reply = await self._ask(packet, source, result, param, what)
+            with _refused(param, what):
                 told: dict[str, Any] = json.loads(reply)
             if "error" in told:
                 raise ImageError(told["error"], zh=told["zh"], code=told["code"], param=param)
-            if not 0 < told["bytes"] <= most:
-                raise _broken(param)
+            if not (0 if job["wanted"] == PDF_PAGES else 1) <= told["bytes"] <= most:
+                raise _broken(param, what)
             yield told, result
 
-    async def _ask(self, job: bytes, source: int, result: int, param: str | None) -> bytes:
-        """What a worker says of a picture; empty where it died of it."""
+    async def _ask(self, job: bytes, source: int, result: int, param: str | None, what: _What) -> bytes:
+        """What a worker says of a file; empty where it died of it."""
         worker = await self._worker()
         try:
             async with asyncio.timeout(self._seconds):
                 return await worker.ask(job, (source, result))
         except TimeoutError as error:
             raise ImageError(
-                f"Reading this picture takes longer than {self._seconds:g} seconds. Open it, save it again as JPEG "
-                "or PNG, and send that.",
-                zh=f"读取这张图片超过 {self._seconds:g} 秒，请打开后另存为 JPEG 或 PNG 再上传。",
+                f"Reading this {what.name} takes longer than {self._seconds:g} seconds. {what.cure}",
+                zh=f"读取{what.name_zh}超过 {self._seconds:g} 秒，{what.cure_zh}",
                 param=param,
+                code=what.code,
             ) from error
         finally:
             worker.close()  # it ends by itself, or is killed
@@ -346,24 +461,80 @@ class _Worker:
             self._process = -1
 
 
+@dataclass(frozen=True, slots=True)
+class _What:
+    """What was read, for the sentences about it."""
+
+    name: str
+    cure: str
+    name_zh: str
+    cure_zh: str
+    code: str
+
+
+_PICTURE = _What(
+    "picture",
+    "Open it, save it again as JPEG or PNG, and send that.",
+    "这张图片",
+    "请打开后另存为 JPEG 或 PNG 再上传。",
+    ImageError.default_code,
+)
+_PAGE = _What(
+    "PDF",
+    "Open it, print it to a new PDF, and send that.",
+    "这个 PDF",
+    "请打开后另存为新的 PDF 再上传。",
+    "invalid_pdf",
+)
+
+
 @contextlib.contextmanager
-def _refused(param: str | None) -> Iterator[None]:
-    """Nonsense of a worker is what its picture made of it."""
+def _at(param: str | None) -> Iterator[None]:
+    """Name the field that a file came in."""
+    try:
+        yield
+    except ImageError as error:
+        error.param = param
+        raise
+
+
+@contextlib.contextmanager
+def _refused(param: str | None, what: _What = _PICTURE) -> Iterator[None]:
+    """Nonsense of a worker is what its file made of it."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
-        raise _broken(param) from error
+        raise _broken(param, what) from error
 
 
-def _broken(param: str | None) -> ImageError:
+def _broken(param: str | None, what: _What) -> ImageError:
     return ImageError(
-        "This picture broke the program that reads pictures. Open it, save it again as JPEG or PNG, and send that.",
-        zh="这张图片使读取程序出错，请打开后另存为 JPEG 或 PNG 再上传。",
+        f"This {what.name} broke the program that reads it. {what.cure}",
+        zh=f"{what.name_zh}使读取程序出错，{what.cure_zh}",
         param=param,
+        code=what.code,
     )
 
 
-def _pixels(told: dict[str, Any], result: int, most: int) -> Clean:
+def _page_sizes(pages: list[list[int]], limits: PdfLimits) -> tuple[tuple[int, int], ...]:
+    """Sizes of pages as a worker tells them. Raises ValueError: they are none, or beyond the limits."""
+    if not 1 <= len(pages) <= limits.max_pages:
+        raise ValueError("not so many pages")
+    for width, height in pages:
+        if type(width) is not int or type(height) is not int or min(width, height) < 1:
+            raise ValueError("no size")
+        if width * height > limits.max_page_pixels:
+            raise ValueError("a larger page than is drawn")
+    return tuple((width, height) for width, height in pages)
+
+
+def _box(sides: list[int]) -> tuple[int, int, int, int]:
+    if len(sides) != 4 or not all(type(side) is int and 0 <= side < 1 << 31 for side in sides):
+        raise ValueError("no box")
+    return sides[0], sides[1], sides[2], sides[3]
+
+
+def _pixels(told: dict[str, Any], result: int, most: int, formats: tuple[str, ...]) -> Clean:
     """A copy of the pixels that a worker has left, which it can change no more.
 
     Raises:
@@ -371,7 +542,7 @@ def _pixels(told: dict[str, Any], result: int, most: int) -> Clean:
     """
     (width, height), (original_width, original_height) = told["size"], told["original"]
     sizes = (width, height, original_width, original_height)
-    if not all(type(side) is int and 0 < side < 1 << 31 for side in sizes) or told["format"] not in _FORMATS:
+    if not all(type(side) is int and 0 < side < 1 << 31 for side in sizes) or told["format"] not in formats:
         raise ValueError("not a picture")
     if width * height > most or width > original_width or height > original_height:
         raise ValueError("more pixels than were asked for")
