@@ -57,6 +57,7 @@ class Event(StrEnum):
     WORKFLOW_EXPORTED = "workflow:result:exported"
     WORKFLOW_DELIVERED = "workflow:result:delivered"
     BATCH_CHANGED = "workflow:batch:changed"
+    TEMPLATE_CHANGED = "workflow:template:changed"
     FINDING_RAISED = "workflow:alert:raised"
     FINDING_ACKNOWLEDGED = "workflow:alert:acknowledged"
     ALERT_RAISED = "alert:rule:raised"

@@ -1061,6 +1061,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "event.workflow:result:exported": ("导出结果", "Results exported"),
     "event.workflow:result:delivered": ("推送结果", "Result delivered"),
     "event.workflow:batch:changed": ("批量任务变更", "Batch changed"),
+    "event.workflow:template:changed": ("标准图变更", "Golden picture changed"),
     "event.workflow:alert:raised": ("触发检测告警", "Inspection alert raised"),
     "event.workflow:alert:acknowledged": ("确认检测告警", "Inspection alert acknowledged"),
     "event.alert:rule:raised": ("触发告警", "Alert raised"),
