@@ -252,9 +252,11 @@ class _Direct:
                 if last:
                     raise _silent() from error
                 self._forget()
-            except BaseException:
+            except BaseException as error:
                 if connection is not None:
                     await connection.close()
+                if isinstance(error, self._psycopg.DataError):
+                    raise _not_storable() from error
                 raise
             else:
                 if len(self._idle) < _DIRECT:
@@ -289,10 +291,14 @@ def _told() -> Iterator[None]:
     except OperationalError as error:
         raise _silent() from error
     except DataError as error:  # PostgreSQL stores no NUL, and no text beyond a column's length
-        raise BadRequestError(
-            "A text is too long, or holds a character that cannot be stored.",
-            zh="文字过长，或含有无法存储的字符。",
-        ) from error
+        raise _not_storable() from error
+
+
+def _not_storable() -> BadRequestError:
+    return BadRequestError(
+        "A text is too long, or holds a character that cannot be stored.",
+        zh="文字过长，或含有无法存储的字符。",
+    )
 
 
 def _silent() -> DatabaseError:

@@ -135,6 +135,10 @@ def test_what_was_altered_is_told_and_the_others_go_on_working(firm: Company) ->
         assert http.post("/v1/conversations/search", json={"text": "one"}).json()["damaged"] == 1
         assert http.delete(f"/v1/conversations/{bad}").status_code == 200
         assert http.get(f"/v1/conversations/{bad}").status_code == 404
+    with firm.client(Role.AUDIT) as http:
+        told = http.get("/v1/audit/records", params={"event": "chat:conversation:damaged"}).json()["data"]
+        found = [(record["said"]["object"], record["said"]["outcome"]) for record in told]
+        assert found == [(bad, "failed")]  # once, however often it was met
 
 
 def test_who_signs_out_leaves_no_opened_text(firm: Company) -> None:

@@ -50,6 +50,7 @@ class Event(StrEnum):
     ASKED = "chat:question:asked"
     ANSWERED = "chat:answer:completed"
     CONVERSATION_CLEARED = "chat:conversation:cleared"
+    CONVERSATION_DAMAGED = "chat:conversation:damaged"
     CONVERSATION_EXPORTED = "chat:conversation:exported"
     WORKFLOW_STARTED = "workflow:run:started"
     WORKFLOW_COMPLETED = "workflow:run:completed"

@@ -661,7 +661,10 @@ class ConversationService:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(self._tidy_s)
-            await self._history.tidy()
+            try:
+                await self._history.tidy()
+            except Exception:  # whatever it is, the next time must come
+                log.exception("conversations were not tidied")
 
     def _let_go(self, conversation: Conversation) -> None:
         """A conversation expired or made room."""

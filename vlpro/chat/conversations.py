@@ -239,6 +239,10 @@ class ConversationsInMemory:
         """Ids of the stored ones in which this process is writing an answer."""
         return [c.id for c in self._by_id.values() if c.working and c.busy and c.key is not None]
 
+    def stored(self) -> list[str]:
+        """Ids of the stored ones that nobody works on."""
+        return [c.id for c in self._by_id.values() if c.key is not None and not c.working]
+
     def remove(self, conversation: Conversation) -> None:
         """Forget a conversation."""
         self._by_id.pop(conversation.id, None)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from vlpro.audit.events import Event
+from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import Recorder
 from vlpro.chat.conversations import (
     Conversation,
@@ -106,6 +106,8 @@ class History:
         self._searching = asyncio.Semaphore(2)  # each keeps a processor busy
         self._removing: set[str] = set()
         self._beating: asyncio.Task[None] | None = None
+        if store is not None:
+            store.damaged = self._damaged
 
     # --- one conversation
 
@@ -371,6 +373,9 @@ class History:
             for start in range(0, len(names), _SWEPT_AT_ONCE):
                 await asyncio.to_thread(self._store.delete, names[start : start + _SWEPT_AT_ONCE])
 
+    def _damaged(self, name: str) -> None:
+        self._recorder.later(Event.CONVERSATION_DAMAGED, object=name, outcome=Outcome.FAILED)
+
     # --- by itself
 
     async def start(self) -> None:
@@ -394,18 +399,30 @@ class History:
         if self._store is not None:
             try:
                 await asyncio.to_thread(self._sweep, self._store)
-            except DatabaseError as error:
+                await self._let_go_deleted(self._store)
+            except VlproError as error:  # the audit's too: what cannot be recorded is not deleted
                 log.warning("old conversations were not deleted: %s", error.message)
+
+    async def _let_go_deleted(self, store: ConversationStore) -> None:
+        """What other processes deleted, or the policy, leaves this one's memory."""
+        held = self._memory.stored()
+        there = await asyncio.to_thread(store.those_there, held)
+        for name in held:
+            gone = self._memory.find(name)
+            if name not in there and gone is not None and not gone.working:
+                self._memory.remove(gone)
+                self._drop(gone)
 
     def _sweep(self, store: ConversationStore) -> None:
         rules = self._rules()
         store.tidy()
-        old = store.unused(time.time() - rules.days * DAY_S, _SWEPT_AT_ONCE)
+        before = time.time() - rules.days * DAY_S
+        old = store.unused(before, _SWEPT_AT_ONCE)
         old = [name for name in old if name not in self._removing]
         if old:
             detail = {"why": "retention", "days": rules.days, "conversations": len(old), "ids": old}
             self._recorder.note(Event.CONVERSATION_CLEARED, detail=detail)
-            store.delete(old)
+            store.delete(old, unused_since=before)  # but not one in which somebody asks just now
         if not rules.keep_images and (dropped := store.drop_pictures(_SWEPT_AT_ONCE)):
             log.info("%d kept pictures were deleted, as the policy has it", dropped)
 

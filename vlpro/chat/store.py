@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,6 +39,8 @@ Row = tuple[str, int, float, float, int]
 """Of a conversation: id, version, created, updated, level."""
 
 _CHUNK = 200  # conversations that are read at once, at most
+_MOST_TOLD = 10_000  # damaged conversations that were told of, and are remembered
+_DAMAGED = "integrity_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,15 @@ class ConversationStore:
         database: Migrated.
         sealer: Wraps data keys.
         clock: Unix time.
+
+    Attributes:
+        damaged: Is given the id of a conversation that does not open, once; may be called in any thread.
     """
 
     def __init__(self, database: Database, sealer: Sealer, *, clock: Callable[[], float] = time.time) -> None:
+        self.damaged: Callable[[str], None] = lambda _: None
+        self._told: dict[str, None] = {}  # oldest first
+        self._telling_lock = threading.Lock()
         self._database = database
         self._sealer = sealer
         self._clock = clock
@@ -198,14 +208,18 @@ class ConversationStore:
                 connection.execute(sa.insert(kept_pictures), files)
         return version
 
-    def delete(self, names: Sequence[str]) -> list[str]:
+    def delete(self, names: Sequence[str], *, unused_since: float | None = None) -> list[str]:
         """Delete conversations with their keys, which erases them also where copies of their rows are left.
 
+        Args:
+            names: Their ids.
+            unused_since: Unix time; those in which something was asked since stay. None: all go.
+
         Returns:
-            Those that were there.
+            Those that went.
         """
         with self._database.write() as connection:
-            gone = self.delete_in(connection, names)
+            gone = self.delete_in(connection, names, unused_since)
         if gone:
             self.overwrite()
         return gone
@@ -215,10 +229,14 @@ class ConversationStore:
         self._left = not self._database.overwrite()
 
     @staticmethod
-    def delete_in(connection: sa.Connection, names: Sequence[str]) -> list[str]:
+    def delete_in(
+        connection: sa.Connection, names: Sequence[str], unused_since: float | None = None
+    ) -> list[str]:
         """As :meth:`delete`, in a transaction of the caller's."""
-        query = sa.delete(conversations).where(conversations.c.id.in_(names)).returning(conversations.c.id)
-        return list(connection.execute(query).scalars())
+        query = sa.delete(conversations).where(conversations.c.id.in_(names))
+        if unused_since is not None:
+            query = query.where(conversations.c.updated_at < unused_since)
+        return list(connection.execute(query.returning(conversations.c.id)).scalars())
 
     def tidy(self) -> None:
         """Do what :meth:`overwrite` could not do before, and for messages that were replaced."""
@@ -308,11 +326,13 @@ class ConversationStore:
                     break
             else:
                 raise _changed()
-        key, title = self._opened(row, [(each.number, each.version) for each in found])
-        read = []
-        for each in found:
-            data = self._open(key, name, each.data, sealed.message_place(name, each.number), each.version)
-            read.append(sealed.message_of(data, each.version, kept))
+        with self._telling(name):
+            key, title = self._opened(row, [(each.number, each.version) for each in found])
+            read = []
+            for each in found:
+                place = sealed.message_place(name, each.number)
+                data = self._open(key, name, each.data, place, each.version)
+                read.append(sealed.message_of(data, each.version, kept))
         running = self._running(row)
         for number, message in enumerate(read, 1):
             if message.busy and not (running and number == len(read)):
@@ -365,6 +385,15 @@ class ConversationStore:
         with self._database.read() as connection:
             return list(connection.execute(sa.select(conversations.c.id).where(_own(owner, level))).scalars())
 
+    def those_there(self, names: Sequence[str]) -> set[str]:
+        """Which of some ids there are."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for start in range(0, len(names), _CHUNK):
+                some = conversations.c.id.in_(names[start : start + _CHUNK])
+                found.update(connection.execute(sa.select(conversations.c.id).where(some)).scalars())
+        return found
+
     def versions(self, owner: str, level: Level) -> list[Row]:
         """All of one person up to a level, last used first."""
         c = conversations.c
@@ -409,8 +438,7 @@ class ConversationStore:
         """Of one that did not open: it may have been changed between two statements."""
         try:
             loaded = self.load(name, pictures=False)
-        except VlproError as error:
-            log.warning("conversation %s was left out of a search: %s", name, error.code)
+        except VlproError:
             return None
         if loaded is None:
             return None
@@ -433,8 +461,8 @@ class ConversationStore:
             row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        key = self._key(row)
-        return self._open(key, row.id, row.data, sealed.picture_place(row.id, picture), 1)
+        with self._telling(row.id):
+            return self._open(self._key(row), row.id, row.data, sealed.picture_place(row.id, picture), 1)
 
     def unused(self, before: float, limit: int) -> list[str]:
         """Ids of conversations whose last question is older, the oldest first."""
@@ -455,15 +483,33 @@ class ConversationStore:
 
     def _listed(self, row: Any) -> Head:
         try:
-            _, told = self._told(row)
-            title, damaged = str(told["title"]), False
-        except VlproError as error:
-            log.warning("conversation %s cannot be opened: %s", row.id, error.code)
+            with self._telling(row.id):
+                title, damaged = str(self._read_head(row)[1]["title"]), False
+        except VlproError:
             title, damaged = "", True
         return Head(
             row.id, row.owner, Level(row.level), title, row.created_at, row.updated_at, row.version,
             self._running(row), damaged,
         )  # fmt: skip
+
+    @contextmanager
+    def _telling(self, name: str) -> Iterator[None]:
+        """Tell of a conversation that does not open in this block."""
+        try:
+            yield
+        except VlproError as error:
+            if error.code == _DAMAGED and self._is_new(name):
+                log.error("conversation %s cannot be opened: what is stored of it was altered", name)  # noqa: TRY400 - no trace
+                self.damaged(name)
+            raise
+
+    def _is_new(self, name: str) -> bool:
+        with self._telling_lock:
+            new = name not in self._told
+            self._told[name] = None
+            if len(self._told) > _MOST_TOLD:
+                del self._told[next(iter(self._told))]
+            return new
 
     def _key(self, row: Any) -> DataKey:
         try:
@@ -471,14 +517,14 @@ class ConversationStore:
         except VlproError as error:
             raise _damaged(row.id) from error
 
-    def _told(self, row: Any) -> tuple[DataKey, dict[str, Any]]:
+    def _read_head(self, row: Any) -> tuple[DataKey, dict[str, Any]]:
         key = self._key(row)
         data = self._open(key, row.id, row.head, sealed.head_place(row.id), row.version)
         return key, sealed.read(data)
 
     def _opened(self, row: Any, found: Sequence[tuple[int, int]]) -> tuple[DataKey, str]:
         """Key and title, when the messages are all there and of the versions that the head names."""
-        key, told = self._told(row)
+        key, told = self._read_head(row)
         if list(found) != list(enumerate(told["messages"])):
             raise _damaged(row.id)
         return key, str(told["title"])
@@ -519,7 +565,7 @@ def _damaged(name: str) -> VlproError:
         f"Conversation {name} cannot be opened: what is stored of it was altered, or the key file is another one. "
         "Other conversations are not affected. Tell your administrator.",
         zh=f"对话 {name} 无法打开：存储的内容被改动，或密钥文件不对。其他对话不受影响，请告知管理员。",
-        code="integrity_error",
+        code=_DAMAGED,
     )
 
 

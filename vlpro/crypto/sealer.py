@@ -39,6 +39,7 @@ HEAD_BYTES = 2 + ID_BYTES
 _SECRET_HEAD = HEAD_BYTES + _SALT_BYTES
 _PURPOSE = b"vlpro seal 2"
 _LOOK_S = 1.0
+_AGAIN_S = 10.0
 
 
 class DataKey:
@@ -89,7 +90,8 @@ class Sealer:
     """Seals small secrets and data keys, and makes keyed hashes.
 
     A key file that changes is read again while the service goes on: within a second, and at once where something is
-    to be opened that a new key sealed. One that cannot be read then changes nothing, and is told in the log.
+    to be opened that a new key sealed. One that cannot be read then changes nothing, is told in the log, and is tried
+    again every ten seconds: its rights may be mended, its token may be back.
 
     Args:
         keys: The keys; their file; or one key, 32 bytes.
@@ -114,7 +116,8 @@ class Sealer:
         self._clock = clock
         self.file = keys if isinstance(keys, KeyFile) else None
         self._stamp = keys.stamp() if isinstance(keys, KeyFile) else None
-        self._looked = time.monotonic()
+        self._looked = self._failed_at = time.monotonic()
+        self._failed: object = ()  # the stamp of the file that could not be read last
         self._reading = threading.Lock()
         if isinstance(keys, KeyFile):
             keys = keys.read()
@@ -249,16 +252,18 @@ class Sealer:
         if self.file is None:
             return
         with self._reading:
-            self._looked = time.monotonic()
+            now = self._looked = time.monotonic()
             stamp = self.file.stamp()
-            if stamp == self._stamp:
+            if stamp == self._stamp or (stamp == self._failed and now - self._failed_at < _AGAIN_S):
                 return
-            self._stamp = stamp
             try:
                 keys = self.file.read()
             except ConfigError as error:
-                log.error("the key file was changed, and is not used: %s", error.message)  # noqa: TRY400 - no trace
+                if stamp != self._failed:
+                    log.error("the key file was changed, and is not used: %s", error.message)  # noqa: TRY400 - no trace
+                self._failed, self._failed_at = stamp, now
                 return
+            self._stamp, self._failed = stamp, ()
             if (keys.sign, keys.mac) != (self._keys.sign, self._keys.mac):
                 log.error(
                     "the key file was changed, and is not used: sign or mac is another key; restart for that"

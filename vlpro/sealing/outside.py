@@ -167,7 +167,9 @@ def _asked(relay: socket.socket, where: str) -> socket.socket:
 
 def _check(where: str, said: bytes) -> None:
     if not said:
-        raise ConnectionResetError(errno.ECONNRESET, "the relay has ended; restart the service", where)
+        raise ConnectionResetError(
+            errno.ECONNRESET, "the relay has ended, or has too many connections: its log says which", where
+        )
     if said[0] == CONNECTED:
         return
     if said[0] == NOT_NAMED:

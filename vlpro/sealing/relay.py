@@ -11,6 +11,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import socket
 import stat
 import subprocess
@@ -27,6 +28,7 @@ __all__ = ["listen", "start"]
 log = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
+_AGAIN_S = 0.5
 _PIECE = 65_536
 _LONGEST = 400
 
@@ -97,6 +99,7 @@ def listen(path: Path, destinations: Sequence[str]) -> None:
             zh=f"无法创建中继的套接字 {path}：{error.strerror}。",
             param="relay",
         ) from error
+    _open_many()
     seal_relay(tcp_ports(destinations))
     with listener, contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_accept(listener, frozenset(destinations)))
@@ -107,10 +110,17 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     destinations = sys.argv[2:]
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s relay %(levelname)s %(message)s")
+    _open_many()
     seal_relay(tcp_ports(destinations))
     control.send(b"\0")
     with control:
         asyncio.run(_serve(control, frozenset(destinations)))
+
+
+def _open_many() -> None:
+    """Have as many descriptors as the system allows: two for each connection."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _checked(destinations: Sequence[str]) -> None:
@@ -128,7 +138,12 @@ async def _accept(listener: socket.socket, destinations: frozenset[str]) -> None
     loop = asyncio.get_running_loop()
     services: set[asyncio.Task[None]] = set()
     while True:
-        control, _ = await loop.sock_accept(listener)
+        try:
+            control, _ = await loop.sock_accept(listener)
+        except OSError as error:  # too many are open
+            log.warning("no service is taken: %s", error.strerror)
+            await asyncio.sleep(_AGAIN_S)
+            continue
         task = loop.create_task(_serve(control, destinations))
         services.add(task)
         task.add_done_callback(services.discard)
@@ -148,11 +163,18 @@ async def _serve(control: socket.socket, destinations: frozenset[str]) -> None:
             return
         except OSError:
             asked, descriptors = b"", []
-        if not asked or not descriptors:
+        if not asked:
             loop.remove_reader(control)
             ended.set()
             return
-        near = socket.socket(fileno=descriptors[0])
+        if not descriptors:  # the kernel leaves it out where too many are open; who asked sees its end closed
+            log.warning("refused: no socket came along, or too many are open")
+            return
+        try:
+            near = socket.socket(fileno=descriptors[0])
+        except OSError:
+            os.close(descriptors[0])
+            return
         task = loop.create_task(_carry(near, asked.decode("utf-8", "replace"), destinations))
         carried.add(task)
         task.add_done_callback(carried.discard)

@@ -63,6 +63,10 @@ def egress(seq: int, at: float) -> Said:
     return record(seq, "egress:connection:refused", at, object="203.0.113.7:443", detail={"by": "python"})
 
 
+def damaged(seq: int, at: float) -> Said:
+    return record(seq, "chat:conversation:damaged", at, object="conv_1", login="liwei")
+
+
 def run(rules: Rules, said: Iterator[Said] | list[Said]) -> list[Alert]:
     return [alert for one in said for alert in rules.look(one)]
 
@@ -84,6 +88,7 @@ CASES = [
     (export("audit:log:exported"), T.exports, T.export_minutes, Rule.MASS_EXPORT, "liwei"),
     (export("audit:content:viewed"), T.exports, T.export_minutes, Rule.MASS_EXPORT, "liwei"),
     (egress, T.egress_tries, T.egress_minutes, Rule.EGRESS, "203.0.113.7:443"),
+    (damaged, 1, 1, Rule.CONVERSATION_DAMAGED, "conv_1"),
 ]
 
 

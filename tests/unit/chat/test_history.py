@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from tests.support import eventually
 from tests.unit.imaging.samples import file, quarters
-from vlpro.audit.events import Event
+from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import NullRecorder
 from vlpro.chat import history
 from vlpro.chat.conversation_service import Asked, ConversationService
@@ -29,6 +30,7 @@ from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.engines.fake import FakeEngine
 from vlpro.errors import (
+    AuditError,
     BadRequestError,
     ConflictError,
     DatabaseError,
@@ -361,6 +363,92 @@ async def test_a_damaged_conversation_is_listed_told_and_deleted(house: House) -
         assert ([hit.id for hit in found.hits], found.damaged) == ([good], 1)
         await service.clear(LI, bad)
         assert [h.id for h in (await service.page(LI)).heads] == [good]
+
+
+async def test_a_changed_byte_is_on_the_record_once_however_it_is_met(house: House) -> None:
+    house.rules = Rules(keep_images=True)
+    async with house.service() as service:
+        names = [(await service.new(LI)).id for _ in "1234"]
+        for name in names:
+            kept = await service.add_picture(LI, PNG)
+            await asked(service, name, "hi", images=(kept.id,))
+    head, message, picture, fine = names
+    for table, column, row in (
+        (conversations, "head", conversations.c.id == head),
+        (messages, "data", sa.and_(messages.c.conversation == message, messages.c.number == 1)),
+        (kept_pictures, "data", kept_pictures.c.conversation == picture),
+    ):
+        house.change(lambda c, t=table, k=column, r=row: flip(c, t, k, r))  # type: ignore[misc]
+    async with house.service() as service:
+        for _ in "12":
+            await service.page(LI)
+            await service.find(LI, "hi", 5)
+            for name in (head, message):
+                with pytest.raises(VlproError, match=name):
+                    await service.get(LI, name)
+            with pytest.raises(VlproError, match=picture):
+                await service.ask(LI, picture, Asked("again"))
+        assert (await service.get(LI, fine)).id == fine
+    told = [entry for entry in house.recorder.entries if entry.event is Event.CONVERSATION_DAMAGED]
+    assert sorted(entry.object for entry in told) == sorted([head, message, picture])
+    assert {entry.outcome for entry in told} == {Outcome.FAILED}
+
+
+def flip(connection: sa.Connection, table: sa.Table, column: str, row: sa.ColumnElement[bool]) -> None:
+    """Change the last byte of what is sealed."""
+    data = connection.execute(sa.select(table.c[column]).where(row)).scalar_one()
+    connection.execute(sa.update(table).where(row).values({column: data[:-1] + bytes([data[-1] ^ 1])}))
+
+
+# --- by itself
+
+
+async def test_what_another_process_deleted_leaves_memory_here_too(house: House) -> None:
+    async with house.service() as here, house.service(start=False) as there:
+        name = (await here.new(LI)).id
+        kept = await here.add_picture(LI, PNG)
+        await asked(here, name, images=(kept.id,))
+        await there.clear(LI, name)
+        assert here._pictures.bytes_used > 0
+        await here._history.tidy()
+        assert here._pictures.bytes_used == 0
+        assert here._memory.find(name) is None
+
+
+async def test_what_is_asked_in_just_when_it_would_go_stays(house: House) -> None:
+    async with house.service() as service:
+        name = (await service.new(LI)).id
+        in_use = sa.update(conversations).where(conversations.c.id == name)
+        house.change(lambda c: c.execute(in_use.values(updated_at=1000.0)))
+
+        def asks(*_: Any, **__: Any) -> int:
+            house.change(lambda c: c.execute(in_use.values(updated_at=time.time())))
+            return 1
+
+        house.recorder.note = asks  # type: ignore[method-assign]
+        await service._history.tidy()
+        assert [head.id for head in (await service.page(LI)).heads] == [name]
+
+
+async def test_what_cannot_be_recorded_stays_and_the_next_time_comes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def note(*_: Any, **__: Any) -> int:
+        nonlocal tries
+        tries += 1
+        raise AuditError("The disk is full.", zh="磁盘已满。") if tries == 1 else RuntimeError("odd")
+
+    async with house.service(start=False) as service:
+        name = (await service.new(LI)).id
+        old = sa.update(conversations).where(conversations.c.id == name).values(updated_at=1000.0)
+        house.change(lambda c: c.execute(old))
+        house.recorder.note = note  # type: ignore[method-assign]
+        monkeypatch.setattr(service, "_tidy_s", 0.01)
+        await service.start()
+        await eventually(lambda: tries >= 3)
+        assert house.rows(conversations) == 1
 
 
 # --- search

@@ -131,6 +131,24 @@ def test_a_key_file_that_is_broken_meanwhile_changes_nothing(
     assert sealer.open(sealed, "x") == b"secret"
 
 
+def test_a_key_file_that_could_not_be_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "key"
+    make_key_file(path)
+    sealer, rotated = Sealer(KeyFile(path)), KeyFile(path)
+    rotated.replace(rotated.read().with_key(os.urandom(KEY_BYTES), 1.0))
+    new = Sealer(rotated).seal(b"secret", "x")
+    path.chmod(0o644)  # as a copy by hand leaves it
+    for _ in range(3):
+        with pytest.raises(VlproError, match="cannot be opened"):
+            sealer.open(new, "x")
+    assert caplog.text.count("is not used") == 1
+    path.chmod(0o600)  # its content and its time are as before
+    monkeypatch.setattr("vlpro.crypto.sealer._AGAIN_S", 0.0)
+    assert sealer.open(new, "x") == b"secret"
+
+
 def test_one_rotation_at_a_time(tmp_path: Path) -> None:
     file = KeyFile(tmp_path / "key")
     file.make()

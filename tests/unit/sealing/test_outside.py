@@ -122,6 +122,27 @@ def test_when_the_relay_is_gone_it_is_said() -> None:
             outside.through(None)
 
 
+def test_one_that_could_not_be_passed_on_does_not_end_the_relay() -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"here")
+
+    with listening(serve) as where:
+        control, process = relay.start([where])
+        with process, control:
+            control.send(where.encode())  # without a socket: as where the relay has too many open
+            readable, writable = os.pipe()
+            socket.send_fds(control, [where.encode()], [writable])  # and what is none
+            os.close(writable)
+            with open(readable, "rb") as pipe:  # noqa: PTH123 - a descriptor
+                assert pipe.read() == b""  # the relay let go of it
+            outside.through(control)
+            try:
+                with outside.connection(where, 10) as ours:
+                    assert ours.recv(4) == b"here"
+            finally:
+                outside.through(None)
+
+
 def test_what_is_no_address_is_refused() -> None:
     for wrong in ("host", "host:", "http://host:80", "unix:relative", "[::1]:80", "a b:80"):
         with pytest.raises(ConfigError, match="is no address"):

@@ -29,11 +29,12 @@ class Rule(StrEnum):
     PICTURES_EXPORTED = "pictures_exported"
     REFUSALS = "refusals"
     EGRESS = "egress"
+    CONVERSATION_DAMAGED = "conversation_damaged"
     CHAIN_BROKEN = "chain_broken"
     LOG_FAILS = "log_fails"
 
 
-_HIGH = {Rule.EGRESS, Rule.CHAIN_BROKEN, Rule.LOG_FAILS}
+_HIGH = {Rule.EGRESS, Rule.CONVERSATION_DAMAGED, Rule.CHAIN_BROKEN, Rule.LOG_FAILS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Alert:
 
     Args:
         rule: Which rule raised it.
-        subject: Whom or what it is about: a login, an address, a destination; :data:`OTHERS`: many.
+        subject: Whom or what it is about: a login, an address, a destination, a conversation; :data:`OTHERS`: many.
         count: How much was seen; behind an earlier alert about the same, everything since then.
         seconds: From the first that was counted to the last.
         first: Number of the first record that was counted; 0: there is none.

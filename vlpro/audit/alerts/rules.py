@@ -180,6 +180,7 @@ def _watches(t: Thresholds) -> tuple[_Watch, ...]:
         _Watch(Rule.PICTURES_EXPORTED, _pictures, t.exported_pictures, t.export_minutes, _address),
         _Watch(Rule.REFUSALS, _refused, t.refusals, t.refusal_minutes, _why),
         _Watch(Rule.EGRESS, _egress, t.egress_tries, t.egress_minutes, _by),
+        _Watch(Rule.CONVERSATION_DAMAGED, _damaged, 1, 1, _person),
     )
 
 
@@ -222,6 +223,10 @@ def _egress(said: Said) -> tuple[str, int] | None:
     if said.get("event") != Event.EGRESS_REFUSED:
         return None
     return str(said.get("object") or _detail(said).get("to") or "?"), 1 + _number(said, "before")
+
+
+def _damaged(said: Said) -> tuple[str, int] | None:
+    return (str(said.get("object") or "?"), 1) if said.get("event") == Event.CONVERSATION_DAMAGED else None
 
 
 # --- what a record says

@@ -84,6 +84,16 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
             "这不应发生：请隔离该机器，查明是哪个部件发起的连接。"
         ),
     ),
+    "conversation_damaged": (
+        (
+            "What is stored of {subject} does not open, as {more} found: it was altered in the database, or the key "
+            "file is another one. Find out who can write to the database, and restore it from a backup."
+        ),
+        (
+            "{more} 打开时发现，{subject} 的存储内容无法解开：数据库中的内容被改动，或密钥文件不对。"
+            "请查明谁能写入数据库，并从备份恢复。"
+        ),
+    ),
     "chain_broken": (
         (
             "The audit record was tampered with: {more}. Keep the machine as it is, run vlpro audit verify, and "
