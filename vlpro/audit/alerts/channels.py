@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 import smtplib
 import socket
-import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,25 +14,18 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import unquote, urlsplit
 
-import httpx
-
 from vlpro.audit.alerts.alert import Alert
 from vlpro.audit.alerts.options import AlertOptions, MailOptions, SyslogTarget, WebhookOptions
+from vlpro.audit.alerts.webhook import TIMEOUT_S, Undelivered, post, signature, trusting
 from vlpro.audit.events import Event
 from vlpro.audit.ship.documents import Document, Kind
 from vlpro.audit.ship.syslog import message
-from vlpro.errors import ConfigError
 from vlpro.sealing import outside
 
 __all__ = ["Channel", "Mail", "Syslog", "Undelivered", "Webhook", "channels_of", "signature"]
 
-_TIMEOUT_S = 5.0
 _PORTS = {"tls": 6514, "tcp": 601, "udp": 514}  # RFC 5425, RFC 6587, RFC 5426
 _MOST_DATAGRAM = 8_192  # RFC 5424 section 6.1: 2048 and more should be taken; ours are about 1500
-
-
-class Undelivered(Exception):  # noqa: N818 - it is a state, told to nobody but the log
-    """A channel did not take an alert; holds no secret."""
 
 
 class Channel(ABC):
@@ -78,7 +68,7 @@ def channels_of(options: AlertOptions, log_id: str) -> list[Channel]:
 
 
 class Webhook(Channel):
-    """Posts JSON, with ``X-Vlpro-Timestamp`` and ``X-Vlpro-Signature`` (:func:`signature`).
+    """Posts JSON, with ``X-Vlpro-Timestamp`` and ``X-Vlpro-Signature`` (:mod:`vlpro.audit.alerts.webhook`).
 
     Args:
         options: Where to, and the secret.
@@ -90,45 +80,13 @@ class Webhook(Channel):
         self._options = options
         self._from = name
         self._clock = clock
-        self._tls = _tls(options.ca, "webhook")
+        self._tls = trusting(options.ca, "alerts.webhook")
         self.name = f"webhook {urlsplit(options.url).netloc}"
 
     def send(self, alert: Alert, record: int) -> None:
         """One request, without redirects or proxies; any answer from 200 to 299 is a receipt."""
         body = json.dumps(alert.content(name=self._from, record=record), ensure_ascii=False).encode()
-        stamp = str(int(self._clock()))
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "vlpro",
-            "x-vlpro-timestamp": stamp,
-            "x-vlpro-signature": signature(self._options.secret.get_secret_value(), stamp, body),
-        }
-        try:
-            with (
-                httpx.Client(
-                    transport=outside.transport(self._tls),
-                    timeout=_TIMEOUT_S,
-                    trust_env=False,
-                    follow_redirects=False,
-                ) as http,
-                http.stream("POST", self._options.url, content=body, headers=headers) as answer,
-            ):
-                status = answer.status_code
-        except (httpx.HTTPError, OSError) as error:
-            raise Undelivered(f"{type(error).__name__}: {error}") from error
-        if not 200 <= status < 300:
-            raise Undelivered(f"it answered {status}")
-
-
-def signature(secret: str, stamp: str, body: bytes) -> str:
-    """What a webhook is signed with.
-
-    Args:
-        secret: Shared with the receiver.
-        stamp: Unix time in seconds, as the header has it; a receiver should refuse one of more than five minutes ago.
-        body: Of the request.
-    """
-    return "v1=" + hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+        post(self._options, body, self._tls, now=self._clock())
 
 
 class Syslog(Channel):
@@ -148,7 +106,7 @@ class Syslog(Channel):
         self._scheme = parts.scheme
         self._path = unquote(parts.path)
         self._address = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
-        self._tls = _tls(options.ca, "syslog") if parts.scheme == "tls" else None
+        self._tls = trusting(options.ca, "alerts.syslog") if parts.scheme == "tls" else None
         self._host = re.sub(r"[^!-~]", "", socket.gethostname())[:255] or "-"
         self.name = f"syslog {options.url}"
 
@@ -169,7 +127,7 @@ class Syslog(Channel):
             raise Undelivered(f"{type(error).__name__}: {error}") from error
 
     def _by_stream(self, frame: bytes) -> None:
-        with outside.connection(outside.destination(*self._address), _TIMEOUT_S) as plain:
+        with outside.connection(outside.destination(*self._address), TIMEOUT_S) as plain:
             if self._tls is None:
                 plain.sendall(frame)
                 plain.shutdown(socket.SHUT_WR)
@@ -182,7 +140,7 @@ class Syslog(Channel):
 
     def _to_socket(self, line: bytes) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as local:
-            local.settimeout(_TIMEOUT_S)
+            local.settimeout(TIMEOUT_S)
             local.connect(self._path)
             local.send(line[:_MOST_DATAGRAM])
 
@@ -209,7 +167,7 @@ class Mail(Channel):
     def __init__(self, options: MailOptions, name: str) -> None:
         self._options = options
         self._from = name
-        self._tls = _tls(options.ca, "mail")
+        self._tls = trusting(options.ca, "alerts.mail")
         self._host = re.sub(r"[^A-Za-z0-9.-]", "", socket.gethostname())[:255] or "localhost"
         self.name = f"mail {options.host}:{options.port}"
 
@@ -233,10 +191,10 @@ class Mail(Channel):
                 options.host,
                 options.port,
                 local_hostname=self._host,
-                timeout=_TIMEOUT_S,
+                timeout=TIMEOUT_S,
                 context=self._tls,
             )
-        server = _Smtp(options.host, options.port, local_hostname=self._host, timeout=_TIMEOUT_S)
+        server = _Smtp(options.host, options.port, local_hostname=self._host, timeout=TIMEOUT_S)
         if options.security == "starttls":
             try:
                 server.starttls(context=self._tls)  # raises where the server does not offer it
@@ -273,16 +231,3 @@ class _SecureSmtp(smtplib.SMTP_SSL):
     def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
         plain = outside.connection(outside.destination(host, port), timeout)
         return self.context.wrap_socket(plain, server_hostname=host)
-
-
-def _tls(ca: str, channel: str) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"The file of authorities for alerts.{channel} cannot be read: {ca}.",
-            zh=f"无法读取 alerts.{channel} 的证书机构文件：{ca}。",
-            param="alerts",
-        ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
