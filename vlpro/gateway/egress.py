@@ -1,17 +1,14 @@
-"""Tries to leave a sealed service on the record: the first of an address at once, its repetitions counted."""
+"""Tries to leave a sealed service on the record."""
 
 from __future__ import annotations
 
-import threading
-import time
-
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import Recorder
+from vlpro.gateway.repetitions import Repetitions
 
 __all__ = ["EgressTries"]
 
-_QUIET_S = 60.0
-_MOST = 1000  # addresses that are counted; beyond them all others are one
+_MOST = 1000  # addresses
 
 
 class EgressTries:
@@ -23,8 +20,7 @@ class EgressTries:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._lock = threading.Lock()
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._repetitions = Repetitions(_MOST)
 
     def add(self, way: str, to: str) -> None:
         """Something tried.
@@ -33,14 +29,8 @@ class EgressTries:
             way: How.
             to: Where to; empty where nobody knows.
         """
-        kind, now = f"{way} {to}", time.monotonic()
-        with self._lock:
-            if len(self._seen) >= _MOST and kind not in self._seen:
-                kind = way
-            since, untold = self._seen.get(kind, (-_QUIET_S, 0))
-            if now - since < _QUIET_S:
-                self._seen[kind] = (since, untold + 1)
-                return
-            self._seen[kind] = (now, 0)
-        detail = {"way": way, "to": to} | ({"before": str(untold)} if untold else {})
+        before = self._repetitions.add((way, to))
+        if before is None:
+            return
+        detail = {"way": way, "to": to} | ({"before": str(before)} if before else {})
         self._recorder.later(Event.EGRESS_REFUSED, outcome=Outcome.REFUSED, detail=detail)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vlpro.audit.recorder import NullRecorder
+from vlpro.audit.record import Actor
+from vlpro.audit.recorder import ACTOR, NullRecorder
+from vlpro.gateway import refusals
 from vlpro.gateway.refusals import SOMEBODY_ELSES, Refusals
 
 
@@ -36,7 +38,7 @@ def test_the_first_at_once_then_by_the_hundred(why: str, times: int, records: li
 
 def test_what_was_only_counted_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("vlpro.gateway.refusals.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("vlpro.gateway.repetitions.time.monotonic", lambda: now[0])
     recorder = NullRecorder()
     kept = Refusals(recorder)
     for _ in range(40):
@@ -45,3 +47,26 @@ def test_what_was_only_counted_is_told_later(monkeypatch: pytest.MonkeyPatch) ->
     now[0] += 60
     kept.add("forbidden", "/x")
     assert counted(recorder) == [1, 1, 40]
+
+
+def test_a_flood_from_many_addresses_fills_no_disk_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("vlpro.gateway.repetitions.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(refusals, "_MOST", 20)
+    recorder = NullRecorder()
+    kept = Refusals(recorder)
+
+    def refused(number: int) -> None:
+        token = ACTOR.set(Actor(address=f"10.0.0.{number}"))
+        kept.add("forbidden", "/x")
+        ACTOR.reset(token)
+
+    for number in range(120):
+        refused(number)
+    assert counted(recorder) == [1] * 21  # the last one stands for those that come next
+    refused(120)
+    refused(121)
+    assert counted(recorder) == [1] * 21 + [100]
+    now[0] += 60
+    refused(500)
+    assert counted(recorder) == [1] * 21 + [100, 1]

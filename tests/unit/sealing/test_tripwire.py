@@ -80,4 +80,4 @@ def test_many_addresses_fill_no_memory_and_no_disk() -> None:
     tries = EgressTries(recorder)
     for number in range(5000):
         tries.add("connect", f"203.0.113.7:{number}")
-    assert len(recorder.entries) <= 1001
+    assert len(recorder.entries) <= 1003  # the others by the hundred and the thousand
