@@ -106,6 +106,35 @@ class Authentication:
             known = self._learned(ask, await self._database.aone(ask.statement, ask.values))
         return self._admitted(known, current.policy, address, background=background)
 
+    async def aowner(self, account: str, key: str | None) -> Principal:
+        """Who has something done in the background, with the permissions of now.
+
+        Args:
+            account: Id.
+            key: Id of the key that it was asked with, whose limits hold; None: a session, which may have ended.
+
+        Raises:
+            UnauthenticatedError: The account, or the key, is not valid any more.
+            BusyError: The key's requests or tokens are used up for now.
+        """
+        read_at, now = time.monotonic(), self._clock()
+        if key is None:
+            row = await self._database.aone(_ACCOUNT, {"account": account})
+        else:
+            wanted: dict[str, object] = {"account": account, "which": key, "day": int(now) // DAY_S}
+            row = await self._database.aone(_KEY_OF, wanted)
+        reason = _why_not(row, now)
+        if reason or (key is not None and now >= row.expires_at):
+            log.warning(
+                "refused work in the background: %s", reason or f"of {row.login}: the key has expired"
+            )
+            raise UnauthenticatedError
+        if key is None:
+            return _principal(row)
+        known = _known(row, read_at, is_key=True)
+        self._limit(known)
+        return known.principal
+
     def _fresh(self, token: str) -> _Known | None:
         known = self._known.get(digest(token))
         return known if known is not None and time.monotonic() - known.read_at < _FRESH_S else None
@@ -210,7 +239,13 @@ _SESSION = (
     .where(sessions.c.token == sa.bindparam("hashed"))
 )
 
-_KEY = (
+_ACCOUNT = (
+    sa.select(*_PERSON)
+    .outerjoin(role_grants, role_grants.c.account == accounts.c.id)
+    .where(accounts.c.id == sa.bindparam("account"))
+)
+
+_ANY_KEY = (
     sa.select(
         keys.c.id,
         keys.c.used_at,
@@ -226,8 +261,9 @@ _KEY = (
     .join(accounts, accounts.c.id == keys.c.account)
     .outerjoin(role_grants, role_grants.c.account == keys.c.account)
     .outerjoin(key_usage, sa.and_(key_usage.c.key == keys.c.id, key_usage.c.day == sa.bindparam("day")))
-    .where(keys.c.token == sa.bindparam("hashed"))
 )
+_KEY = _ANY_KEY.where(keys.c.token == sa.bindparam("hashed"))
+_KEY_OF = _ANY_KEY.where(keys.c.id == sa.bindparam("which"), keys.c.account == sa.bindparam("account"))
 
 
 class _Question:
@@ -266,22 +302,25 @@ def _why_not(row: Any, now: float) -> str:
 
 
 def _known(row: Any, read_at: float, *, is_key: bool) -> _Known:
-    role = Role(row.role)
-    granted = PERMISSIONS[role]
-    principal = Principal(
-        row.account, row.login, row.name, row.department, role, Level(row.level), granted, session=row.id
-    )
+    principal = _principal(row)
     if not is_key:
-        return _Known(principal, read_at, row.seen_at, row.expires_at)
+        return _Known(replace(principal, session=row.id), read_at, row.seen_at, row.expires_at)
     scopes = frozenset(Permission(scope) for scope in row.scopes)
     return _Known(
-        replace(principal, permissions=granted & scopes, session=None, key=row.id),
+        replace(principal, permissions=principal.permissions & scopes, key=row.id),
         read_at,
         row.used_at or 0.0,
         row.expires_at,
         tuple(row.addresses),
         row.requests_per_minute,
         not row.tokens_per_day or (row.tokens or 0) < row.tokens_per_day,
+    )
+
+
+def _principal(row: Any) -> Principal:
+    role = Role(row.role)
+    return Principal(
+        row.account, row.login, row.name, row.department, role, Level(row.level), PERMISSIONS[role]
     )
 
 

@@ -233,3 +233,27 @@ def test_a_refusal_tells_its_reason_in_the_log_and_nowhere_else(
 )
 def test_addresses(address: str, listed: tuple[str, ...], *, right: bool) -> None:
     assert allowed(address, listed) is right
+
+
+@pytest.mark.anyio
+async def test_what_goes_on_in_the_background_ends_with_its_account_or_key(
+    world: World, admins: tuple[Person, Person], li: Person
+) -> None:
+    owner = world.identity.authentication.aowner
+    fields = {"scopes": [Permission.WORKFLOW_USE], "requests_per_minute": 2}
+    made, _ = world.identity.keys.create(li.id, Role.USER, name="k", days=1, **fields)  # type: ignore[arg-type]
+    now = await owner(li.id, None)
+    assert (now.login, now.session, now.permissions) == ("liwei", None, PERMISSIONS[Role.USER])
+    by_key = await owner(li.id, made.id)
+    assert (by_key.key, by_key.permissions) == (made.id, {Permission.WORKFLOW_USE})
+    await owner(li.id, made.id)
+    with pytest.raises(BusyError):  # the third within a minute
+        await owner(li.id, made.id)
+    with pytest.raises(UnauthenticatedError):  # somebody else's key
+        await owner(admins[0].id, made.id)
+    world.identity.keys.revoke(made.id, li.id)
+    with pytest.raises(UnauthenticatedError):
+        await owner(li.id, made.id)
+    world.identity.accounts.disable(li.id, by=admins[1].id)
+    with pytest.raises(UnauthenticatedError):
+        await owner(li.id, None)
