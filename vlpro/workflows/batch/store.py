@@ -1,0 +1,608 @@
+"""Batches in the database: sealed under a key of their own, changed so that no line is lost and none stands twice.
+
+What stands in clear is what the database needs: ids, owner, level, states, counts, times. A line changes its state
+once, in the transaction that stores its answer and counts it; a process works on a batch while it holds its lease.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import from_json
+
+from vlpro.audit.record import Actor
+from vlpro.crypto import DataKey, Sealer
+from vlpro.db import Database
+from vlpro.engines.interface import Usage
+from vlpro.errors import BadRequestError, ConflictError, NotFoundError
+from vlpro.identity.labels import Level
+from vlpro.identity.principal import Person
+from vlpro.workflows.batch.files import FileStore
+from vlpro.workflows.batch.tables import batch_inputs, batch_lines, batches
+
+__all__ = [
+    "COMPLETED",
+    "FAILED",
+    "LEASE_S",
+    "WAITING",
+    "Batch",
+    "BatchStore",
+    "Head",
+    "Line",
+    "State",
+    "batch_key_place",
+    "result_file",
+]
+
+State = Literal[
+    "validating", "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled"
+]
+GOING: tuple[State, ...] = ("validating", "in_progress", "finalizing", "cancelling")
+
+WAITING, COMPLETED, FAILED = 0, 1, 2
+
+LEASE_S = 30.0
+"""A process that works on a batch says so at least this often; one that is silent for longer is taken for dead."""
+
+_AT_ONCE = 200  # lines of a transaction
+_DELETED = 0.0
+_THERE = sa.or_(batches.c.ended_at.is_(None), batches.c.ended_at != _DELETED)
+
+
+def batch_key_place(name: str, owner: str, level: int) -> str:
+    """Of a wrapped data key: a batch that is given to somebody else, or a lower level, does not open."""
+    return f"batches.key:{name}:{owner}:{Level(level).word}"
+
+
+def result_file(name: str, state: int) -> str:
+    """Id of the file of a batch's completed, or failed, lines."""
+    return f"file-{name.removeprefix('batch_')}{'o' if state == COMPLETED else 'e'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is asked, by whom, and what became of it.
+
+    Args:
+        endpoint: Path that each line goes to.
+        window: How long it may take, as it was asked for.
+        inputs: Ids of the files, in the order that they were named.
+        jsonl: Whether the file holds requests, one a line; otherwise files are asked about one by one.
+        instruction: What is asked about each file.
+        template: What is extracted from each file.
+        model: That the instruction goes to.
+        metadata: The caller's own.
+        actor: Who asked; whose permissions each line needs.
+        why: Code of what it was paused for, or failed of.
+        errors: What is wrong with its input: code, message, param, line, zh.
+        times: Unix seconds by state.
+    """
+
+    endpoint: str
+    window: str
+    inputs: tuple[str, ...]
+    jsonl: bool
+    instruction: str = ""
+    template: str = ""
+    model: str = ""
+    metadata: Mapping[str, str] | None = None
+    actor: Actor = field(default_factory=Actor)
+    why: str = ""
+    errors: tuple[Mapping[str, Any], ...] = ()
+    times: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as it stands; times are Unix seconds."""
+
+    id: str
+    owner: str
+    level: Level
+    created: float
+    expires: float
+    ended: float | None
+    state: State
+    paused: bool
+    total: int
+    completed: int
+    failed: int
+    usage: Usage
+    version: int
+    key: DataKey
+    head: Head
+
+    @property
+    def going(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in GOING
+
+
+class Line(NamedTuple):
+    """One line; its source is where its request is, its answer as it stands in a file of results."""
+
+    number: int
+    state: int
+    source: dict[str, Any]
+    answer: bytes | None = None
+
+
+class BatchStore:
+    """Batches by id. Blocks: not for the event loop.
+
+    Args:
+        database: Migrated.
+        sealer: Wraps data keys.
+        files: What batches read, and their results.
+        clock: Unix time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        files: FileStore,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._files = files
+        self._clock = clock
+        self.runner = secrets.token_hex(16)
+
+    # --- batches
+
+    def add(self, person: Person, head: Head, *, window_s: float, most: int) -> Batch:
+        """A new batch, of which no line is there yet.
+
+        Args:
+            person: Whose.
+            head: What is asked.
+            window_s: Seconds after which what is left is not answered.
+            most: Batches that the person may have going on.
+
+        Raises:
+            ConflictError: So many go on.
+        """
+        name, now = f"batch_{secrets.token_hex(12)}", self._clock()
+        key, wrapped = self._sealer.new_data_key(batch_key_place(name, person.id, person.level))
+        going = sa.select(sa.func.count()).where(batches.c.owner == person.id, batches.c.state.in_(GOING))
+        with self._database.write() as connection:
+            if int(connection.execute(going).scalar_one()) >= most:
+                raise ConflictError(
+                    f"{most} batches of yours go on, which is all that may. Wait until one has ended.",
+                    zh=f"您已有 {most} 个批处理在进行，请等待其中一个结束。",
+                    code="too_many_batches",
+                )
+            connection.execute(
+                sa.insert(batches).values(
+                    id=name,
+                    owner=person.id,
+                    level=int(person.level),
+                    created_at=now,
+                    state="validating",
+                    paused=False,
+                    expires_at=now + window_s,
+                    total=0,
+                    completed=0,
+                    failed=0,
+                    tokens_read=0,
+                    tokens_cached=0,
+                    tokens_written=0,
+                    version=1,
+                    key=wrapped,
+                    head=_sealed(key, name, head, 1),
+                )
+            )
+            inputs = [{"batch": name, "file": each} for each in dict.fromkeys(head.inputs)]
+            connection.execute(sa.insert(batch_inputs), inputs)
+        return self.load(name) or _gone()
+
+    def get(self, person: Person, name: str) -> Batch:
+        """One's own batch.
+
+        Raises:
+            NotFoundError: There is none of this id, or it is somebody else's.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(batches).where(batches.c.id == name, _THERE)).one_or_none()
+        if row is None or row.owner != person.id or row.level > person.level:
+            raise NotFoundError(
+                "There is no such batch. GET /v1/batches lists yours.",
+                zh="没有这个批处理，GET /v1/batches 可列出您的批处理。",
+                foreign=row is not None,
+            )
+        return self._opened(row)
+
+    def load(self, name: str) -> Batch | None:
+        """A batch, whosever it is; None: there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(batches).where(batches.c.id == name, _THERE)).one_or_none()
+        return self._opened(row) if row is not None else None
+
+    def page(self, person: Person, *, after: str | None, limit: int) -> tuple[list[Batch], bool]:
+        """One's own batches, the newest first, and whether there are more.
+
+        Args:
+            person: Whose.
+            after: Id of the last one of the page before.
+            limit: How many at most.
+        """
+        query = sa.select(batches).where(batches.c.owner == person.id, batches.c.level <= int(person.level))
+        with self._database.read() as connection:
+            if after is not None:
+                last = connection.execute(
+                    sa.select(batches.c.created_at, batches.c.id).where(
+                        batches.c.id == after, batches.c.owner == person.id
+                    )
+                ).one_or_none()
+                if last is None:
+                    raise BadRequestError(
+                        "after names no batch of yours.", zh="after 不是您的批处理。", param="after"
+                    )
+                query = query.where(
+                    sa.tuple_(batches.c.created_at, batches.c.id) < sa.tuple_(*map(sa.literal, last))
+                )
+            rows = connection.execute(
+                query.order_by(batches.c.created_at.desc(), batches.c.id.desc()).limit(limit + 1)
+            ).all()
+        return [self._opened(row) for row in rows[:limit]], len(rows) > limit
+
+    def change(
+        self,
+        batch: Batch,
+        *,
+        state: State | None = None,
+        paused: bool | None = None,
+        **head: Any,
+    ) -> Batch:
+        """Change a batch, as it was read.
+
+        Args:
+            batch: As it was read.
+            state: From now on; its time is noted.
+            paused: From now on.
+            **head: Fields of its head.
+
+        Raises:
+            ConflictError: It was changed since it was read: read it again.
+        """
+        told = replace(batch.head, **head)
+        if state is not None and state != batch.state:
+            told = replace(told, times={**told.times, state: self._clock()})
+        version = batch.version + 1
+        query = (
+            sa.update(batches)
+            .where(batches.c.id == batch.id, batches.c.version == batch.version)
+            .values(
+                version=version,
+                state=state or batch.state,
+                paused=batch.paused if paused is None else paused,
+                head=_sealed(batch.key, batch.id, told, version),
+            )
+        )
+        with self._database.write() as connection:
+            if not connection.execute(query).rowcount:
+                raise _changed()
+        return self.load(batch.id) or _gone()
+
+    def end(self, batch: Batch, state: State, *, keep_s: float, **head: Any) -> Batch:
+        """A batch has ended: its results are files from now on, and its own files may go.
+
+        Args:
+            batch: As it was read; none of its lines waits.
+            state: How it ended.
+            keep_s: Seconds after which it is deleted.
+            **head: Fields of its head.
+
+        Raises:
+            ConflictError: It was changed since it was read.
+        """
+        now, version = self._clock(), batch.version + 1
+        times = {**batch.head.times, state: now}
+        told = replace(batch.head, times=times, **head)
+        sizes = sa.select(
+            batch_lines.c.state, sa.func.count(), sa.func.coalesce(sa.func.sum(batch_lines.c.answer_bytes), 0)
+        ).where(batch_lines.c.batch == batch.id)
+        ended = (
+            sa.update(batches)
+            .where(batches.c.id == batch.id, batches.c.version == batch.version)
+            .values(
+                version=version,
+                state=state,
+                ended_at=now,
+                runner=None,
+                head=_sealed(batch.key, batch.id, told, version),
+            )
+        )
+        with self._database.write() as connection:
+            if not connection.execute(ended).rowcount:
+                raise _changed()
+            for kind, count, size in connection.execute(sizes.group_by(batch_lines.c.state)).all():
+                if kind in (COMPLETED, FAILED) and count:
+                    what = "output" if kind == COMPLETED else "error"
+                    self._files.add_results(
+                        connection,
+                        name=result_file(batch.id, kind),
+                        owner=batch.owner,
+                        level=batch.level,
+                        batch=batch.id,
+                        called=f"{batch.id}_{what}.jsonl",
+                        size=int(size),
+                        expires=now + keep_s,
+                    )
+            connection.execute(sa.delete(batch_inputs).where(batch_inputs.c.batch == batch.id))
+        return self.load(batch.id) or _gone()
+
+    def delete(self, name: str) -> None:
+        """Delete a batch with its lines and results."""
+        with self._database.write() as connection:
+            # From here on nobody sees it; what a crash leaves of it, :meth:`expire` deletes.
+            connection.execute(sa.update(batches).where(batches.c.id == name).values(ended_at=_DELETED))
+            connection.execute(sa.delete(batch_inputs).where(batch_inputs.c.batch == name))
+        self._drop(name)
+        self._database.overwrite()
+
+    def expire(self, before: float) -> int:
+        """Delete batches that ended before a time, or whose deletion was broken off; returns how many."""
+        gone = sa.select(batches.c.id).where(batches.c.ended_at < before)
+        with self._database.read() as connection:
+            names = connection.execute(gone).scalars().all()
+        for name in names:
+            self._drop(name)
+        return len(names)
+
+    def _drop(self, name: str) -> None:
+        some = sa.select(batch_lines.c.number).where(batch_lines.c.batch == name).limit(_AT_ONCE)
+        while True:
+            with self._database.write() as connection:
+                numbers = connection.execute(some).scalars().all()
+                if not numbers:
+                    connection.execute(sa.delete(batches).where(batches.c.id == name))
+                    return
+                connection.execute(
+                    sa.delete(batch_lines).where(
+                        batch_lines.c.batch == name, batch_lines.c.number.in_(numbers)
+                    )
+                )
+
+    # --- who works on which
+
+    def claim(self) -> list[str]:
+        """Take the batches that go on and on which no process works; returns all that this one works on."""
+        now = self._clock()
+        free = sa.or_(
+            batches.c.runner.is_(None), batches.c.runner == self.runner, batches.c.runner_until < now
+        )
+        query = (
+            sa.update(batches)
+            .where(batches.c.state.in_(GOING), free)
+            .values(runner=self.runner, runner_until=now + LEASE_S)
+            .returning(batches.c.id)
+        )
+        with self._database.write() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def any_going(self) -> bool:
+        """Whether there is something to claim; asked often, and cheap."""
+        query = sa.select(batches.c.id).where(batches.c.state.in_(GOING)).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() is not None
+
+    def release(self, *, all_runners: bool = False) -> None:
+        """Say that this process works on nothing any more; at a start on SQLite, that no other one does."""
+        if all_runners and not self._database.sqlite:
+            return
+        query = sa.update(batches).where(batches.c.runner.is_not(None)).values(runner=None)
+        if not all_runners:
+            query = query.where(batches.c.runner == self.runner)
+        with self._database.write() as connection:
+            connection.execute(query)
+
+    # --- lines
+
+    def clear_lines(self, batch: Batch) -> None:
+        """Forget lines of a reading of the input that was broken off."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(batch_lines).where(batch_lines.c.batch == batch.id))
+
+    def add_lines(self, batch: Batch, lines: Sequence[Line]) -> None:
+        """Add lines; those with an answer have failed already."""
+        rows = [
+            {
+                "batch": batch.id,
+                "number": line.number,
+                "state": line.state,
+                "source": batch.key.seal(_json(line.source), _source_place(batch.id, line.number)),
+                "answer": self._sealed_answer(batch, line.number, line.answer),
+                "answer_bytes": None if line.answer is None else len(line.answer) + 1,
+            }
+            for line in lines
+        ]
+        if rows:
+            with self._database.write() as connection:
+                connection.execute(sa.insert(batch_lines), rows)
+
+    def begin(self, batch: Batch) -> Batch:
+        """All lines are there: they are answered from now on.
+
+        Raises:
+            ConflictError: The batch was changed since it was read.
+        """
+        count = sa.select(
+            sa.func.count(), sa.func.coalesce(sa.func.sum(sa.case((batch_lines.c.state == FAILED, 1))), 0)
+        ).where(batch_lines.c.batch == batch.id)
+        with self._database.write() as connection:
+            total, failed = connection.execute(count).one()
+            connection.execute(
+                sa.update(batches).where(batches.c.id == batch.id).values(total=total, failed=int(failed))
+            )
+        return self.change(batch, state="in_progress")
+
+    def finish(self, batch: Batch, number: int, state: int, answer: bytes, used: Usage) -> bool:
+        """Store the answer of a line that waits.
+
+        Returns:
+            Whether it was stored; False: another process did before, or works on the batch now.
+        """
+        sealed = self._sealed_answer(batch, number, answer)
+        mine = sa.exists().where(batches.c.id == batch.id, batches.c.runner == self.runner)
+        query = (
+            sa.update(batch_lines)
+            .where(
+                batch_lines.c.batch == batch.id,
+                batch_lines.c.number == number,
+                batch_lines.c.state == WAITING,
+                mine,
+            )
+            .values(state=state, answer=sealed, answer_bytes=len(answer) + 1)
+        )
+        counted = batches.c.completed if state == COMPLETED else batches.c.failed
+        with self._database.write() as connection:
+            if not connection.execute(query).rowcount:
+                return False
+            connection.execute(
+                sa.update(batches)
+                .where(batches.c.id == batch.id)
+                .values(
+                    {
+                        counted: counted + 1,
+                        batches.c.tokens_read: batches.c.tokens_read + used.prompt_tokens,
+                        batches.c.tokens_cached: batches.c.tokens_cached + used.cached_tokens,
+                        batches.c.tokens_written: batches.c.tokens_written + used.completion_tokens,
+                    }
+                )
+            )
+        return True
+
+    def give_up(self, batch: Batch, answer: Callable[[Line], bytes]) -> None:
+        """No line that waits is answered any more; some a transaction, so that nobody else waits for long."""
+        while waiting := self.lines(batch, state=WAITING, limit=_AT_ONCE):
+            told = {line.number: answer(line) for line in waiting}
+            with self._database.write() as connection:
+                for number, data in told.items():
+                    connection.execute(
+                        sa.update(batch_lines)
+                        .where(batch_lines.c.batch == batch.id, batch_lines.c.number == number)
+                        .values(
+                            state=FAILED,
+                            answer=self._sealed_answer(batch, number, data),
+                            answer_bytes=len(data) + 1,
+                        )
+                    )
+                connection.execute(
+                    sa.update(batches)
+                    .where(batches.c.id == batch.id)
+                    .values(failed=batches.c.failed + len(told))
+                )
+
+    def lines(
+        self, batch: Batch, *, after: int = 0, limit: int = _AT_ONCE, state: int | None = None
+    ) -> list[Line]:
+        """Some lines in their order, opened.
+
+        Args:
+            batch: Whose.
+            after: Number of the last one before.
+            limit: How many at most.
+            state: Only those; None: all.
+        """
+        query = sa.select(batch_lines).where(batch_lines.c.batch == batch.id, batch_lines.c.number > after)
+        if state is not None:
+            query = query.where(batch_lines.c.state == state)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(batch_lines.c.number).limit(limit)).all()
+        return [
+            Line(
+                row.number,
+                row.state,
+                from_json(batch.key.open(row.source, _source_place(batch.id, row.number))),
+                None
+                if row.answer is None
+                else batch.key.open(row.answer, _answer_place(batch.id, row.number)),
+            )
+            for row in rows
+        ]
+
+    def all_lines(self, batch: Batch, *, state: int | None = None) -> Iterator[Line]:
+        """All lines in their order, opened some at a time."""
+        after = 0
+        while some := self.lines(batch, after=after, limit=50, state=state):
+            yield from some
+            after = some[-1].number
+
+    def results(self, batch: Batch, state: int) -> Iterable[bytes]:
+        """A file of results, a line at a time (JSON Lines, UTF-8)."""
+        for line in self.all_lines(batch, state=state):
+            if line.answer is not None:
+                yield line.answer + b"\n"
+
+    @staticmethod
+    def _sealed_answer(batch: Batch, number: int, answer: bytes | None) -> bytes | None:
+        return None if answer is None else batch.key.seal(answer, _answer_place(batch.id, number))
+
+    def _opened(self, row: Any) -> Batch:
+        key = self._sealer.data_key(row.key, batch_key_place(row.id, row.owner, row.level))
+        told = from_json(key.open(row.head, _head_place(row.id), row.version))
+        head = Head(
+            **{
+                **told,
+                "inputs": tuple(told["inputs"]),
+                "errors": tuple(told["errors"]),
+                "actor": Actor(**told["actor"]),
+            }
+        )
+        return Batch(
+            id=row.id,
+            owner=row.owner,
+            level=Level(row.level),
+            created=row.created_at,
+            expires=row.expires_at,
+            ended=row.ended_at,
+            state=row.state,
+            paused=row.paused,
+            total=row.total,
+            completed=row.completed,
+            failed=row.failed,
+            usage=Usage(row.tokens_read, row.tokens_written, row.tokens_cached),
+            version=row.version,
+            key=key,
+            head=head,
+        )
+
+
+def _changed() -> ConflictError:
+    return ConflictError(
+        "The batch was changed at the same time. Try again.", zh="该批处理刚刚被更改，请重试。"
+    )
+
+
+def _gone() -> Batch:
+    raise NotFoundError("The batch was deleted.", zh="该批处理已被删除。")
+
+
+def _sealed(key: DataKey, name: str, head: Head, version: int) -> bytes:
+    return key.seal(_json(asdict(head)), _head_place(name), version)
+
+
+def _head_place(name: str) -> str:
+    return f"batches.head:{name}"
+
+
+def _source_place(name: str, number: int) -> str:
+    return f"batch_lines.source:{name}:{number}"
+
+
+def _answer_place(name: str, number: int) -> str:
+    return f"batch_lines.answer:{name}:{number}"
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
