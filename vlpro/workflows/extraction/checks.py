@@ -124,7 +124,8 @@ def run_checks(template: Template, material: Material) -> list[Finding]:
         outcome = _RULES[rule.check](rule, material, template)
         if outcome is None or (outcome.passed is None and rule.optional):
             continue
-        check = Check(rule.name, outcome.passed, outcome.en, outcome.zh)
+        passed = None if rule.soft and outcome.passed is False else outcome.passed
+        check = Check(rule.name, passed, outcome.en, outcome.zh)
         findings.append(Finding(check, tuple(_fields_of(rule))))
     return findings
 
@@ -257,19 +258,25 @@ def _cell(item: Mapping[str, ExtractedField], column: str) -> Decimal | None:
 
 
 def _items_sum(rule: Rule, material: Material, template: Template) -> _Outcome | None:
-    goal = material.number(rule.arguments["total"])
+    names = _listed(rule.arguments["total"])
+    goals = [value for name in names if (value := material.number(name)) is not None]
     if not material.items:
         return _open("No lines were read.", "未识别到明细行。")
-    if goal is None:
-        return _lacking(template, [rule.arguments["total"]])
+    if not goals:
+        return _lacking(template, names)
     amounts = [_cell(item, rule.arguments["column"]) for item in material.items]
     known = [amount for amount in amounts if amount is not None]
     if len(known) < len(amounts):
         return _open("A line's amount was not read.", "有明细行的金额未识别。")
     made = sum(known, Decimal(0))
-    same = made == goal
-    line = f"{len(known)} lines make {plain(made)} {'=' if same else '≠'} {plain(goal)}."
-    return _Outcome(same, line, f"{len(known)} 行合计 {plain(made)} {'=' if same else '≠'} {plain(goal)}。")
+    off = sum(
+        (abs(value) for name in _listed(rule.arguments.get("less", [])) if (value := material.number(name))),
+        Decimal(0),
+    )
+    goal = next((goal for goal in goals if goal in {made, made - off}), goals[0])
+    same = goal in {made, made - off}
+    line = f"{plain(made)}{f' − {plain(off)}' if off and made != goal else ''} {'=' if same else '≠'} {plain(goal)}"
+    return _Outcome(same, f"{len(known)} lines make {line}.", f"{len(known)} 行合计 {line}。")
 
 
 def _line_amounts(rule: Rule, material: Material, template: Template) -> _Outcome | None:  # noqa: ARG001 - as all rules

@@ -45,7 +45,7 @@ CHECKS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "total_in_words": (frozenset({"total", "words"}), frozenset()),
     "sum": (frozenset({"parts", "total"}), frozenset({"less", "within"})),
     "tax_rate": (frozenset({"net", "tax"}), frozenset({"rate", "column", "net_column", "tax_column"})),
-    "items_sum": (frozenset({"column", "total"}), frozenset()),
+    "items_sum": (frozenset({"column", "total"}), frozenset({"less"})),
     "line_amounts": (frozenset({"price", "quantity", "amount"}), frozenset()),
     "date_valid": (frozenset({"date"}), frozenset()),
     "credit_code": (frozenset({"code"}), frozenset()),
@@ -146,12 +146,14 @@ class Rule:
         name: Stable name in the result; the kind where the template gives none.
         arguments: Names of fields, and what else the check needs.
         optional: Left out where the page lacks one of its fields; otherwise it then counts as not checked.
+        soft: Where it does not hold, it counts as not checked: a line may not have been read.
     """
 
     check: str
     name: str
     arguments: Mapping[str, Any]
     optional: bool = False
+    soft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +302,17 @@ def json_schema(template: Template) -> dict[str, object]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: of two, one would silently be lost."""
+    """Refuses a key that stands twice, of which one would silently be lost; ``No`` and dates are texts (YAML 1.2)."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML wants it
+        first: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if tag != "tag:yaml.org,2002:timestamp"
+            and not (tag == "tag:yaml.org,2002:bool" and first not in "tTfF")
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -450,6 +462,7 @@ class _Reader:
         must, may = CHECKS[kind]
         name = self._name(part.pop("name", kind), f"{key}.name")
         optional = self._flag(part.pop("optional", False), f"{key}.optional")
+        soft = self._flag(part.pop("soft", False), f"{key}.soft")
         for missing in sorted(must - part.keys()):
             raise self._wrong(f"{key}.{missing}", "is missing", "缺失")
         for unknown in sorted(part.keys() - must - may):
@@ -468,7 +481,7 @@ class _Reader:
             self._number(part["within"], f"{key}.within")
         if "when" in part:
             part["when"] = self._when(part["when"], f"{key}.when", fields)
-        return Rule(kind, name, part, optional)
+        return Rule(kind, name, part, optional, soft)
 
     def _when(self, given: object, key: str, fields: set[str]) -> Mapping[str, tuple[str, ...]]:
         part = self._object(given, key, fields)
