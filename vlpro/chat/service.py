@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -318,6 +318,39 @@ class ChatService:
         if masking is not None:
             boxes = tuple(tuple(_masked(place, masking) for place in places) for places in boxes)
         yield Finished(written.used, timing, boxes)
+
+    async def whole(
+        self, question: Question, *, reading: bool = False, began: Callable[[], Awaitable[None]] | None = None
+    ) -> str:
+        """The whole answer to a question of a workflow, which records and masks for itself.
+
+        Args:
+            question: The question; ``choices`` and ``stop`` do nothing.
+            reading: Whether all that the pictures say is wanted (:mod:`vlpro.engines.reading`).
+            began: Awaited before the engine hears of it.
+
+        Raises:
+            BusyError: The queue is full.
+            BadRequestError: Something in the question is wrong, or the engine cannot honour it.
+            EngineError: The engine failed.
+        """
+        self.check(question)
+        async with self.queue.ticket() as ticket:
+            counted = self.fit(question, await self._read(question))
+            request, _ = await self._reduced(counted)
+            request = replace(request, reading=reading)
+            texts: list[str] = []
+            async with ticket.turn():
+                if began is not None:
+                    await began()
+                async with aclosing(
+                    self.engine.generate(request, timeout_s=self._answer_timeout_s)
+                ) as deltas:
+                    async for delta in deltas:
+                        texts.append(delta.text)
+                        if delta.usage is not None and question.spent is not None:
+                            question.spent(delta.usage)
+        return "".join(texts)
 
     def _spent(self, request: Request, written: _Written) -> Usage:
         """What answers took: complete ones as the engine counted, one that was ended as it is counted here."""

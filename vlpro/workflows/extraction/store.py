@@ -30,6 +30,7 @@ __all__ = [
     "Seen",
     "State",
     "Stored",
+    "changed_meanwhile",
     "extraction_place",
     "no_such_extraction",
 ]
@@ -298,12 +299,23 @@ class ExtractionStore:
         """A keyed hash of what makes a document this one and no other: nobody can try invoices against it."""
         return self._sealer.mac(json.dumps(list(identity), ensure_ascii=False).encode(), "extraction_marks")
 
+    def remark(self, stored: Stored, mark: bytes | None) -> None:
+        """Know a result by another mark from now on; None: by none."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(extraction_marks).where(extraction_marks.c.extraction == stored.id))
+            if mark is not None:
+                connection.execute(
+                    sa.insert(extraction_marks).values(
+                        mark=mark, extraction=stored.id, owner=stored.owner, created_at=stored.created
+                    )
+                )
+
     def seen(self, mark: bytes) -> Seen | None:
         """The first result of a document."""
         query = (
             sa.select(extraction_marks)
             .where(extraction_marks.c.mark == mark)
-            .order_by(extraction_marks.c.created_at)
+            .order_by(extraction_marks.c.created_at, extraction_marks.c.extraction)
             .limit(1)
         )
         with self._database.read() as connection:
@@ -342,6 +354,7 @@ class ExtractionStore:
         owner: str,
         level: Level,
         *,
+        reviews: bool,
         states: Sequence[str] = (),
         before: tuple[float, str] | None = None,
         limit: int,
@@ -351,11 +364,12 @@ class ExtractionStore:
         Args:
             owner: Who.
             level: The highest level that they may read.
+            reviews: Whether they see what others handed over.
             states: Only these; none: all.
             before: When the last one of the page before was made, and its id.
             limit: How many at most.
         """
-        query = sa.select(extractions).where(_visible(owner, level))
+        query = sa.select(extractions).where(_visible(owner, level, reviews))
         if states:
             query = query.where(extractions.c.state.in_(states))
         if before is not None:
@@ -371,11 +385,14 @@ class ExtractionStore:
             rows = connection.execute(query).all()
         return [self._listed(row) for row in rows]
 
-    def waiting(self, owner: str, level: Level) -> int:
-        """How many open results a person may see."""
-        query = sa.select(sa.func.count()).where(_visible(owner, level), extractions.c.state == "open")
+    def counts(self, owner: str, level: Level, *, reviews: bool, since: float) -> tuple[int, int]:
+        """How many open results a person may see, and how many that were decided since a time."""
+        opened = sa.func.count().filter(extractions.c.state == "open")
+        decided = sa.func.count().filter(extractions.c.state != "open", extractions.c.updated_at >= since)
+        query = sa.select(opened, decided).where(_visible(owner, level, reviews))
         with self._database.read() as connection:
-            return int(connection.execute(query).scalar() or 0)
+            row = connection.execute(query).one()
+        return int(row[0]), int(row[1])
 
     def _listed(self, row: sa.Row[Any]) -> Stored | Head:
         try:
@@ -433,11 +450,10 @@ def changed_meanwhile() -> ConflictError:
     )
 
 
-def _visible(owner: str, level: Level) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        extractions.c.level <= int(level),
-        sa.or_(extractions.c.owner == owner, extractions.c.handed_over.is_(sa.true())),
-    )
+def _visible(owner: str, level: Level, reviews: bool) -> sa.ColumnElement[bool]:  # noqa: FBT001
+    own = extractions.c.owner == owner
+    whose = sa.or_(own, extractions.c.handed_over.is_(sa.true())) if reviews else own
+    return sa.and_(extractions.c.level <= int(level), whose)
 
 
 def _data_place(row: sa.Row[Any] | Stored) -> str:
