@@ -27,6 +27,7 @@ from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.ship.options import ShipOptions
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
+from vlpro.workflows.inspection.options import InspectionOptions
 
 __all__ = ["Settings", "load"]
 
@@ -325,6 +326,13 @@ class Settings(BaseSettings):
         tuple[str, ...],
         Field(description="Host names by which this service may be addressed (DNS rebinding)"),
     ] = ("127.0.0.1", "localhost", "[::1]")
+    inspection: Annotated[
+        InspectionOptions | None,
+        Field(
+            description="Inspections: what is an alert, watched folder, MQTT, as a table or JSON "
+            "([inspection-api.md](inspection-api.md))"
+        ),
+    ] = None
     fake_delay_s: Annotated[
         float, Field(ge=0, le=60, description="Engine fake: seconds before each piece of an answer")
     ] = 0.0

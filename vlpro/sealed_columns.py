@@ -11,6 +11,8 @@ from vlpro.chat.sealed import key_place
 from vlpro.chat.tables import conversations
 from vlpro.crypto.stored import SealedColumn
 from vlpro.identity import tables as identity
+from vlpro.workflows.inspection import tables as inspection
+from vlpro.workflows.inspection.store import alert_place, inspection_place, template_place
 
 __all__ = ["AUDIT", "MAIN"]
 
@@ -35,6 +37,28 @@ MAIN = (
         conversations.c.id,
         lambda row: key_place(row.key_of_row, row.owner, row.level),
         (conversations.c.owner, conversations.c.level),
+    ),
+    SealedColumn(
+        inspection.inspections.c.key,
+        inspection.inspections.c.id,
+        lambda row: inspection_place(row.key_of_row, row.owner, row.level),
+        (inspection.inspections.c.owner, inspection.inspections.c.level),
+    ),
+    SealedColumn(
+        inspection.golden_templates.c.key,
+        inspection.golden_templates.c.id,
+        lambda row: template_place(row.key_of_row, row.owner, row.level),
+        (inspection.golden_templates.c.owner, inspection.golden_templates.c.level),
+    ),
+    SealedColumn(
+        inspection.inspection_alerts.c.data,
+        inspection.inspection_alerts.c.id,
+        lambda row: alert_place(row.key_of_row, row.owner, row.level, row.state),
+        (
+            inspection.inspection_alerts.c.owner,
+            inspection.inspection_alerts.c.level,
+            inspection.inspection_alerts.c.state,
+        ),
     ),
 )
 """Of the service's database."""

@@ -56,6 +56,7 @@ from vlpro.gateway.profile import (
     exports_of,
     hosts_of,
     identity_of,
+    inspection_store_of,
     oidc_of,
     print_setup_secret,
     prove_promises,
@@ -74,6 +75,7 @@ from vlpro.gateway.routes import (
     conversations,
     health,
     images,
+    inspections,
     models,
     policy,
     prompts,
@@ -96,6 +98,9 @@ from vlpro.process import keep_memory_private, overwrite_freed_memory
 from vlpro.sealing import tripwire
 from vlpro.sealing.offline import OFFLINE
 from vlpro.sealing.seal import is_sealed
+from vlpro.workflows.inspection.options import InspectionOptions
+from vlpro.workflows.inspection.service import InspectionService
+from vlpro.workflows.inspection.store import InspectionStore
 
 __all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
 
@@ -175,6 +180,8 @@ def services(
     recorder: Recorder | None = None,
     identity: Identity | None = None,
     store: ConversationStore | None = None,
+    *,
+    inspection_store: InspectionStore,
 ) -> Services:
     """All services; the engine is not started yet. Without a recorder nothing is recorded: for tests."""
     recorder = recorder or NullRecorder()
@@ -210,6 +217,7 @@ def services(
         model_digest=_model_digest(settings),
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
+    rules = rules_of(settings, identity)
     return Services(
         settings=settings,
         chat=chat_service,
@@ -222,10 +230,16 @@ def services(
             ttl_s=settings.idle_ttl_s,
             reads_ahead=settings.read_ahead,
             store=store,
-            rules=rules_of(settings, identity),
+            rules=rules,
             search_bytes=settings.max_search_bytes,
         ),
         device=DeviceMonitor(),
+        inspections=InspectionService(
+            chat_service,
+            inspection_store,
+            settings.inspection or InspectionOptions(),
+            keeps_pictures=lambda: rules().keep_images,
+        ),
         started=int(time.time()),
         recorder=recorder,
         identity=identity,
@@ -266,7 +280,7 @@ def routers(*, accounts: bool) -> list[APIRouter]:
     Raises:
         RuntimeError: A route names no permission, and would be open to whoever is signed in.
     """
-    modules = [chat, responses, models, prompts, images, conversations, status]
+    modules = [chat, responses, models, prompts, images, conversations, status, inspections]
     if accounts:
         modules += [account, accounts_routes, policy, audit]
     found = [module.router for module in modules]
@@ -361,7 +375,14 @@ def parts(
     MultiPartParser.spool_max_size = settings.max_body_bytes + 1
     store = store_of(settings, identity)
     check = model_check_of(settings, sealer_of(settings))
-    all_services = services(settings, engine_of(settings, check), recorder, identity, store)
+    all_services = services(
+        settings,
+        engine_of(settings, check),
+        recorder,
+        identity,
+        store,
+        inspection_store=inspection_store_of(settings, identity),
+    )
     if identity is not None:
         all_services.chat.masking = lambda: policies.known.answers
         all_services.conversations.masking = lambda: policies.known.exports
@@ -402,6 +423,7 @@ def _lifespan(
         await engine.start()
         loading = asyncio.create_task(_record_loading(recorder, engine, check))
         await all_services.conversations.start()
+        await all_services.inspections.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         try:
             yield
@@ -411,6 +433,7 @@ def _lifespan(
             loading.cancel()
             if all_services.verifications is not None:
                 await all_services.verifications.stop()
+            await all_services.inspections.close()
             await all_services.conversations.close()
             await engine.stop()
             await all_services.chat.reader.stop()

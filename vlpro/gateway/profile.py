@@ -30,6 +30,7 @@ from vlpro.identity.directories.interface import PasswordDirectory
 from vlpro.identity.directories.oidc import OidcProvider
 from vlpro.identity.service import Identity
 from vlpro.process import keep_memory_private
+from vlpro.workflows.inspection.store import InspectionStore
 
 __all__ = [
     "alerts_of",
@@ -38,6 +39,7 @@ __all__ = [
     "exports_of",
     "hosts_of",
     "identity_of",
+    "inspection_store_of",
     "oidc_of",
     "print_setup_secret",
     "prove_promises",
@@ -249,6 +251,13 @@ def store_of(settings: Settings, identity: Identity | None) -> ConversationStore
     if identity is not None:
         return ConversationStore(identity.database, identity.sealer)
     return ConversationStore(database_of(settings), sealer_of(settings))
+
+
+def inspection_store_of(settings: Settings, identity: Identity | None) -> InspectionStore:
+    """Where inspections are stored: as :func:`store_of`."""
+    if identity is not None:
+        return InspectionStore(identity.database, identity.sealer)
+    return InspectionStore(database_of(settings), sealer_of(settings))
 
 
 def rules_of(settings: Settings, identity: Identity | None) -> Callable[[], Rules]:

@@ -1,0 +1,229 @@
+"""Pictures of boards and equipment, inspected: ``/v1/inspections``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from vlpro import inspection_schema as wire
+from vlpro import schema
+from vlpro.gateway import translate
+from vlpro.gateway.deps import Needs, Services, ServicesOf
+from vlpro.gateway.routes.images import JPEG
+from vlpro.gateway.stream import while_connected
+from vlpro.gateway.strict import StrictRoute, by_size
+from vlpro.identity.permissions import Permission
+from vlpro.identity.principal import Principal
+from vlpro.workflows.inspection.alerts import Alert
+from vlpro.workflows.inspection.service import Asked, InspectionService, Shown
+from vlpro.workflows.inspection.store import GoldenTemplate
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/inspections", tags=["inspections"], route_class=StrictRoute)
+
+User = Annotated[Principal, Depends(Needs(Permission.WORKFLOW_USE))]
+Reviewer = Annotated[Principal, Depends(Needs(Permission.WORKFLOW_REVIEW))]
+Product = Annotated[str, Path(min_length=1, pattern=wire.NAME)]
+After = Annotated[str, Query(max_length=80, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+_PNG: dict[str, Any] = {
+    "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    "description": "A PNG",
+}
+_PRIVATE = {"cache-control": "private, no-store"}
+
+
+async def _service(services: ServicesOf) -> InspectionService:
+    return services.inspections
+
+
+ServiceOf = Annotated[InspectionService, Depends(_service)]
+
+
+@router.post("")
+async def inspect(
+    body: wire.NewInspection, request: Request, services: ServicesOf, user: User
+) -> wire.Inspection:
+    """Inspect a picture: against a golden one, for hot regions, or by what the engine sees."""
+    asked = await by_size(request, _asked, body, services)
+    return _inspection(await while_connected(request, services.inspections.inspect(user.person, asked)))
+
+
+@router.get("")
+async def inspections(
+    service: ServiceOf, user: User, after: After = "", limit: Limit = 50
+) -> wire.InspectionList:
+    """One's own inspections, the newest first."""
+    page = await service.page(user.person, after=after, limit=limit)
+    return wire.InspectionList(data=[_inspection(one) for one in page.inspections], next=page.next)
+
+
+@router.get("/templates")
+async def templates(service: ServiceOf, user: User) -> wire.GoldenTemplateList:
+    """One's own golden pictures, by product."""
+    return wire.GoldenTemplateList(data=[_template(one) for one in await service.templates(user.person)])
+
+
+@router.put("/templates/{product}")
+async def put_template(
+    product: Product, body: wire.NewGoldenTemplate, request: Request, services: ServicesOf, user: User
+) -> wire.GoldenTemplate:
+    """Store the golden picture of a product: from now on its inspections need none of their own."""
+    image = await by_size(
+        request, translate.upload, body.image.url, "image.url", services.settings.max_image_bytes
+    )
+    return _template(await services.inspections.put_template(user.person, product, image))
+
+
+@router.get("/templates/{product}")
+async def get_template(product: Product, service: ServiceOf, user: User) -> wire.GoldenTemplate:
+    """What is known of a golden picture."""
+    return _template(await service.template(user.person, product))
+
+
+@router.get("/templates/{product}/picture", response_class=Response, responses={200: _PNG})
+async def template_picture(product: Product, service: ServiceOf, user: User) -> Response:
+    """A golden picture: a PNG made anew from clean pixels, never the file that was sent."""
+    return Response(await service.template_picture(user.person, product), 200, _PRIVATE, "image/png")
+
+
+@router.delete("/templates/{product}")
+async def delete_template(product: Product, service: ServiceOf, user: User) -> schema.Deleted:
+    """Delete a golden picture."""
+    name = await service.delete_template(user.person, product)
+    return schema.Deleted(id=name, object="inspection.template.deleted")
+
+
+@router.get("/alerts")
+async def alerts(
+    service: ServiceOf,
+    user: User,
+    state: Annotated[wire.AlertState | None, Query(description="Only those; left out: all")] = None,
+    after: After = "",
+    limit: Limit = 50,
+) -> wire.InspectionAlertList:
+    """One's own alerts, the newest first."""
+    found, following = await service.alerts(user.person, state=state, after=after, limit=limit)
+    return wire.InspectionAlertList(data=[_alert(one) for one in found], next=following)
+
+
+@router.get("/alerts/{alert_id}")
+async def alert(alert_id: str, service: ServiceOf, user: User) -> wire.InspectionAlert:
+    """One alert."""
+    return _alert(await service.alert(user.person, alert_id))
+
+
+@router.post("/alerts/{alert_id}/acknowledge")
+async def acknowledge(
+    alert_id: str, body: wire.Acknowledgement, service: ServiceOf, reviewer: Reviewer
+) -> wire.InspectionAlert:
+    """Say that somebody saw to an alert: a person, so no API key can."""
+    seen = await service.acknowledge(reviewer.person, alert_id, by=reviewer.login, note=body.note)
+    return _alert(seen)
+
+
+@router.get("/{inspection_id}")
+async def get(inspection_id: str, service: ServiceOf, user: User) -> wire.Inspection:
+    """One inspection."""
+    return _inspection(await service.get(user.person, inspection_id))
+
+
+@router.get("/{inspection_id}/picture", response_class=Response, responses={200: JPEG})
+async def picture(inspection_id: str, service: ServiceOf, user: User) -> Response:
+    """The inspected picture with its defects drawn on it, numbered as in the list."""
+    return Response(await service.picture(user.person, inspection_id), 200, _PRIVATE, "image/jpeg")
+
+
+@router.post("/{inspection_id}/decision")
+async def decide(
+    inspection_id: str, body: wire.InspectionDecision, service: ServiceOf, reviewer: Reviewer
+) -> wire.Inspection:
+    """Say what a person found when looking at it; the picture goes then, unless the policy keeps pictures."""
+    return _inspection(await service.decide(reviewer.person, inspection_id, body.verdict, by=reviewer.login))
+
+
+@router.delete("/{inspection_id}")
+async def delete(inspection_id: str, service: ServiceOf, user: User) -> schema.Deleted:
+    """Delete an inspection with its picture."""
+    await service.delete(user.person, inspection_id)
+    return schema.Deleted(id=inspection_id, object="inspection.deleted")
+
+
+def _asked(body: wire.NewInspection, services: Services) -> Asked:
+    most, golden = services.settings.max_image_bytes, body.template_image
+    return Asked(
+        image=translate.upload(body.image.url, "image.url", most),
+        template=translate.upload(golden.url, "template_image.url", most) if golden is not None else None,
+        product=body.product,
+        station=body.station,
+        method=body.method,
+        instruction=body.instruction.strip(),
+        language=body.language,
+    )
+
+
+def _inspection(shown: Shown) -> wire.Inspection:
+    one, result = shown.inspected, shown.inspected.result
+    decision, shift = one.decision, result.shift
+    return wire.Inspection(
+        id=one.id,
+        created=int(one.created),
+        method=result.method,
+        product=one.product,
+        station=one.station,
+        defects=[
+            wire.Defect(kind=each.kind, box=each.box, score=round(each.score, 4), note=each.note)
+            for each in result.defects
+        ],
+        verdict=result.verdict,
+        screening=one.screening,
+        message=result.message,
+        message_zh=result.zh,
+        width=result.width,
+        height=result.height,
+        shift=wire.Shift(degrees=shift[0], scale=shift[1], x=shift[2], y=shift[3]) if shift else None,
+        sha256=one.sha256,
+        source=one.source,
+        picture=shown.has_picture,
+        decision=(
+            wire.DecidedInspection(verdict=decision.verdict, by=decision.by, decided_at=decision.at)
+            if decision
+            else None
+        ),
+        alert=wire.RaisedAlert(id=shown.alert[0], state=shown.alert[1]) if shown.alert else None,
+        seconds=one.seconds,
+    )
+
+
+def _template(one: GoldenTemplate) -> wire.GoldenTemplate:
+    return wire.GoldenTemplate(
+        product=one.product,
+        created=int(one.created),
+        width=one.width,
+        height=one.height,
+        sha256=one.sha256,
+    )
+
+
+def _alert(one: Alert) -> wire.InspectionAlert:
+    return wire.InspectionAlert(
+        id=one.id,
+        created=int(one.created),
+        inspection=one.inspection,
+        product=one.product,
+        station=one.station,
+        kinds=list(one.kinds),
+        defects=one.defects,
+        score=round(one.score, 4),
+        verdict=one.verdict,
+        screening=one.screening,
+        state=one.state,
+        acknowledged_by=one.acknowledged_by,
+        acknowledged_at=one.acknowledged_at,
+        note=one.note,
+        message=one.en,
+        message_zh=one.zh,
+    )

@@ -1,0 +1,208 @@
+"""What goes over the wire about inspections; shared by the gateway and its clients. Times are Unix seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Acknowledgement",
+    "AlertState",
+    "DecidedInspection",
+    "Defect",
+    "GoldenTemplate",
+    "GoldenTemplateList",
+    "Inspection",
+    "InspectionAlert",
+    "InspectionAlertList",
+    "InspectionDecision",
+    "InspectionList",
+    "InspectionMethod",
+    "NewGoldenTemplate",
+    "NewInspection",
+    "PictureUrl",
+    "RaisedAlert",
+    "Shift",
+]
+
+InspectionMethod = Literal["template", "thermal", "sight"]
+Verdict = Literal["pass", "review", "fail"]
+AlertState = Literal["open", "silenced", "acknowledged"]
+
+NAME = r"^([^\x00-\x1f\x7f/\\#+$.][^\x00-\x1f\x7f/\\#+]{0,63})?$"
+"""A station or a product: up to 64 characters, none of ``/ \\ # +``, and none of ``$ .`` before the others."""
+
+_Name = Annotated[str, Field(pattern=NAME)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class PictureUrl(_Request):
+    """A picture as a data URL (``data:image/…;base64,…``); nothing is ever fetched."""
+
+    url: str
+
+
+class NewInspection(_Request):
+    """``POST /v1/inspections``."""
+
+    image: PictureUrl
+    template_image: Annotated[
+        PictureUrl | None, Field(description="The golden picture; left out: the stored one of the product")
+    ] = None
+    product: Annotated[_Name, Field(description="What is inspected; names the stored golden picture")] = ""
+    station: Annotated[_Name, Field(description="Where; alerts and silences go by it")] = ""
+    method: Annotated[
+        Literal["auto", "template", "thermal", "sight"],
+        Field(
+            description="auto: template where there is a golden picture and no instruction; else sight where the "
+            "engine sees"
+        ),
+    ] = "auto"
+    instruction: Annotated[
+        str, Field(max_length=2_000, description="What to look for, for an engine that sees")
+    ] = ""
+    language: Annotated[
+        Literal["zh", "en"], Field(description="In which an engine that sees names what it found")
+    ] = "zh"
+
+
+class Defect(_Reply):
+    """One finding; ``box`` is ``[x1, y1, x2, y2]`` in pixels of the picture as it was sent."""
+
+    kind: str
+    box: tuple[int, int, int, int]
+    score: float = Field(description="0 to 1: how sure")
+    note: str = ""
+
+
+class Shift(_Reply):
+    """How the golden picture was laid on the inspected one."""
+
+    degrees: float
+    scale: float
+    x: float
+    y: float
+
+
+class DecidedInspection(_Reply):
+    """What a person decided."""
+
+    verdict: Literal["pass", "fail"]
+    by: str = Field(description="Login")
+    decided_at: float
+
+
+class RaisedAlert(_Reply):
+    """The alert that an inspection raised, or found raised already by the same picture at the same station."""
+
+    id: str
+    state: AlertState
+
+
+class Inspection(_Reply):
+    """A picture, inspected."""
+
+    id: str
+    object: Literal["inspection"] = "inspection"
+    created: int
+    method: InspectionMethod
+    product: str
+    station: str
+    defects: list[Defect] = Field(description="Surest first; their numbers in the picture count from 1")
+    verdict: Verdict = Field(description="pass: nothing was found; fail: defects; review: a person must look")
+    screening: bool = Field(description="True: found by a model; a person must confirm it")
+    message: str = Field("", description="What else is to be known, in English")
+    message_zh: str = ""
+    width: int
+    height: int
+    shift: Shift | None = None
+    sha256: str = Field("", description="Of the picture as it was sent")
+    source: Literal["api", "folder", "mqtt"] = "api"
+    picture: bool = Field(
+        default=False, description="Whether /picture has the picture with the defects drawn on it"
+    )
+    decision: DecidedInspection | None = None
+    alert: RaisedAlert | None = None
+    seconds: float = Field(0, description="From the picture's arrival to the finding")
+
+
+class InspectionList(_Reply):
+    """Inspections, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Inspection]
+    next: str | None = Field(None, description="`after` of the next page; null: this is the last")
+
+
+class InspectionDecision(_Request):
+    """``POST /v1/inspections/{id}/decision``: what a person found when looking at it."""
+
+    verdict: Literal["pass", "fail"]
+
+
+class NewGoldenTemplate(_Request):
+    """``PUT /v1/inspections/templates/{product}``."""
+
+    image: PictureUrl
+
+
+class GoldenTemplate(_Reply):
+    """The golden picture of a product."""
+
+    object: Literal["inspection.template"] = "inspection.template"
+    product: str
+    created: int
+    width: int
+    height: int
+    sha256: str
+
+
+class GoldenTemplateList(_Reply):
+    """One's own golden pictures."""
+
+    object: Literal["list"] = "list"
+    data: list[GoldenTemplate]
+
+
+class InspectionAlert(_Reply):
+    """A finding that somebody should look at."""
+
+    id: str
+    object: Literal["inspection.alert"] = "inspection.alert"
+    created: int
+    inspection: str = Field(description="Id of the inspection that raised it")
+    product: str
+    station: str
+    kinds: list[str]
+    defects: int
+    score: float = Field(description="Of the surest defect that counted")
+    verdict: Verdict
+    screening: bool
+    state: AlertState
+    acknowledged_by: str = Field("", description="Login")
+    acknowledged_at: float | None = None
+    note: str = ""
+    message: str
+    message_zh: str
+
+
+class InspectionAlertList(_Reply):
+    """Alerts, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[InspectionAlert]
+    next: str | None = None
+
+
+class Acknowledgement(_Request):
+    """``POST /v1/inspections/alerts/{id}/acknowledge``."""
+
+    note: Annotated[str, Field(max_length=500)] = ""
