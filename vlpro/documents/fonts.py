@@ -103,11 +103,13 @@ class Font:
         options.name_IDs = []
         options.notdef_outline = True
         options.hinting = False
-        options.drop_tables += list(_DROPPED)
         cutter = subset.Subsetter(options)
         cutter.populate(unicodes={ord(letter) for letter in letters})
         written = io.BytesIO()
         with self._open() as font:
+            for table in _DROPPED:  # before they are read
+                if table in font:
+                    del font[table]
             cutter.subset(font)
             font.save(written, reorderTables=False)
         with TTFont(io.BytesIO(written.getvalue()), lazy=True) as cut:

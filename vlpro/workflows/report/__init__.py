@@ -1,0 +1,1 @@
+"""Many pictures and an instruction become one inspection report."""
