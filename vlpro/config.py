@@ -27,6 +27,7 @@ from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.ship.options import ShipOptions
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
+from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.inspection.options import InspectionOptions
 
 __all__ = ["Settings", "load"]
@@ -331,6 +332,13 @@ class Settings(BaseSettings):
         Field(
             description="Inspections: what is an alert, watched folder, MQTT, as a table or JSON "
             "([inspection-api.md](inspection-api.md))"
+        ),
+    ] = None
+    batch: Annotated[
+        BatchOptions | None,
+        Field(
+            description="Files and batches: how many lines at once, limits, Ray, as a table or JSON "
+            "([batch.md](batch.md))"
         ),
     ] = None
     fake_delay_s: Annotated[

@@ -11,6 +11,9 @@ from vlpro.chat.sealed import key_place
 from vlpro.chat.tables import conversations
 from vlpro.crypto.stored import SealedColumn
 from vlpro.identity import tables as identity
+from vlpro.workflows.batch import tables as batch
+from vlpro.workflows.batch.files import file_key_place
+from vlpro.workflows.batch.store import batch_key_place
 from vlpro.workflows.inspection import tables as inspection
 from vlpro.workflows.inspection.store import alert_place, inspection_place, template_place
 
@@ -59,6 +62,18 @@ MAIN = (
             inspection.inspection_alerts.c.level,
             inspection.inspection_alerts.c.state,
         ),
+    ),
+    SealedColumn(
+        batch.files.c.key,
+        batch.files.c.id,
+        lambda row: file_key_place(row.key_of_row, row.owner, row.level),
+        (batch.files.c.owner, batch.files.c.level),
+    ),
+    SealedColumn(
+        batch.batches.c.key,
+        batch.batches.c.id,
+        lambda row: batch_key_place(row.key_of_row, row.owner, row.level),
+        (batch.batches.c.owner, batch.batches.c.level),
     ),
 )
 """Of the service's database."""

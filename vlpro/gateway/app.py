@@ -48,10 +48,12 @@ from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.egress import EgressTries
 from vlpro.gateway.guard import Guard
+from vlpro.gateway.inside import Inside
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
 from vlpro.gateway.model_check import ModelCheck, model_check_of
 from vlpro.gateway.profile import (
     alerts_of,
+    batches_of,
     check_profile,
     exports_of,
     hosts_of,
@@ -71,8 +73,10 @@ from vlpro.gateway.refusals import SOMEBODY_ELSES, Refusals
 from vlpro.gateway.routes import (
     account,
     audit,
+    batches,
     chat,
     conversations,
+    files,
     health,
     images,
     inspections,
@@ -98,6 +102,7 @@ from vlpro.process import keep_memory_private, overwrite_freed_memory
 from vlpro.sealing import tripwire
 from vlpro.sealing.offline import OFFLINE
 from vlpro.sealing.seal import is_sealed
+from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.inspection.options import InspectionOptions
 from vlpro.workflows.inspection.service import InspectionService
 from vlpro.workflows.inspection.store import InspectionStore
@@ -109,6 +114,7 @@ log = logging.getLogger(__name__)
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK = 1 << 20  # bytes
 _LOOK_S = 1.0
+_FORM_SLACK = 20_000  # bytes of a form with a file beside the file
 _FORMS = ("/login", "/setup", "/account")
 
 _Handlers = dict[Any, Callable[[Request, Any], Awaitable[Response]]]
@@ -234,6 +240,13 @@ def services(
             search_bytes=settings.max_search_bytes,
         ),
         device=DeviceMonitor(),
+        batches=batches_of(
+            settings,
+            identity,
+            recorder,
+            chat_service.reader,
+            picture_pixels=engine.capabilities.picture_pixels,
+        ),
         inspections=InspectionService(
             chat_service,
             inspection_store,
@@ -262,6 +275,7 @@ def api(all_services: Services) -> FastAPI:
         responses={"default": {"model": schema.ErrorEnvelope, "description": "Refused or failed"}},
     )
     app.state.services = all_services
+    all_services.batches.api = Inside(app, all_services)
     app.state.refusals = Refusals(all_services.recorder)
     for router in routers(accounts=all_services.identity is not None):
         app.include_router(router)
@@ -280,7 +294,7 @@ def routers(*, accounts: bool) -> list[APIRouter]:
     Raises:
         RuntimeError: A route names no permission, and would be open to whoever is signed in.
     """
-    modules = [chat, responses, models, prompts, images, conversations, status, inspections]
+    modules = [chat, responses, models, prompts, images, conversations, status, inspections, files, batches]
     if accounts:
         modules += [account, accounts_routes, policy, audit]
     found = [module.router for module in modules]
@@ -331,6 +345,7 @@ def middleware(
             max_bytes=settings.max_body_bytes,
             idle_timeout_s=settings.slow_client_timeout_s,
             forms=_FORMS,
+            uploads={"/v1/files": (settings.batch or BatchOptions()).max_file_bytes + _FORM_SLACK},
         ),
     ]
 
@@ -424,6 +439,7 @@ def _lifespan(
         loading = asyncio.create_task(_record_loading(recorder, engine, check))
         await all_services.conversations.start()
         await all_services.inspections.start()
+        await all_services.batches.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         try:
             yield
@@ -431,6 +447,7 @@ def _lifespan(
             client.connect_in_process(None)
             tripwire.install(None)
             loading.cancel()
+            await all_services.batches.close()
             if all_services.verifications is not None:
                 await all_services.verifications.stop()
             await all_services.inspections.close()

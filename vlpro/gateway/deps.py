@@ -26,6 +26,7 @@ from vlpro.errors import NotFoundError, UnauthenticatedError, VlproError
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person, Principal
 from vlpro.identity.service import Identity
+from vlpro.workflows.batch.service import BatchService
 from vlpro.workflows.inspection.service import InspectionService
 
 __all__ = [
@@ -58,6 +59,7 @@ class Services:
     chat: ChatService
     conversations: ConversationService
     device: DeviceMonitor
+    batches: BatchService
     inspections: InspectionService
     started: int
     recorder: Recorder

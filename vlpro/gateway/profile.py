@@ -28,12 +28,19 @@ from vlpro.db import Database, sqlite_url
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.interface import PasswordDirectory
 from vlpro.identity.directories.oidc import OidcProvider
+from vlpro.identity.principal import LOCAL, Principal
 from vlpro.identity.service import Identity
+from vlpro.imaging.workers import PictureReader
 from vlpro.process import keep_memory_private
+from vlpro.workflows.batch.files import FileStore
+from vlpro.workflows.batch.options import BatchOptions
+from vlpro.workflows.batch.service import BatchService
+from vlpro.workflows.batch.store import BatchStore
 from vlpro.workflows.inspection.store import InspectionStore
 
 __all__ = [
     "alerts_of",
+    "batches_of",
     "check_profile",
     "database_of",
     "exports_of",
@@ -258,6 +265,47 @@ def inspection_store_of(settings: Settings, identity: Identity | None) -> Inspec
     if identity is not None:
         return InspectionStore(identity.database, identity.sealer)
     return InspectionStore(database_of(settings), sealer_of(settings))
+
+
+def batches_of(
+    settings: Settings,
+    identity: Identity | None,
+    recorder: Recorder,
+    reader: PictureReader,
+    *,
+    picture_pixels: int,
+) -> BatchService:
+    """Files and batches: in the database of the accounts, or in that of profile ``local``.
+
+    Args:
+        settings: The settings.
+        identity: The accounts; None: profile ``local``.
+        recorder: Of the audit.
+        reader: Reads pictures and PDFs.
+        picture_pixels: The most pixels that the engine wants of a picture.
+
+    Raises:
+        ConfigError: The database cannot be used, or the key file is missing.
+        DatabaseError: It does not answer.
+    """
+    database = identity.database if identity is not None else database_of(settings)
+    sealer = identity.sealer if identity is not None else sealer_of(settings)
+    files = FileStore(database, sealer)
+    return BatchService(
+        files,
+        BatchStore(database, sealer, files),
+        reader,
+        settings.batch or BatchOptions(),
+        recorder,
+        owner=identity.authentication.aowner if identity is not None else _at_this_machine,
+        max_line_bytes=settings.max_body_bytes,
+        max_document_bytes=max(settings.max_image_bytes, settings.max_pdf_bytes),
+        picture_pixels=picture_pixels,
+    )
+
+
+async def _at_this_machine(_: str, __: str | None) -> Principal:
+    return LOCAL
 
 
 def rules_of(settings: Settings, identity: Identity | None) -> Callable[[], Rules]:

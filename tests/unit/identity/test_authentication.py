@@ -245,7 +245,7 @@ async def test_what_goes_on_in_the_background_ends_with_its_account_or_key(
     now = await owner(li.id, None)
     assert (now.login, now.session, now.permissions) == ("liwei", None, PERMISSIONS[Role.USER])
     by_key = await owner(li.id, made.id)
-    assert (by_key.key, by_key.permissions) == (made.id, {Permission.WORKFLOW_USE})
+    assert (by_key.key, by_key.permissions) == (made.id, frozenset({Permission.WORKFLOW_USE}))
     await owner(li.id, made.id)
     with pytest.raises(BusyError):  # the third within a minute
         await owner(li.id, made.id)

@@ -20,7 +20,7 @@ from vlpro.gateway.deps import AskerOf, Services, ServicesOf
 from vlpro.gateway.stream import STREAMED, EventStream, while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
 
-__all__ = ["after", "router"]
+__all__ = ["after", "router", "whole"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,11 @@ async def complete(
     # Until the first piece is there an error is an HTTP error; from then on it is an event of the stream.
     first = await while_connected(request, anext(events))
     return EventStream(after(first, events), slow_client_timeout_s=services.settings.slow_client_timeout_s)
+
+
+async def whole(services: Services, question: Question) -> schema.ChatCompletion:
+    """The whole answer to a question, in OpenAI's shape."""
+    return await _Answer(services, question).whole()
 
 
 async def after(first: T, events: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

@@ -159,28 +159,29 @@ class BatchStore:
 
     # --- batches
 
-    def add(self, person: Person, head: Head, *, window_s: float, most: int) -> Batch:
+    @staticmethod
+    def new_id() -> str:
+        """Of a batch that is about to be made."""
+        return f"batch_{secrets.token_hex(12)}"
+
+    def count_going(self, person: Person) -> int:
+        """How many batches of somebody have not ended."""
+        going = sa.select(sa.func.count()).where(batches.c.owner == person.id, batches.c.state.in_(GOING))
+        with self._database.read() as connection:
+            return int(connection.execute(going).scalar_one())
+
+    def add(self, name: str, person: Person, head: Head, *, window_s: float) -> Batch:
         """A new batch, of which no line is there yet.
 
         Args:
+            name: Its id.
             person: Whose.
             head: What is asked.
             window_s: Seconds after which what is left is not answered.
-            most: Batches that the person may have going on.
-
-        Raises:
-            ConflictError: So many go on.
         """
-        name, now = f"batch_{secrets.token_hex(12)}", self._clock()
+        now = self._clock()
         key, wrapped = self._sealer.new_data_key(batch_key_place(name, person.id, person.level))
-        going = sa.select(sa.func.count()).where(batches.c.owner == person.id, batches.c.state.in_(GOING))
         with self._database.write() as connection:
-            if int(connection.execute(going).scalar_one()) >= most:
-                raise ConflictError(
-                    f"{most} batches of yours go on, which is all that may. Wait until one has ended.",
-                    zh=f"您已有 {most} 个批处理在进行，请等待其中一个结束。",
-                    code="too_many_batches",
-                )
             connection.execute(
                 sa.insert(batches).values(
                     id=name,
