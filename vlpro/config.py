@@ -28,6 +28,7 @@ from vlpro.audit.ship.options import ShipOptions
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
 from vlpro.workflows.batch.options import BatchOptions
+from vlpro.workflows.delivery.options import DeliveryOptions
 from vlpro.workflows.inspection.options import InspectionOptions
 
 __all__ = ["Settings", "load"]
@@ -327,6 +328,20 @@ class Settings(BaseSettings):
         tuple[str, ...],
         Field(description="Host names by which this service may be addressed (DNS rebinding)"),
     ] = ("127.0.0.1", "localhost", "[::1]")
+    templates: Annotated[
+        Path | None,
+        Field(
+            description="Folder of the company's own templates of extractions, *.yaml; one of the same name takes "
+            "the place of ours ([extraction.md](extraction.md))"
+        ),
+    ] = None
+    delivery: Annotated[
+        DeliveryOptions | None,
+        Field(
+            description="The systems that results may be sent to, as a table or JSON "
+            "([extraction-api.md](extraction-api.md)); none: nothing is sent anywhere"
+        ),
+    ] = None
     inspection: Annotated[
         InspectionOptions | None,
         Field(

@@ -151,6 +151,8 @@ def destinations_of(settings: Settings) -> list[str]:
                     param="alerts.syslog.url",
                 )
             found.append(_address(url))
+    if settings.delivery is not None:
+        found += [_address(target.url) for target in settings.delivery.targets.values()]
     return list(dict.fromkeys(found))
 
 
@@ -304,5 +306,8 @@ def _values(model: BaseModel) -> Iterable[str]:
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield from _values(value)
+        elif isinstance(value, dict):
+            for part in value.values():
+                yield from _values(part) if isinstance(part, BaseModel) else ()
         elif isinstance(value, Path) or (isinstance(value, str) and "/" in value and "://" not in value):
             yield str(value)

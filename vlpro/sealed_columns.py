@@ -14,6 +14,10 @@ from vlpro.identity import tables as identity
 from vlpro.workflows.batch import tables as batch
 from vlpro.workflows.batch.files import file_key_place
 from vlpro.workflows.batch.store import batch_key_place
+from vlpro.workflows.delivery.outbox import body_place
+from vlpro.workflows.delivery.tables import deliveries
+from vlpro.workflows.extraction.store import extraction_place
+from vlpro.workflows.extraction.tables import extractions
 from vlpro.workflows.inspection import tables as inspection
 from vlpro.workflows.inspection.store import alert_place, inspection_place, template_place
 
@@ -41,6 +45,13 @@ MAIN = (
         lambda row: key_place(row.key_of_row, row.owner, row.level),
         (conversations.c.owner, conversations.c.level),
     ),
+    SealedColumn(
+        extractions.c.key,
+        extractions.c.id,
+        lambda row: extraction_place(row.key_of_row, row.owner, row.level),
+        (extractions.c.owner, extractions.c.level),
+    ),
+    SealedColumn(deliveries.c.body, deliveries.c.id, lambda row: body_place(row.key_of_row)),
     SealedColumn(
         inspection.inspections.c.key,
         inspection.inspections.c.id,

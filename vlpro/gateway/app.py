@@ -47,6 +47,7 @@ from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.egress import EgressTries
+from vlpro.gateway.extracting import deliveries_of, extractions_of
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.inside import Inside
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
@@ -76,6 +77,7 @@ from vlpro.gateway.routes import (
     batches,
     chat,
     conversations,
+    extractions,
     files,
     health,
     images,
@@ -224,6 +226,7 @@ def services(
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     rules = rules_of(settings, identity)
+    deliveries = deliveries_of(settings, identity, recorder)
     return Services(
         settings=settings,
         chat=chat_service,
@@ -253,6 +256,8 @@ def services(
             settings.inspection or InspectionOptions(),
             keeps_pictures=lambda: rules().keep_images,
         ),
+        deliveries=deliveries,
+        extractions=extractions_of(settings, identity, chat_service, deliveries, rules),
         started=int(time.time()),
         recorder=recorder,
         identity=identity,
@@ -294,7 +299,8 @@ def routers(*, accounts: bool) -> list[APIRouter]:
     Raises:
         RuntimeError: A route names no permission, and would be open to whoever is signed in.
     """
-    modules = [chat, responses, models, prompts, images, conversations, status, inspections, files, batches]
+    modules = [chat, responses, models, prompts, images, conversations, status]
+    modules += [extractions, inspections, files, batches]
     if accounts:
         modules += [account, accounts_routes, policy, audit]
     found = [module.router for module in modules]
@@ -439,6 +445,8 @@ def _lifespan(
         loading = asyncio.create_task(_record_loading(recorder, engine, check))
         await all_services.conversations.start()
         await all_services.inspections.start()
+        await all_services.extractions.start()
+        await all_services.deliveries.start()
         await all_services.batches.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         try:
@@ -451,6 +459,8 @@ def _lifespan(
             if all_services.verifications is not None:
                 await all_services.verifications.stop()
             await all_services.inspections.close()
+            await all_services.extractions.close()
+            await all_services.deliveries.stop()
             await all_services.conversations.close()
             await engine.stop()
             await all_services.chat.reader.stop()

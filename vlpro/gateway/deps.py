@@ -27,6 +27,8 @@ from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person, Principal
 from vlpro.identity.service import Identity
 from vlpro.workflows.batch.service import BatchService
+from vlpro.workflows.delivery.service import Deliveries
+from vlpro.workflows.extraction.service import ExtractionService
 from vlpro.workflows.inspection.service import InspectionService
 
 __all__ = [
@@ -61,6 +63,8 @@ class Services:
     device: DeviceMonitor
     batches: BatchService
     inspections: InspectionService
+    deliveries: Deliveries
+    extractions: ExtractionService
     started: int
     recorder: Recorder
     identity: Identity | None = None
