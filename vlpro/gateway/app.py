@@ -281,6 +281,7 @@ def api(all_services: Services) -> FastAPI:
     )
     app.state.services = all_services
     all_services.batches.api = Inside(app, all_services)
+    all_services.batches.generates = lambda: all_services.chat.engine.capabilities.sees
     app.state.refusals = Refusals(all_services.recorder)
     for router in routers(accounts=all_services.identity is not None):
         app.include_router(router)
@@ -407,6 +408,7 @@ def parts(
     if identity is not None:
         all_services.chat.masking = lambda: policies.known.answers
         all_services.conversations.masking = lambda: policies.known.exports
+        all_services.batches.masking = lambda: policies.known.exports
         identity.sessions.ended = all_services.conversations.forget_searches
     routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
     if identity is not None:

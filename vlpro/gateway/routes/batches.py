@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from vlpro import batch_schema, schema
 from vlpro.audit.recorder import ACTOR
@@ -23,6 +23,13 @@ router = APIRouter(prefix="/batches", tags=["batches"], route_class=StrictRoute)
 Who = Annotated[Principal, Depends(Needs(Permission.WORKFLOW_USE))]
 BatchId = Annotated[str, Path(max_length=64)]
 
+_MEDIA = {
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "pdf": "application/pdf",
+}
 _STATES: dict[int, Literal["waiting", "completed", "failed"]] = {
     WAITING: "waiting",
     COMPLETED: "completed",
@@ -117,6 +124,27 @@ async def lines(
     return batch_schema.BatchLineList(
         data=[_line(line) for line in found[:limit]], has_more=len(found) > limit
     )
+
+
+@router.get(
+    "/{batch_id}/results",
+    response_class=Response,
+    responses={200: {"content": {media: {} for media in _MEDIA.values()}, "description": "The file"}},
+)
+async def results(
+    batch_id: BatchId,
+    services: ServicesOf,
+    who: Who,
+    format: Annotated[batch_schema.ExportFormat, Query()],  # noqa: A002 - the API's word
+    language: Annotated[Literal["zh", "en"], Query(description="Of the file's own words")] = "zh",
+) -> Response:
+    """What became of each line, as one file; Word and PDF with the pictures. That it goes out is recorded first."""
+    data = await services.batches.results(who.person, batch_id, format, language)
+    headers = {
+        "content-disposition": f'attachment; filename="{batch_id}.{format}"',
+        "cache-control": "no-store",
+    }
+    return Response(data, media_type=_MEDIA[format], headers=headers)
 
 
 def _line(line: Line) -> batch_schema.BatchLine:

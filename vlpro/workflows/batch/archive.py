@@ -27,6 +27,17 @@ _TAIL = 65_557  # bytes that the end of an archive may take: 22, and a comment o
 _LIST_BYTES = 1_000  # of the archive's list, for each file that it may have
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SMALL = 1_000_000  # bytes of an entry that may be packed as well as it likes
+_START_BYTES = 1_100
+_BROKEN = (  # what zipfile raises for archives that are
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _LEFTOVERS = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -84,14 +95,7 @@ class Archive:
         _check_list(file, limits)
         try:
             self._zip = zipfile.ZipFile(file)
-        except (
-            zipfile.BadZipFile,
-            ValueError,
-            struct.error,
-            EOFError,
-            OSError,
-            NotImplementedError,
-        ) as error:
+        except _BROKEN as error:
             raise _broken() from error
         self._infos = self._zip.infolist()
         if len(self._infos) > limits.max_files:
@@ -113,6 +117,14 @@ class Archive:
             shown = "".join(c if c.isprintable() else "�" for c in name)[:200] or "?"
             yield Entry(index, shown, self._problem(info, name))
 
+    def start(self, index: int) -> bytes:
+        """The first bytes of an entry, by which its kind is told; none where it does not unpack."""
+        try:
+            with self._zip.open(self._infos[index]) as packed:
+                return packed.read(_START_BYTES)
+        except _BROKEN:
+            return b""
+
     def read(self, index: int) -> bytes:
         """Unpack one entry.
 
@@ -129,16 +141,7 @@ class Archive:
                 data = packed.read(most + 1)
                 if len(data) <= most and packed.read(1):
                     data += b"\0"
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            ValueError,
-            struct.error,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except _BROKEN as error:
             raise BadRequestError(
                 "This file of the archive is broken. Pack it anew.",
                 zh="压缩包中的该文件已损坏，请重新打包。",

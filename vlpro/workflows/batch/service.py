@@ -15,7 +15,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -25,6 +25,7 @@ from vlpro.audit.record import Actor
 from vlpro.audit.recorder import Recorder
 from vlpro.chat.queue import in_background
 from vlpro.chat.service import Question, Turn
+from vlpro.documents.label import Label
 from vlpro.engines.interface import Usage
 from vlpro.errors import (
     AuditError,
@@ -39,8 +40,11 @@ from vlpro.errors import (
     VlproError,
 )
 from vlpro.identity.principal import Person, Principal
+from vlpro.imaging.encode import thumbnail
+from vlpro.imaging.pdf import is_pdf
 from vlpro.imaging.workers import PictureReader
-from vlpro.workflows.batch import requests
+from vlpro.masking import Masking
+from vlpro.workflows.batch import requests, results
 from vlpro.workflows.batch.archive import ArchiveLimits
 from vlpro.workflows.batch.files import PART_BYTES, FileStore, NewFile, Purpose, StoredFile
 from vlpro.workflows.batch.options import BatchOptions
@@ -54,6 +58,8 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0  # what other processes changed is seen within this time
 _AGAIN_S = 2.0  # before a line is asked again for which the engine, the audit or the database was not there
 _TIDY_S = 600.0
+_FIGURE_SIDE = 1000  # pixels of a picture in a report
+_FIGURE_PIXELS = 1_500_000
 _RATE_S = 120.0  # over which the rate is told
 _TRANSIENT = (429, 503)
 _DAY_S = 86_400.0
@@ -120,6 +126,8 @@ class BatchService:
 
     Attributes:
         api: Answers the lines; set before :meth:`start`.
+        masking: Which personal data is masked in results that are taken out; None: none.
+        generates: Whether the engine writes answers, rather than reads them: results say so.
     """
 
     api: Api
@@ -153,6 +161,8 @@ class BatchService:
             max_lines=options.max_lines,
             max_line_bytes=max_line_bytes,
         )
+        self.masking: Callable[[], Masking | None] = lambda: None
+        self.generates: Callable[[], bool] = lambda: False
         self._recorder = recorder
         self._owner = owner
         self._picture_pixels = picture_pixels
@@ -302,6 +312,60 @@ class BatchService:
             )
         await self._note(batch, "deleted")
         await asyncio.to_thread(self.store.delete, name)
+
+    async def results(
+        self, person: Person, name: str, kind: results.Format, language: results.Language
+    ) -> bytes:
+        """A batch's results as one file; that it goes out is recorded first.
+
+        Args:
+            person: Who takes them.
+            name: Of the batch.
+            kind: Of file.
+            language: Of its own words.
+
+        Raises:
+            NotFoundError: There is none, or it is somebody else's.
+            BadRequestError: There are too many lines for a report.
+            AuditError: It cannot be recorded.
+        """
+        batch = await asyncio.to_thread(self.store.get, person, name)
+        if kind in ("docx", "pdf") and batch.total > results.REPORT_LINES:
+            raise BadRequestError(
+                f"A report has at most {results.REPORT_LINES} lines, and this batch {batch.total}. Take xlsx or csv.",
+                zh=f"报告最多 {results.REPORT_LINES} 项，该批处理有 {batch.total} 项，请改用 xlsx 或 csv。",
+                param="format",
+                code="too_many_lines",
+            )
+        await self._recorder.anote(
+            Event.WORKFLOW_EXPORTED, object=name, detail={"format": kind, "lines": batch.total}
+        )
+        masking = self.masking()
+        masked = masking.text if masking is not None else str
+        label = Label("vlpro", batch.id) if self.generates() else None
+
+        def read() -> Iterator[results.Result]:
+            return (results.result_of(line, masked) for line in self.store.all_lines(batch))
+
+        match kind:
+            case "docx" | "pdf":
+                lines = await asyncio.to_thread(list, self.store.all_lines(batch))
+                found = [(results.result_of(line, masked), await self._figure(batch, line)) for line in lines]
+                return await asyncio.to_thread(results.report, batch, found, kind, language, label)
+            case _:
+                return await asyncio.to_thread(results.as_table, batch, read, kind, language, label)
+
+    async def _figure(self, batch: Batch, line: Line) -> tuple[bytes, int, int] | None:
+        """A line's picture as a report shows it; None: it has none, or not any more."""
+        if batch.head.jsonl:
+            return None
+        try:
+            picture = await self.sources.picture(batch, line, max_pixels_used=_FIGURE_PIXELS)
+        except VlproError:
+            return None
+        jpeg = await asyncio.to_thread(thumbnail, picture, _FIGURE_SIDE)
+        scale = min(1.0, _FIGURE_SIDE / max(picture.width, picture.height))
+        return jpeg, max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
 
     def progress(self, batch: Batch) -> Progress:
         """How fast it goes on, as far as this process knows."""
@@ -619,7 +683,7 @@ class BatchService:
             return await self.api.post(who, actor, head.endpoint, body)
         if head.template:
             document = await self.sources.document(batch, line)
-            body = await asyncio.to_thread(_extraction, head.template, document.data)
+            body = await asyncio.to_thread(_extraction, head.template, document.data, document.name)
             return await self.api.post(who, actor, head.endpoint, body)
         picture = await self.sources.picture(batch, line, max_pixels_used=self._picture_pixels)
         question = Question(turns=(Turn("user", (picture, head.instruction)),), owner=who.account)
@@ -700,8 +764,8 @@ def _code(body: bytes) -> str:
         return ""
 
 
-def _extraction(template: str, data: bytes) -> bytes:
-    media = "application/pdf" if data.lstrip()[:5] == b"%PDF-" else "application/octet-stream"
+def _extraction(template: str, data: bytes, name: str) -> bytes:
+    media = "application/pdf" if is_pdf(data) else "image/unknown"  # what it is is told by its bytes
     url = f"data:{media};base64,{base64.b64encode(data).decode()}"
-    part = {"type": "image_url", "image_url": {"url": url}}
+    part = {"type": "file", "file": {"file_data": url, "filename": name[-255:]}}
     return json.dumps({"template": template, "input": [part]}).encode()

@@ -155,16 +155,9 @@ class Sources:
                 if entry.problem is not None:
                     yield source, entry.problem
                     continue
-                pdf = entry.name.lower().endswith(".pdf") and not batch.head.template
-                start = await self._start(batch, source) if pdf else b""
+                start = b"" if batch.head.template else await asyncio.to_thread(archive.start, entry.index)
                 async for found in self._pages(batch, source, start):
                     yield found
-
-    async def _start(self, batch: Batch, source: dict[str, Any]) -> bytes:
-        try:
-            return (await self._read(batch, source)).data[:1_100]
-        except VlproError:
-            return b""  # is said when its turn comes
 
     async def _pages(
         self, batch: Batch, source: dict[str, Any], start: bytes
@@ -208,15 +201,17 @@ class Sources:
         Raises:
             ImageError: It is none that can be used.
         """
-        if line.source.get("page") is not None:
-            pdf = await self._pdf(batch, line.source)
-            return await self._reader.pdf_page(pdf, line.source["page"], max_pixels_used=max_pixels_used)
-        document = await self._read(batch, line.source)
-        return await self._reader.read(document.data, max_pixels_used=max_pixels_used)
+        name, page = _place(line.source), line.source.get("page")
+        if name not in self._pdfs:
+            document = await self._read(batch, line.source)
+            if not is_pdf(document.data):
+                return await self._reader.read(document.data, max_pixels_used=max_pixels_used)
+        pdf = await self._pdf(batch, line.source)
+        return await self._reader.pdf_page(pdf, page or 1, max_pixels_used=max_pixels_used)
 
     async def _pdf(self, batch: Batch, source: dict[str, Any]) -> Pdf:
         """A PDF, opened; the last ones stay open for their other pages."""
-        name = (str(source["file"]), source.get("entry"))
+        name = _place(source)
         if name in self._pdfs:
             self._pdfs.move_to_end(name)
             return self._pdfs[name]
@@ -259,6 +254,10 @@ class Sources:
 
     def _file(self, batch: Batch, name: str) -> StoredFile:
         return self._files.get(Person(batch.owner, batch.level), name)
+
+
+def _place(source: dict[str, Any]) -> tuple[str, int | None]:
+    return str(source["file"]), source.get("entry")
 
 
 def _line(batch: Batch, number: int, source: dict[str, Any], problem: VlproError | None) -> Line:
