@@ -72,6 +72,8 @@ def launch(*, port: int, path: str | None, relay_path: str | None) -> NoReturn:
         if settings.audit_copy is not None:
             _touched(settings.audit_copy)
             write.append(settings.audit_copy.absolute())
+        if settings.inspection is not None and settings.inspection.folder is not None:
+            write.append(settings.inspection.folder.path)
         here = Path(vlpro.__file__).parents[1]
         streamlit = (Path.cwd() / ".streamlit", Path.home() / ".streamlit", Path.cwd() / "vlpro.toml")
         read = [here, *streamlit, *_named(settings), *_keys(settings)]
@@ -153,6 +155,8 @@ def destinations_of(settings: Settings) -> list[str]:
             found.append(_address(url))
     if settings.delivery is not None:
         found += [_address(target.url) for target in settings.delivery.targets.values()]
+    if settings.inspection is not None and settings.inspection.mqtt is not None:
+        found.append(destination(*settings.inspection.mqtt.address))
     return list(dict.fromkeys(found))
 
 

@@ -47,9 +47,10 @@ from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.egress import EgressTries
-from vlpro.gateway.extracting import deliveries_of, extractions_of
+from vlpro.gateway.extracting import deliveries_of, extractions_of, reader_of
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.inside import Inside
+from vlpro.gateway.inspecting import inputs_of, inspections_of
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
 from vlpro.gateway.model_check import ModelCheck, model_check_of
 from vlpro.gateway.profile import (
@@ -59,7 +60,6 @@ from vlpro.gateway.profile import (
     exports_of,
     hosts_of,
     identity_of,
-    inspection_store_of,
     oidc_of,
     print_setup_secret,
     prove_promises,
@@ -105,9 +105,7 @@ from vlpro.sealing import tripwire
 from vlpro.sealing.offline import OFFLINE
 from vlpro.sealing.seal import is_sealed
 from vlpro.workflows.batch.options import BatchOptions
-from vlpro.workflows.inspection.options import InspectionOptions
-from vlpro.workflows.inspection.service import InspectionService
-from vlpro.workflows.inspection.store import InspectionStore
+from vlpro.workflows.inspection.inputs import Inputs
 
 __all__ = ["api", "middleware", "parts", "permissions_of", "routers", "services"]
 
@@ -188,8 +186,6 @@ def services(
     recorder: Recorder | None = None,
     identity: Identity | None = None,
     store: ConversationStore | None = None,
-    *,
-    inspection_store: InspectionStore,
 ) -> Services:
     """All services; the engine is not started yet. Without a recorder nothing is recorded: for tests."""
     recorder = recorder or NullRecorder()
@@ -226,7 +222,7 @@ def services(
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     rules = rules_of(settings, identity)
-    deliveries = deliveries_of(settings, identity, recorder)
+    deliveries, reader = deliveries_of(settings, identity, recorder), reader_of(settings, chat_service)
     return Services(
         settings=settings,
         chat=chat_service,
@@ -250,14 +246,9 @@ def services(
             chat_service.reader,
             picture_pixels=engine.capabilities.picture_pixels,
         ),
-        inspections=InspectionService(
-            chat_service,
-            inspection_store,
-            settings.inspection or InspectionOptions(),
-            keeps_pictures=lambda: rules().keep_images,
-        ),
+        inspections=inspections_of(settings, identity, chat_service, reader, deliveries, rules=rules),
         deliveries=deliveries,
-        extractions=extractions_of(settings, identity, chat_service, deliveries, rules),
+        extractions=extractions_of(settings, identity, chat_service, reader, deliveries, rules=rules),
         started=int(time.time()),
         recorder=recorder,
         identity=identity,
@@ -397,14 +388,8 @@ def parts(
     MultiPartParser.spool_max_size = settings.max_body_bytes + 1
     store = store_of(settings, identity)
     check = model_check_of(settings, sealer_of(settings))
-    all_services = services(
-        settings,
-        engine_of(settings, check),
-        recorder,
-        identity,
-        store,
-        inspection_store=inspection_store_of(settings, identity),
-    )
+    all_services = services(settings, engine_of(settings, check), recorder, identity, store)
+    inputs = inputs_of(settings, identity, all_services.inspections)
     if identity is not None:
         all_services.chat.masking = lambda: policies.known.answers
         all_services.conversations.masking = lambda: policies.known.exports
@@ -419,12 +404,12 @@ def parts(
         "routes": routes,
         "middleware": middleware(settings, identity, recorder, page),
         "exception_handlers": exception_handlers(),
-        "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check),
+        "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check, inputs),
     }
 
 
 def _lifespan(
-    all_services: Services, alerts: Alerts | None, check: ModelCheck | None
+    all_services: Services, alerts: Alerts | None, check: ModelCheck | None, inputs: Inputs
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -450,6 +435,7 @@ def _lifespan(
         await all_services.extractions.start()
         await all_services.deliveries.start()
         await all_services.batches.start()
+        inputs.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         try:
             yield
@@ -457,6 +443,7 @@ def _lifespan(
             client.connect_in_process(None)
             tripwire.install(None)
             loading.cancel()
+            await inputs.stop()
             await all_services.batches.close()
             if all_services.verifications is not None:
                 await all_services.verifications.stop()

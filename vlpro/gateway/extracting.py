@@ -22,7 +22,7 @@ from vlpro.workflows.extraction.store import ExtractionStore
 from vlpro.workflows.extraction.template import load_templates
 from vlpro.workflows.reading import PageReader
 
-__all__ = ["deliveries_of", "extractions_of"]
+__all__ = ["deliveries_of", "extractions_of", "reader_of"]
 
 _READER = "ocr"
 
@@ -37,11 +37,23 @@ def deliveries_of(settings: Settings, identity: Identity | None, recorder: Recor
     return Deliveries(Outbox(*_stored(settings, identity)), settings.delivery, recorder)
 
 
+def reader_of(settings: Settings, chat: ChatService) -> PageReader:
+    """What reads the text of pages, whatever engine answers."""
+    return PageReader(
+        chat,
+        lambda: WorkerEngine(registry.create(_READER), {}, idle_unload_s=settings.idle_unload_s),
+        queue_size=settings.queue_size,
+        timeout_s=settings.answer_timeout_s,
+    )
+
+
 def extractions_of(
     settings: Settings,
     identity: Identity | None,
     chat: ChatService,
+    reader: PageReader,
     deliveries: Deliveries,
+    *,
     rules: Callable[[], Rules],
 ) -> ExtractionService:
     """What reads documents as fields; not started yet.
@@ -56,12 +68,7 @@ def extractions_of(
 
     return ExtractionService(
         chat,
-        PageReader(
-            chat,
-            lambda: WorkerEngine(registry.create(_READER), {}, idle_unload_s=settings.idle_unload_s),
-            queue_size=settings.queue_size,
-            timeout_s=settings.answer_timeout_s,
-        ),
+        reader,
         ExtractionStore(*_stored(settings, identity)),
         load_templates(settings.templates),
         deliveries,

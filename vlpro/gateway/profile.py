@@ -36,7 +36,6 @@ from vlpro.workflows.batch.files import FileStore
 from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.batch.service import BatchService
 from vlpro.workflows.batch.store import BatchStore
-from vlpro.workflows.inspection.store import InspectionStore
 
 __all__ = [
     "alerts_of",
@@ -46,7 +45,6 @@ __all__ = [
     "exports_of",
     "hosts_of",
     "identity_of",
-    "inspection_store_of",
     "oidc_of",
     "print_setup_secret",
     "prove_promises",
@@ -258,13 +256,6 @@ def store_of(settings: Settings, identity: Identity | None) -> ConversationStore
     if identity is not None:
         return ConversationStore(identity.database, identity.sealer)
     return ConversationStore(database_of(settings), sealer_of(settings))
-
-
-def inspection_store_of(settings: Settings, identity: Identity | None) -> InspectionStore:
-    """Where inspections are stored: as :func:`store_of`."""
-    if identity is not None:
-        return InspectionStore(identity.database, identity.sealer)
-    return InspectionStore(database_of(settings), sealer_of(settings))
 
 
 def batches_of(

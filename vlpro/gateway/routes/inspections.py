@@ -15,9 +15,8 @@ from vlpro.gateway.stream import while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
-from vlpro.workflows.inspection.alerts import Alert
-from vlpro.workflows.inspection.service import Asked, InspectionService, Shown
-from vlpro.workflows.inspection.store import GoldenTemplate
+from vlpro.workflows.inspection.messages import alert_message, inspection_message, template_message
+from vlpro.workflows.inspection.service import Asked, InspectionService
 
 __all__ = ["router"]
 
@@ -49,7 +48,9 @@ async def inspect(
 ) -> wire.Inspection:
     """Inspect a picture: against a golden one, for hot regions, or by what the engine sees."""
     asked = await by_size(request, _asked, body, services)
-    return _inspection(await while_connected(request, services.inspections.inspect(user.person, asked)))
+    return inspection_message(
+        await while_connected(request, services.inspections.inspect(user.person, asked))
+    )
 
 
 @router.get("")
@@ -58,13 +59,15 @@ async def inspections(
 ) -> wire.InspectionList:
     """One's own inspections, the newest first."""
     page = await service.page(user.person, after=after, limit=limit)
-    return wire.InspectionList(data=[_inspection(one) for one in page.inspections], next=page.next)
+    return wire.InspectionList(data=[inspection_message(one) for one in page.inspections], next=page.next)
 
 
 @router.get("/templates")
 async def templates(service: ServiceOf, user: User) -> wire.GoldenTemplateList:
     """One's own golden pictures, by product."""
-    return wire.GoldenTemplateList(data=[_template(one) for one in await service.templates(user.person)])
+    return wire.GoldenTemplateList(
+        data=[template_message(one) for one in await service.templates(user.person)]
+    )
 
 
 @router.put("/templates/{product}")
@@ -75,13 +78,13 @@ async def put_template(
     image = await by_size(
         request, translate.upload, body.image.url, "image.url", services.settings.max_image_bytes
     )
-    return _template(await services.inspections.put_template(user.person, product, image))
+    return template_message(await services.inspections.put_template(user.person, product, image))
 
 
 @router.get("/templates/{product}")
 async def get_template(product: Product, service: ServiceOf, user: User) -> wire.GoldenTemplate:
     """What is known of a golden picture."""
-    return _template(await service.template(user.person, product))
+    return template_message(await service.template(user.person, product))
 
 
 @router.get("/templates/{product}/picture", response_class=Response, responses={200: _PNG})
@@ -107,13 +110,13 @@ async def alerts(
 ) -> wire.InspectionAlertList:
     """One's own alerts, the newest first."""
     found, following = await service.alerts(user.person, state=state, after=after, limit=limit)
-    return wire.InspectionAlertList(data=[_alert(one) for one in found], next=following)
+    return wire.InspectionAlertList(data=[alert_message(one) for one in found], next=following)
 
 
 @router.get("/alerts/{alert_id}")
 async def alert(alert_id: str, service: ServiceOf, user: User) -> wire.InspectionAlert:
     """One alert."""
-    return _alert(await service.alert(user.person, alert_id))
+    return alert_message(await service.alert(user.person, alert_id))
 
 
 @router.post("/alerts/{alert_id}/acknowledge")
@@ -122,13 +125,13 @@ async def acknowledge(
 ) -> wire.InspectionAlert:
     """Say that somebody saw to an alert: a person, so no API key can."""
     seen = await service.acknowledge(reviewer.person, alert_id, by=reviewer.login, note=body.note)
-    return _alert(seen)
+    return alert_message(seen)
 
 
 @router.get("/{inspection_id}")
 async def get(inspection_id: str, service: ServiceOf, user: User) -> wire.Inspection:
     """One inspection."""
-    return _inspection(await service.get(user.person, inspection_id))
+    return inspection_message(await service.get(user.person, inspection_id))
 
 
 @router.get("/{inspection_id}/picture", response_class=Response, responses={200: JPEG})
@@ -142,7 +145,9 @@ async def decide(
     inspection_id: str, body: wire.InspectionDecision, service: ServiceOf, reviewer: Reviewer
 ) -> wire.Inspection:
     """Say what a person found when looking at it; the picture goes then, unless the policy keeps pictures."""
-    return _inspection(await service.decide(reviewer.person, inspection_id, body.verdict, by=reviewer.login))
+    return inspection_message(
+        await service.decide(reviewer.person, inspection_id, body.verdict, by=reviewer.login)
+    )
 
 
 @router.delete("/{inspection_id}")
@@ -162,68 +167,4 @@ def _asked(body: wire.NewInspection, services: Services) -> Asked:
         method=body.method,
         instruction=body.instruction.strip(),
         language=body.language,
-    )
-
-
-def _inspection(shown: Shown) -> wire.Inspection:
-    one, result = shown.inspected, shown.inspected.result
-    decision, shift = one.decision, result.shift
-    return wire.Inspection(
-        id=one.id,
-        created=int(one.created),
-        method=result.method,
-        product=one.product,
-        station=one.station,
-        defects=[
-            wire.Defect(kind=each.kind, box=each.box, score=round(each.score, 4), note=each.note)
-            for each in result.defects
-        ],
-        verdict=result.verdict,
-        screening=one.screening,
-        message=result.message,
-        message_zh=result.zh,
-        width=result.width,
-        height=result.height,
-        shift=wire.Shift(degrees=shift[0], scale=shift[1], x=shift[2], y=shift[3]) if shift else None,
-        sha256=one.sha256,
-        source=one.source,
-        picture=shown.has_picture,
-        decision=(
-            wire.DecidedInspection(verdict=decision.verdict, by=decision.by, decided_at=decision.at)
-            if decision
-            else None
-        ),
-        alert=wire.RaisedAlert(id=shown.alert[0], state=shown.alert[1]) if shown.alert else None,
-        seconds=one.seconds,
-    )
-
-
-def _template(one: GoldenTemplate) -> wire.GoldenTemplate:
-    return wire.GoldenTemplate(
-        product=one.product,
-        created=int(one.created),
-        width=one.width,
-        height=one.height,
-        sha256=one.sha256,
-    )
-
-
-def _alert(one: Alert) -> wire.InspectionAlert:
-    return wire.InspectionAlert(
-        id=one.id,
-        created=int(one.created),
-        inspection=one.inspection,
-        product=one.product,
-        station=one.station,
-        kinds=list(one.kinds),
-        defects=one.defects,
-        score=round(one.score, 4),
-        verdict=one.verdict,
-        screening=one.screening,
-        state=one.state,
-        acknowledged_by=one.acknowledged_by,
-        acknowledged_at=one.acknowledged_at,
-        note=one.note,
-        message=one.en,
-        message_zh=one.zh,
     )

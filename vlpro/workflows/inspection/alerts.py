@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Literal
 
 from vlpro.workflows.inspection.options import AlertRule, QuietHours
 from vlpro.workflows.inspection.result import Defect, Inspection, Verdict
@@ -99,25 +99,6 @@ class Alert:
         what = f"{'、'.join(self.kinds)} 共 {self.defects} 处，最高置信度 {self.score:.0%}"
         then = "此为模型初筛，请人工确认" if self.screening else "请查看"
         return f"{where}{which}{_VERDICTS[self.verdict][1]}：{what}；{then}。"
-
-    def content(self) -> dict[str, Any]:
-        """As it is sent to other systems; JSON values."""
-        return {
-            "id": self.id,
-            "object": "inspection.alert",
-            "created": int(self.created),
-            "inspection": self.inspection,
-            "product": self.product,
-            "station": self.station,
-            "kinds": list(self.kinds),
-            "defects": self.defects,
-            "score": round(self.score, 4),
-            "verdict": self.verdict,
-            "screening": self.screening,
-            "picture_sha256": self.picture_sha256,
-            "message": self.en,
-            "message_zh": self.zh,
-        }
 
 
 def finding_of(

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from vlpro.workflows.delivery.options import TargetName
+
 __all__ = ["NAME", "AlertRule", "FolderOptions", "InspectionOptions", "MqttOptions", "Name", "QuietHours"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -88,6 +90,10 @@ class FolderOptions(BaseModel):
             "it is deleted"
         ),
     ] = "move"
+    settle_s: Annotated[
+        float,
+        Field(ge=0, le=600, description="Seconds for which a file must not have changed before it is taken"),
+    ] = 1.0
     poll_s: Annotated[float, Field(ge=0.05, le=60, description="Seconds between looks")] = 0.5
 
     @field_validator("path")
@@ -192,6 +198,10 @@ class InspectionOptions(BaseModel):
     ] = (AlertRule(),)
     quiet_hours: Annotated[
         tuple[QuietHours, ...], Field(max_length=200, description="When findings raise no alert")
+    ] = ()
+    alert_targets: Annotated[
+        tuple[TargetName, ...],
+        Field(max_length=32, description="Which of `delivery.targets` get each new alert, signed"),
     ] = ()
     folder: Annotated[FolderOptions | None, Field(description="A watched folder")] = None
     mqtt: Annotated[MqttOptions | None, Field(description="A broker of MQTT")] = None

@@ -425,7 +425,10 @@ class InspectionService:
             return
         self.raised.set()
         if self._deliver is not None:
-            await self._deliver(alert)
+            try:
+                await self._deliver(alert)
+            except VlproError as error:  # the alert stands: on the record, and on the page
+                log.error("%s is not handed on: %s", alert.id, error.message)  # noqa: TRY400 - no trace
 
     # --- what was found before
 

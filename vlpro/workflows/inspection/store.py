@@ -411,10 +411,10 @@ class InspectionStore:
             )
         return bool(done.rowcount)
 
-    def to_publish(self, owner: str, limit: int) -> list[Alert]:
+    def to_publish(self, limit: int) -> list[Alert]:
         """Alerts that are still to be published, the oldest first."""
         c = inspection_alerts.c
-        query = _ALERTS.where(c.to_mqtt, c.owner == owner).order_by(c.created_at).limit(limit)
+        query = _ALERTS.where(c.to_mqtt).order_by(c.created_at).limit(limit)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [self._alert(row) for row in rows]
