@@ -70,11 +70,11 @@ class Canvas:
         for place, char in enumerate(words):
             self.text(x, y + place * size * 1.15, char, size, ink)
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, ink: str, width: int = 2) -> None:
-        self.draw.line((x1, y1, x2, y2), ink, width)
+    def line(self, x1: float, y1: float, x2: float, y2: float, ink: str) -> None:
+        self.draw.line((x1, y1, x2, y2), ink, 2)
 
-    def box(self, x1: float, y1: float, x2: float, y2: float, ink: str, width: int = 2) -> None:
-        self.draw.rectangle((x1, y1, x2, y2), outline=ink, width=width)
+    def box(self, x1: float, y1: float, x2: float, y2: float, ink: str) -> None:
+        self.draw.rectangle((x1, y1, x2, y2), outline=ink, width=2)
 
     def qr(self, x: int, y: int, text: str, side: int) -> None:
         code = segno.make(text, error="m", micro=False)

@@ -35,7 +35,84 @@ def _parties(random: Random) -> tuple[content.Party, content.Party]:
     return content.party(random), content.party(random)
 
 
-def vat_form(random: Random, kind: str) -> Drawn:
+Inks = tuple[str, str]
+"""Of the form, and of what is printed into it."""
+
+
+def _grouped(check: str) -> str:
+    return " ".join(check[i : i + 5] for i in range(0, 20, 5))
+
+
+def _electronic_head(
+    canvas: Canvas, colon: str, numbers: tuple[str, str, str], day: dt.date, inks: Inks
+) -> None:
+    code, number, check = numbers
+    canvas.text(190, 120, f"机器编号{colon}{content.digits(canvas.random, 12)}", 20, inks[1])
+    rows = (("发票代码", code), ("发票号码", number), ("开票日期", _day(day)), ("校 验 码", _grouped(check)))
+    for row, (label, value) in enumerate(rows):
+        end = canvas.text(1030, 35 + 32 * row, label + colon, 22, inks[0])
+        canvas.text(end + 4, 35 + 32 * row, value, 22, inks[1], most=1490 - end)
+
+
+def _paper_head(canvas: Canvas, colon: str, numbers: tuple[str, str, str], day: dt.date, inks: Inks) -> None:
+    random, (ink, black), (code, number, check) = canvas.random, inks, numbers
+    canvas.text(190, 45, code, 34, black, family=random.choice(("", "mono")))
+    if check:
+        canvas.text(190, 110, f"校验码 {_grouped(check)}", 20, black)
+    canvas.text(1080, 40, random.choice(("No", "№", "No.")), 34, ink)
+    canvas.text(1160, 40, number, 36, random.choice((black, "#22307a")))
+    canvas.text(1350, 52, code, 17, black)
+    canvas.text(1350, 76, number, 17, black)
+    end = canvas.text(1080, 112, f"开票日期{colon}", 22, ink)
+    canvas.text(end + 4, 112, _day(day), 22, black)
+
+
+def _side(canvas: Canvas, y: float, words: tuple[str, str], who: content.Party, inks: Inks) -> None:
+    """Name, tax number, address and bank of one of the parties."""
+    (caption, colon), (ink, black) = words, inks
+    canvas.upright(60, y + 18, caption, 24, ink)
+    canvas.line(100, y, 100, y + 140, ink)
+    spread = canvas.random.random() < 0.7
+    rows = (
+        ("名" + ("        " if spread else "") + "称", who.name),
+        ("纳税人识别号", who.code),
+        ("地 址、电 话" if spread else "地址、电话", who.address),
+        ("开户行及账号", who.bank),
+    )
+    for row, (label, value) in enumerate(rows):
+        end = canvas.text(112, y + 8 + 33 * row, label + colon, 21, ink)
+        canvas.text(max(end, 265) + 4, y + 8 + 33 * row, value, 22, black, most=900 - max(end, 265))
+
+
+def _table(
+    canvas: Canvas,
+    y: float,
+    columns: tuple[tuple[int, ...], tuple[str, ...]],
+    items: list[content.Line],
+    inks: Inks,
+    *,
+    rules: bool,
+) -> None:
+    """The lines of goods, with their eight columns."""
+    (ink, black), (edges, heads) = inks, columns
+    for x1, x2, head in zip(edges, edges[1:], heads, strict=False):
+        canvas.text((x1 + x2) / 2, y + 6, head, 21, ink, anchor="ma", most=x2 - x1 - 8)
+        if rules:
+            canvas.line(x2, y, x2, 680, ink)
+    for row, item in enumerate(items):
+        at = y + 42 + 34 * row
+        canvas.text(edges[0] + 8, at, item.name, 21, black, most=edges[1] - edges[0] - 15)
+        canvas.text(edges[1] + 8, at, item.spec, 21, black, most=edges[2] - edges[1] - 12)
+        canvas.text(
+            (edges[2] + edges[3]) / 2, at, item.unit, 21, black, anchor="ma", most=edges[3] - edges[2]
+        )
+        for edge, value in ((4, f"{item.quantity:f}"), (5, f"{item.price:f}"), (6, f"{item.amount:f}")):
+            canvas.text(edges[edge] - 8, at, value, 21, black, anchor="ra")
+        canvas.text((edges[6] + edges[7]) / 2, at, _percent(item.rate), 21, black, anchor="ma")
+        canvas.text(edges[8] - 8, at, f"{item.tax:f}", 21, black, anchor="ra")
+
+
+def vat_form(random: Random, kind: str) -> Drawn:  # noqa: PLR0915 - a form, from top to bottom
     """The form that has an invoice code: special, ordinary, and their electronic kinds."""
     electronic = kind.startswith("electronic")
     special = kind.endswith("special")
@@ -52,53 +129,19 @@ def vat_form(random: Random, kind: str) -> Drawn:
         code = "0" + content.PROVINCES[province] + "00" + content.digits(random, 7)
     number, check = content.digits(random, 8), content.digits(random, 20)
     has_check = not special or electronic
-    canvas.qr(
-        50, 25,
-        f"01,{_QR_KINDS[kind]},{code},{number},{net:f},{day:%Y%m%d},{check if has_check else ''},{content.digits(random, 4)},",
-        120,
-    )  # fmt: skip
+    coded = f"01,{_QR_KINDS[kind]},{code},{number},{net:f},{day:%Y%m%d},{check if has_check else ''}"
+    canvas.qr(50, 25, f"{coded},{content.digits(random, 4)},", 120)
     name = ("电子" if electronic else "") + ("专用" if special else "普通")
     title = f"{province}增值税{name}发票" if random.random() < 0.8 else f"增值税{name}发票"
     canvas.text(750, 40, title, 40, ink, anchor="ma", bold=random.random() < 0.4)
     canvas.line(540, 102, 960, 102, ink)
     canvas.line(540, 108, 960, 108, ink)
-    grouped = " ".join(check[i : i + 5] for i in range(0, 20, 5))
     colon = random.choice(("：", ":", "： "))
-    if electronic:
-        canvas.text(190, 120, f"机器编号{colon}{content.digits(random, 12)}", 20, black)
-        for row, (label, value) in enumerate(
-            (("发票代码", code), ("发票号码", number), ("开票日期", _day(day)), ("校 验 码", grouped))
-        ):
-            end = canvas.text(1030, 35 + 32 * row, label + colon, 22, ink)
-            canvas.text(end + 4, 35 + 32 * row, value, 22, black, most=1490 - end)
-    else:
-        canvas.text(190, 45, code, 34, black, family=random.choice(("", "mono")))
-        if has_check:
-            canvas.text(190, 110, f"校验码 {grouped}", 20, black)
-        canvas.text(1080, 40, random.choice(("No", "№", "No.")), 34, ink)
-        canvas.text(1160, 40, number, 36, random.choice((black, "#22307a")))
-        canvas.text(1350, 52, code, 17, black)
-        canvas.text(1350, 76, number, 17, black)
-        end = canvas.text(1080, 112, f"开票日期{colon}", 22, ink)
-        canvas.text(end + 4, 112, _day(day), 22, black)
+    lines = _electronic_head if electronic else _paper_head
+    lines(canvas, colon, (code, number, check if has_check else ""), day, (ink, black))
     left, right, top = 50, 1450, 160
     canvas.box(left, top, right, 860, ink)
-
-    def side(y: float, caption: str, who: content.Party) -> None:
-        canvas.upright(60, y + 18, caption, 24, ink)
-        canvas.line(100, y, 100, y + 140, ink)
-        spread = random.random() < 0.7
-        rows = (
-            ("名" + ("        " if spread else "") + "称", who.name),
-            ("纳税人识别号", who.code),
-            ("地 址、电 话" if spread else "地址、电话", who.address),
-            ("开户行及账号", who.bank),
-        )
-        for row, (label, value) in enumerate(rows):
-            end = canvas.text(112, y + 8 + 33 * row, label + colon, 21, ink)
-            canvas.text(max(end, 265) + 4, y + 8 + 33 * row, value, 22, black, most=900 - max(end, 265))
-
-    side(top, "购买方", buyer)
+    _side(canvas, top, ("购买方", colon), buyer, (ink, black))
     canvas.line(905, top, 905, top + 140, ink)
     canvas.upright(915, top + 25, "密码区", 24, ink)
     canvas.line(950, top, 950, top + 140, ink)
@@ -111,19 +154,7 @@ def vat_form(random: Random, kind: str) -> Drawn:
     heads = ("货物或应税劳务、服务名称", "规格型号", "单位", "数 量", "单 价", "金 额", "税率", "税 额")
     if electronic and random.random() < 0.5:
         heads = ("项目名称", *heads[1:])
-    for x1, x2, head in zip(edges, edges[1:], heads, strict=False):
-        canvas.text((x1 + x2) / 2, y + 6, head, 21, ink, anchor="ma", most=x2 - x1 - 8)
-        canvas.line(x2, y, x2, 680, ink)
-    for row, item in enumerate(items):
-        at = y + 42 + 34 * row
-        canvas.text(58, at, item.name, 21, black, most=335)
-        canvas.text(408, at, item.spec, 21, black, most=145)
-        canvas.text(595, at, item.unit, 21, black, anchor="ma", most=66)
-        canvas.text(752, at, f"{item.quantity:f}", 21, black, anchor="ra")
-        canvas.text(902, at, f"{item.price:f}", 21, black, anchor="ra")
-        canvas.text(1102, at, f"{item.amount:f}", 21, black, anchor="ra")
-        canvas.text(1160, at, _percent(item.rate), 21, black, anchor="ma")
-        canvas.text(1442, at, f"{item.tax:f}", 21, black, anchor="ra")
+    _table(canvas, y, (edges, heads), items, (ink, black), rules=True)
     sign = random.choice(("￥", "¥"))
     canvas.text(225, 642, "合        计", 22, ink, anchor="ma")
     canvas.text(1102, 642, f"{sign}{net:f}", 22, black, anchor="ra")
@@ -135,7 +166,7 @@ def vat_form(random: Random, kind: str) -> Drawn:
     end = canvas.text(1080, 690, "（小写）", 22, ink)
     canvas.text(end + 6, 690, f"{sign}{total:f}", 23, black)
     canvas.line(left, 725, right, 725, ink)
-    side(725, "销售方", seller)
+    _side(canvas, 725, ("销售方", colon), seller, (ink, black))
     canvas.line(905, 725, 905, 860, ink)
     canvas.upright(915, 750, "备注", 24, ink)
     canvas.line(950, 725, 950, 860, ink)
@@ -194,20 +225,7 @@ def digital_form(random: Random, kind: str) -> Drawn:
     edges = (50, 380, 540, 640, 760, 910, 1110, 1260, 1450)
     heads = ("项目名称", "规格型号", "单 位", "数 量", "单 价", "金 额", "税率/征收率", "税 额")
     rules = random.random() < 0.3
-    for x1, x2, head in zip(edges, edges[1:], heads, strict=False):
-        canvas.text((x1 + x2) / 2, 297, head, 21, ink, anchor="ma", most=x2 - x1 - 8)
-        if rules:
-            canvas.line(x2, 290, x2, 680, ink)
-    for row, item in enumerate(items):
-        at = 338 + 36 * row
-        canvas.text(58, at, item.name, 21, black, most=318)
-        canvas.text(388, at, item.spec, 21, black, most=145)
-        canvas.text(590, at, item.unit, 21, black, anchor="ma", most=90)
-        canvas.text(752, at, f"{item.quantity:f}", 21, black, anchor="ra")
-        canvas.text(902, at, f"{item.price:f}", 21, black, anchor="ra")
-        canvas.text(1102, at, f"{item.amount:f}", 21, black, anchor="ra")
-        canvas.text(1185, at, _percent(item.rate), 21, black, anchor="ma")
-        canvas.text(1442, at, f"{item.tax:f}", 21, black, anchor="ra")
+    _table(canvas, 291, (edges, heads), items, (ink, black), rules=rules)
     canvas.text(215, 640, "合      计", 22, ink, anchor="ma")
     canvas.text(1102, 640, f"¥{net:f}", 22, black, anchor="ra")
     canvas.text(1442, 640, f"¥{tax:f}", 22, black, anchor="ra")
@@ -277,9 +295,10 @@ def train_paper(random: Random) -> Drawn:
     canvas.text(60, 268, f"￥{price:.1f}元", 34)
     canvas.text(640, 268, kind, 30)
     canvas.text(60, 325, "限乘当日当次车", 26)
-    masked = f"{content.digits(random, 6)}{random.randrange(1955, 2005)}****{content.digits(random, 3)}{random.choice('0123456789X')}"
+    born, last_four = random.randrange(1955, 2005), content.digits(random, 3) + random.choice("0123456789X")
+    masked = f"{content.digits(random, 6)}{born}****{last_four}"
     canvas.text(60, 390, f"{masked}{random.choice(('', ' '))}{who}", 30)
-    canvas.box(60, 450, 620, 530, "#333", 1)
+    canvas.box(60, 450, 620, 530, "#333")
     canvas.text(340, 460, "买票请到12306 发货请到95306", 22, anchor="ma")
     canvas.text(340, 494, "中国铁路祝您旅途愉快", 22, anchor="ma")
     canvas.text(60, 560, f"{content.digits(random, 14)}{number}  {first}售", 24)
@@ -369,7 +388,8 @@ def taxi(random: Random) -> Drawn:
     canvas.text(70, 250, f"电话 {content.digits(random, 8)}", 26, black)
     family = random.choice(("", "mono", ""))
     rows = [
-        ("车号", plate), ("证号", content.digits(random, 6)), ("日期", random.choice((f"{day:%Y-%m-%d}", f"{day:%Y年%m月%d日}"))),
+        ("车号", plate), ("证号", content.digits(random, 6)),
+        ("日期", random.choice((f"{day:%Y-%m-%d}", f"{day:%Y年%m月%d日}"))),
         ("上车", f"{begin // 60:02}:{begin % 60:02}"), ("下车", f"{end // 60:02}:{end % 60:02}"),
         ("单价", f"{price:.2f}元" if random.random() < 0.5 else f"{price:.2f}"),
         ("里程", f"{mileage:.1f}km" if random.random() < 0.5 else f"{mileage:.1f}"),
@@ -392,7 +412,7 @@ def taxi(random: Random) -> Drawn:
 
 
 def _is_han(char: str) -> bool:
-    return "\u4e00" <= char <= "\u9fff" or char in "￥"
+    return "\u4e00" <= char <= "\u9fff" or char == "￥"
 
 
 def quota(random: Random) -> Drawn:
