@@ -12,12 +12,13 @@ from vlpro.engines.ocr.text import fold
 from vlpro.workflows.extraction.result import Box
 from vlpro.workflows.extraction.sheet import Clock, Piece, Sheet
 from vlpro.workflows.extraction.template import Field, Source, Template
-from vlpro.workflows.extraction.values import Value, is_cash, normalize, values_in
+from vlpro.workflows.extraction.values import MENDED, Value, is_cash, normalize, simplified, values_in
 
 __all__ = ["Candidate", "candidates", "tax_code"]
 
 _MOST = 12
-_IMPOSSIBLE_DAY = re.compile(r"(?<!\d)(?:19|20)\d{2}\s?[-/.年]\s?\d{1,2}\s?[-/.月]\s?\d{1,2}(?!\d)\s?日?")
+_READ_WELL = 0.98
+_DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)\s?日?")
 _CODE_KINDS = {
     "01": "special", "04": "ordinary", "08": "electronic_special", "10": "electronic_ordinary",
     "31": "digital_special", "32": "digital_ordinary", "51": "railway", "61": "airline",
@@ -106,6 +107,8 @@ def candidates(field: Field, template: Template, sheets: Sequence[Sheet], clock:
                     break
     if field.choices:
         found += _choices(field, sheets, clock)
+    if template.simplified and field.type in {"name", "text"}:
+        found = [replace(one, normalized=simplified(one.normalized or "")) for one in found]
     if field.type == "date" and not found:
         found += _impossible_days(sheets)
     return _merged(sorted(found, key=lambda one: -one.rank))[:_MOST]
@@ -114,8 +117,7 @@ def candidates(field: Field, template: Template, sheets: Sequence[Sheet], clock:
 def _fits(field: Field, candidate: Candidate, clock: Clock) -> bool:
     if field.form is None or candidate.normalized is None:
         return True
-    match = clock.search(field.form, candidate.normalized)
-    return match is not None and match.span() == (0, len(candidate.normalized))
+    return clock.is_whole(field.form, candidate.normalized)
 
 
 def _merged(found: list[Candidate]) -> list[Candidate]:
@@ -142,7 +144,7 @@ def _from(
     elif source.kind == "label":
         for name in source.names:
             for piece in sheet.beside(name, source.look, source.area, labels):
-                values = values_in(piece.text, field.type)
+                values = _values(piece.text, field, piece.confidence)
                 yield from (_candidate(piece, value, 0, source, sheet) for value in values)
     elif source.kind == "pattern":
         yield from _from_pattern(source, field, sheet, clock)
@@ -153,6 +155,14 @@ def _from(
         for name in source.names:
             if (value := parts.get(name)) and box is not None:
                 yield Candidate(value, value, source.sure, 1.0, box, sheet.number, "qr")
+
+
+def _values(text: str, field: Field, confidence: float) -> list[Value]:
+    """The values in a text; what was read well is not put right, for it is wrong on the paper."""
+    values = values_in(text, field.type)
+    if field.type == "tax_id" and confidence >= _READ_WELL:
+        return [value for value in values if value.sure != MENDED]
+    return values
 
 
 def _candidate(piece: Piece, value: Value, shift: int, source: Source, sheet: Sheet) -> Candidate:
@@ -179,7 +189,8 @@ def _from_field(source: Source, field: Field, sheet: Sheet) -> Iterator[Candidat
                 forms.append(found.other)
             normals: list[tuple[str, float]] = [(form, 1 - 0.2 * i) for i, form in enumerate(forms)]
         else:
-            normals = [(value.normalized, value.sure) for value in values_in(found.text, field.type)[:2]]
+            values = _values(found.text, field, found.confidence)[:2]
+            normals = [(value.normalized, value.sure) for value in values]
         for normal, sure in normals:
             if normalize(normal, field.type) is not None or field.type in {"amount", "date", "percent"}:
                 yield Candidate(
@@ -213,7 +224,7 @@ def _from_pattern(source: Source, field: Field, sheet: Sheet, clock: Clock) -> I
         if start < 0:
             continue
         text = piece.text[start:end]
-        for value in values_in(text, field.type):
+        for value in _values(text, field, piece.confidence):
             yield _candidate(piece, value, start, source, sheet)
 
 
@@ -251,11 +262,15 @@ def _choices(field: Field, sheets: Sequence[Sheet], clock: Clock) -> Iterator[Ca
 
 
 def _impossible_days(sheets: Sequence[Sheet]) -> Iterator[Candidate]:
+    """Days that are written as days are but do not exist."""
     for sheet in sheets:
         for piece in sheet.cells((0, 0, 1, 1)):
-            if match := _IMPOSSIBLE_DAY.search(fold(piece.text)):
-                start, end = match.span()
-                yield Candidate(
-                    piece.text[start:end], None, 0.5, piece.confidence, piece.box(start, end), sheet.number,
-                    "pattern",
-                )  # fmt: skip
+            for match in _DAY.finditer(fold(piece.text)):
+                try:
+                    dt.date(*map(int, match.groups()))
+                except ValueError:
+                    start, end = match.span()
+                    yield Candidate(
+                        piece.text[start:end], None, 0.5, piece.confidence, piece.box(start, end), sheet.number,
+                        "pattern",
+                    )  # fmt: skip

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from vlpro.engines.ocr.checks import plain
-from vlpro.workflows.extraction.credit_code import is_valid
+from vlpro.engines.ocr.text import fold
+from vlpro.workflows.extraction.credit_code import as_meant, is_valid
 from vlpro.workflows.extraction.result import Check, ExtractedField, Verdict
 from vlpro.workflows.extraction.template import Rule, Template, Title
 
@@ -321,12 +322,22 @@ def _credit_code(rule: Rule, material: Material, template: Template) -> _Outcome
             f"{code} is an older tax number, which has no check character.",
             f"{code} 为旧版纳税人识别号，无校验位，无法核对。",
         )
+    found = material.fields[name]
+    if is_valid(code) and found.value and _letters(found.value) != code:
+        return _open(
+            f"Read as {found.value}, which is not valid; {code} is (GB 32100-2015). Compare it with the page.",
+            f"识别为 {found.value}，校验不通过；{code} 校验正确（GB 32100-2015），请对照原件。",
+        )
     if is_valid(code):
         return _held("The check character is right (GB 32100-2015).", "校验位正确（GB 32100-2015）。")
     return _failed(
         f"{code} is no unified social credit code: its check character is wrong (GB 32100-2015).",
         f"{code} 不是有效的统一社会信用代码：校验位错误（GB 32100-2015）。",
     )
+
+
+def _letters(written: str) -> str:
+    return as_meant("".join(fold(written).upper().split()))
 
 
 def _format(rule: Rule, material: Material, template: Template) -> _Outcome:

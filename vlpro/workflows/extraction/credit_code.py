@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["ALPHABET", "check_character", "is_valid", "repaired"]
+__all__ = ["ALPHABET", "as_meant", "check_character", "is_valid", "repaired"]
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """The 31 characters of GB 32100-2015, table 3: no I, O, S, V, Z; each one's place is its value."""
@@ -12,6 +12,7 @@ ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _WEIGHTS = tuple(pow(3, place, 31) for place in range(17))
 _NOT_IN_USE = str.maketrans({"O": "0", "I": "1", "Z": "2", "S": "5", "V": "U"})
+_DIGITS_OF_PLACE = str.maketrans("DQCLTBG", "0001786")
 _LOOKS_LIKE = {
     "0": "DQC", "D": "0", "Q": "0", "C": "G0", "1": "L7TJ", "L": "1", "7": "1T", "T": "7", "2": "Z7", "5": "6",
     "6": "G58", "G": "6C", "8": "B36", "B": "8", "3": "8", "U": "W", "W": "U", "M": "NH", "N": "M", "H": "N",
@@ -42,20 +43,25 @@ def is_valid(code: str) -> bool:
         return False
 
 
-def repaired(code: str) -> str | None:
-    """A misread code put right.
+def as_meant(code: str) -> str:
+    """A code as read, with the characters that are not in use (O, I, Z, S, V) as what they are misread from.
 
     Args:
-        code: Eighteen letters and digits, in capitals.
-
-    Returns:
-        The code itself where it is valid; the only valid one that differs in characters which are not in use (O, I,
-        Z, S, V) or, beside these, in one character that is often misread; None where there is none, or more than one.
+        code: Letters and digits, in capitals.
     """
     code = code.translate(_NOT_IN_USE)
-    code = code[:2] + code[2:8].translate(str.maketrans("DQCLTBG", "0001786")) + code[8:]
-    if is_valid(code):
-        return code
+    return code[:2] + code[2:8].translate(_DIGITS_OF_PLACE) + code[8:]
+
+
+def repaired(code: str) -> str | None:
+    """The only valid code that differs from an invalid one in a single character which is often misread.
+
+    Args:
+        code: From :func:`as_meant`.
+
+    Returns:
+        The valid code; None where there is none, or more than one.
+    """
     found = {other for other in _one_off(code) if is_valid(other)}
     return found.pop() if len(found) == 1 else None
 

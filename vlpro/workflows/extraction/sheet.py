@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,14 +32,21 @@ class Clock:
         self._end = time.monotonic() + limit_s
         self.ran_out = False
 
-    def search(self, pattern: regex.Pattern[str], text: str, start: int = 0) -> regex.Match[str] | None:
+    def search(self, pattern: regex.Pattern[str], text: str) -> regex.Match[str] | None:
         """The first match in a text; None also where there is no time left, which ``ran_out`` tells."""
+        return self._timed(pattern.search, text)
+
+    def is_whole(self, pattern: regex.Pattern[str], text: str) -> bool:
+        """Whether a pattern matches a text as a whole; False also where there is no time left."""
+        return self._timed(pattern.fullmatch, text) is not None
+
+    def _timed(self, run: Callable[..., regex.Match[str] | None], text: str) -> regex.Match[str] | None:
         left = self._end - time.monotonic()
         if left <= 0:
             self.ran_out = True
             return None
         try:
-            return pattern.search(text, start, timeout=min(_PATTERN_S, left))
+            return run(text, timeout=min(_PATTERN_S, left))
         except TimeoutError:
             self.ran_out = True
             return None

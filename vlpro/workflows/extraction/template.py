@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import regex
 import yaml
@@ -182,6 +182,7 @@ class Template:
         columns: Of the table of items; none where it has no table.
         rules: What must agree.
         identities: The first that applies tells whether the same document was seen before.
+        simplified: The form is mainland China's, so that a traditional character in it is a misread simplified one.
     """
 
     name: str
@@ -192,6 +193,7 @@ class Template:
     columns: tuple[Column, ...] = ()
     rules: tuple[Rule, ...] = ()
     identities: tuple[Identity, ...] = ()
+    simplified: bool = False
 
     def field(self, name: str) -> Field:
         """The field of a name; raises KeyError where there is none."""
@@ -254,7 +256,7 @@ def load_template(text: str, file: str) -> Template:
         ConfigError: It is wrong; the message names the file and the key.
     """
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Safe)):
             raise _error(file, "", "uses aliases (*), which templates do not", "使用了别名（*），模板不支持")
         given = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -301,7 +303,13 @@ def json_schema(template: Template) -> dict[str, object]:
     }
 
 
-class _Loader(yaml.SafeLoader):
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _Safe
+else:  # ten times as fast, where libyaml is there: in all wheels
+    _Safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Safe):
     """Refuses a key that stands twice, of which one would silently be lost; ``No`` and dates are texts (YAML 1.2)."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML wants it
@@ -335,7 +343,7 @@ class _Reader:
         self._file = file
 
     def template(self, given: object) -> Template:
-        keys = {"name", "title", "recognise", "fields", "items", "checks", "identity"}
+        keys = {"name", "title", "simplified", "recognise", "fields", "items", "checks", "identity"}
         root = self._object(given, "", keys, {"name", "title", "fields"})
         name = self._name(root["name"], "name")
         if name in {CUSTOM, "auto"}:
@@ -359,6 +367,7 @@ class _Reader:
                 self._identity(one, f"identity[{i}]", names)
                 for i, one in enumerate(self._list(root.get("identity", []), "identity"))
             ),
+            simplified=self._flag(root.get("simplified", False), "simplified"),
         )
 
     def _recognise(self, given: object) -> tuple[tuple[tuple[regex.Pattern[str], float], ...], float]:

@@ -10,10 +10,13 @@ from decimal import Decimal
 from vlpro.engines.ocr.amounts import find_amounts, find_capitals, parse_capitals
 from vlpro.engines.ocr.dates import find_dates, find_times
 from vlpro.engines.ocr.text import fold
-from vlpro.workflows.extraction.credit_code import repaired
+from vlpro.workflows.extraction.credit_code import as_meant, is_valid, repaired
 from vlpro.workflows.extraction.template import ValueType
 
-__all__ = ["Value", "is_cash", "normalize", "values_in"]
+__all__ = ["MENDED", "Value", "is_cash", "normalize", "simplified", "values_in"]
+
+MENDED = 0.8
+"""How sure a value is that a check character put right."""
 
 _LONGEST = 300
 _CENT = Decimal("0.01")
@@ -69,6 +72,18 @@ def is_cash(value: Decimal) -> str:
     """An amount of money as a plain decimal, with two decimals unless it has more."""
     cents = value.quantize(_CENT)
     return f"{cents:f}" if cents == value else f"{value:f}"
+
+
+# Forms of characters that the reader takes for each other; mainland documents have the second of each.
+_SIMPLIFIED = str.maketrans(
+    "靜強戶內黃呂吳溫別錄綠淨爭冊沒減潔奧產單號員會紅級東車門時間開關電話費廣張陳劉楊趙許鄭馮韓",
+    "静强户内黄吕吴温别录绿净争册没减洁奥产单号员会红级东车门时间开关电话费广张陈刘杨赵许郑冯韩",
+)
+
+
+def simplified(text: str) -> str:
+    """A text as a document of mainland China has it: traditional forms there are misread simplified ones."""
+    return text.translate(_SIMPLIFIED)
 
 
 def _tidy(text: str) -> str:
@@ -191,7 +206,7 @@ def _code(text: str) -> Iterator[Value]:
 
 
 def _tax_id(text: str) -> Iterator[Value]:
-    """Codes of 18 characters, put right where their check character allows; older numbers of 15 and 20."""
+    """Codes of 18 characters, also as one that is valid; older numbers of 15 and 20."""
     flat = fold(text).upper()
     for match in re.finditer(r"(?<![0-9A-Z])[0-9A-Z](?:\s?[0-9A-Z]){14,21}(?![0-9A-Z])", flat):
         known = re.sub(r"\s", "", match[0])
@@ -201,11 +216,10 @@ def _tax_id(text: str) -> Iterator[Value]:
         if len(known) in {15, 20}:
             yield Value(written, known, match.start(), match.end())
         elif len(known) == 18:
-            mended = repaired(known)
-            if mended is not None and mended != known:
-                yield Value(written, mended, match.start(), match.end(), 0.85)
-            else:
-                yield Value(written, known, match.start(), match.end())
+            meant = as_meant(known)
+            yield Value(written, meant, match.start(), match.end())
+            if not is_valid(meant) and (mended := repaired(meant)):
+                yield Value(written, mended, match.start(), match.end(), MENDED)
         else:  # a character too many or too few
             yield Value(written, known, match.start(), match.end(), 0.5)
 
