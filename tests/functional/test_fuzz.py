@@ -73,6 +73,20 @@ OPERATIONS = [
     ("GET", "/conversations/{conversation_id}/messages/{message_id}/annotated"),
     ("POST", "/conversations/{conversation_id}/stop"),
     ("GET", "/status"),
+    ("POST", "/extractions"),
+    ("GET", "/extractions"),
+    ("GET", "/extractions/templates"),
+    ("GET", "/extractions/export"),
+    ("GET", "/extractions/corrections"),
+    ("GET", "/extractions/{extraction_id}"),
+    ("DELETE", "/extractions/{extraction_id}"),
+    ("GET", "/extractions/{extraction_id}/pages/{page}/content"),
+    ("PUT", "/extractions/{extraction_id}/fields"),
+    ("POST", "/extractions/{extraction_id}/approve"),
+    ("POST", "/extractions/{extraction_id}/return"),
+    ("GET", "/extractions/{extraction_id}/deliveries"),
+    ("POST", "/extractions/{extraction_id}/deliveries"),
+    ("POST", "/extractions/{extraction_id}/deliveries/{delivery_id}/retry"),
 ]
 
 
