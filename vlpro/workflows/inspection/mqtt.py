@@ -19,11 +19,13 @@ import re
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from vlpro.audit.alerts.webhook import trusting
@@ -132,8 +134,6 @@ class MqttInput:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            with suppress(aiomqtt.MqttError):  # whoever ends in order leaves no will
-                await client.publish(f"{self._prefix}/status", "offline", qos=1, retain=True, timeout=2)
 
     async def _receive(self, client: _Client) -> None:
         async for message in client.messages:
@@ -241,6 +241,9 @@ class _Client(aiomqtt.Client):
         # paho has no setting for either; TLS is spoken over whatever socket this gives.
         self._client._create_socket_connection = lambda: outside.connection(where, _CONNECT_S)  # type: ignore[method-assign] # noqa: SLF001
         self._client.manual_ack_set(True)  # noqa: FBT003 - the signature is paho's
+        # Who ends in order is offline, too (MQTT 5 section 3.14.2.1).
+        with_will = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message")
+        self._client.disconnect = partial(self._client.disconnect, with_will)  # type: ignore[method-assign]
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that a message is done with."""
