@@ -17,18 +17,18 @@ DEFECT = (300, 180, 318, 200)
 
 
 def golden_board() -> NDArray[np.uint8]:
-    """Traces, pads and holes, white on black, as DeepPCB's pictures are."""
-    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
-    white = (255, 255, 255)
+    """Traces, pads and holes, dark on light."""
+    pixels = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    copper = (0, 0, 0)
     for number in range(10):
         y = 70 + 55 * number
-        cv2.line(pixels, (60, y), (420 + 15 * (number % 4), y), white, 12)
-        cv2.line(pixels, (420 + 15 * (number % 4), y), (580, 90 + 50 * number), white, 12)
+        cv2.line(pixels, (60, y), (420 + 15 * (number % 4), y), copper, 12)
+        cv2.line(pixels, (420 + 15 * (number % 4), y), (580, 90 + 50 * number), copper, 12)
         for x in (60, 580):
             at = (x, y if x == 60 else 90 + 50 * number)
-            cv2.circle(pixels, at, 18, white, cv2.FILLED)
-            cv2.circle(pixels, at, 6, (0, 0, 0), cv2.FILLED)
-    cv2.rectangle(pixels, (150, 20), (260, 45), white, cv2.FILLED)
+            cv2.circle(pixels, at, 18, copper, cv2.FILLED)
+            cv2.circle(pixels, at, 6, (255, 255, 255), cv2.FILLED)
+    cv2.rectangle(pixels, (150, 20), (260, 45), copper, cv2.FILLED)
     return pixels
 
 
@@ -37,7 +37,7 @@ def board(*, defect: bool = True, seed: int = 0) -> NDArray[np.uint8]:
     pixels = golden_board()
     if defect:
         x1, y1, x2, y2 = DEFECT
-        pixels[y1 - 6 : y2 + 6, x1:x2] = 0
+        pixels[y1 - 6 : y2 + 6, x1:x2] = 255
     noise = np.random.default_rng(seed).normal(0, 4, pixels.shape)
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)
 
