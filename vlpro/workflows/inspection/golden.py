@@ -143,8 +143,9 @@ def _at_one_scale(picture: Picture, template: Picture) -> tuple[Grey, Grey, floa
     else:
         longest = 2 * max(width, height)  # of a template of much more than the picture
         part = min(1 / times, longest / max(template.original_width, template.original_height))
-        golden = tuple(
-            max(1, round(side * part)) for side in (template.original_width, template.original_height)
+        golden = (
+            max(1, round(template.original_width * part)),
+            max(1, round(template.original_height * part)),
         )
     return _resized(picture.pixels, (width, height)), _resized(template.pixels, golden), times
 

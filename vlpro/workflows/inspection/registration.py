@@ -326,7 +326,8 @@ def _bent(picture: Grey, laid: Grey, covered: Grey) -> Floats:
         )
         bend = before - 2 * middle + after
         part = np.where((bend > 1e-3) & (low < at) & (high > at), 0.5 * (before - after) / (bend + 1e-9), 0.0)
-        return (at - _REACH + part.clip(-0.5, 0.5)).astype(np.float32).reshape(rows, columns)
+        moved: Floats = (at - _REACH + part.clip(-0.5, 0.5)).astype(np.float32)
+        return moved.reshape(rows, columns)
 
     fields = (between(column, row, rowwise=False), between(row, column, rowwise=True))
     bent: Floats = np.dstack([2 * cv2.blur(cv2.medianBlur(field, 3), (3, 3)) for field in fields])
