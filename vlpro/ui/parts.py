@@ -24,9 +24,12 @@ Kind = Literal[
     "download",
     "evidence",
     "figures",
+    "handin",
     "history",
     "leave",
     "preferences",
+    "queue",
+    "receipt",
     "rules",
     "secret",
     "table",
@@ -64,7 +67,9 @@ def _component() -> Any:
         here = ComponentConfig(name="page", asset_dir="static")
         manager.register_from_manifest(ComponentManifest("vlpro", __version__, [here]), _FOLDER)
     return st.components.v2.component(
-        _NAME, css=_sheet("parts.css") + _sheet("timeline.css") + _sheet("history.css"), js="index.js"
+        _NAME,
+        css=_sheet("parts.css") + _sheet("timeline.css") + _sheet("history.css") + _sheet("receipts.css"),
+        js="index.js",
     )
 
 

@@ -3,6 +3,7 @@
 const paths = {
   add: "M12 5v14M5 12h14",
   boxes: "M4 4h10v10H4zM10 17v3h10V10h-3",
+  check: "M5 12l5 5L19 7",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   dark: "M20 14A8.5 8.5 0 0 1 10 4a8.5 8.5 0 1 0 10 10",

@@ -6,8 +6,11 @@ import composer from "./composer.js";
 import download from "./download.js";
 import evidence from "./evidence.js";
 import figures from "./figures.js";
+import handin from "./handin.js";
 import history from "./history.js";
 import preferences from "./preferences.js";
+import queue from "./queue.js";
+import receipt from "./receipt.js";
 import rules from "./rules.js";
 import secret from "./secret.js";
 import table from "./table.js";
@@ -17,8 +20,8 @@ import { leave } from "./watch.js";
 import welcome from "./welcome.js";
 
 const parts = {
-  account, actions, composer, download, evidence, figures, history, leave, preferences, rules, secret, table, thumbnails,
-  timeline, welcome,
+  account, actions, composer, download, evidence, figures, handin, history, leave, preferences, queue, receipt, rules,
+  secret, table, thumbnails, timeline, welcome,
 };
 const mounted = new WeakMap(); // parentElement → what stands in it
 

@@ -41,8 +41,8 @@ export function openViewer({ pictures, index = 0, active = null, words }) {
     const picture = pictures[at];
     const { width, height } = picture;
     const link = new Link();
-    const frame = pictureWithBoxes(picture, pictureUrl(picture.id), words, link);
-    frame.style.background = `0 0 / 100% 100% url("${pictureUrl(picture.id, PREVIEW)}")`; // until the original is here
+    const frame = pictureWithBoxes(picture, picture.url ?? pictureUrl(picture.id), words, link);
+    frame.style.background = `0 0 / 100% 100% url("${picture.url ?? pictureUrl(picture.id, PREVIEW)}")`; // until the original is here
     const stage = el("div", { class: "stage", tabindex: "0", role: "group", "aria-label": words.stage }, frame);
     const percent = el("span", { class: "percent", role: "status" });
     let scale = 1;
