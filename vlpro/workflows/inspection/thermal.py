@@ -195,8 +195,8 @@ def _why(regions: Sequence[_Region], middle: int, scale: Degrees | None) -> tupl
     if scale is None:
         percent = round(first.above / 2.55)
         english = (
-            f"Region 1 is hotter than what it lies on, by {percent}% of the picture's colour range. No scale could be "
-            "read, so degrees are not known."
+            f"Region 1 is hotter than what it lies on, by {percent}% of the picture's colour range. No scale could "
+            "be read, so degrees are not known."
         )
         return english, f"区域 1 比其所在部位更热，相差色标范围的 {percent}%。未读到温度标尺，温度未知。"
     note, unit = _note(first.level, scale), scale.unit
