@@ -20,6 +20,7 @@ __all__ = ["Cell", "Layout", "Row", "union"]
 _MOST_LINES = 3000
 _LONGEST_LINE = 400  # characters; no line that was read is longer
 # Words whose characters forms spread over a cell: "合      计".
+_FORMER = str.maketrans("額稅單價數規號開計", "额税单价数规号开计")  # forms as old as some forms' type, or misread so
 _SPREAD = frozenset(
     (
         "合计",
@@ -242,10 +243,10 @@ def _spread_words(row: list[Cell]) -> list[Cell]:
             last is not None
             and len(last.text) == 1
             and is_cjk(cell.text[0])
-            and last.text + cell.text[0] in _SPREAD
+            and (word := (last.text + cell.text[0]).translate(_FORMER)) in _SPREAD
             and (len(cell.text) == 1 or cell.flat[1] == ":")
         ):
-            joined[-1] = Cell(last.text + cell.text, last.lines + cell.lines, union((last.box, cell.box)))
+            joined[-1] = Cell(word + cell.text[1:], last.lines + cell.lines, union((last.box, cell.box)))
         else:
             joined.append(cell)
     return joined

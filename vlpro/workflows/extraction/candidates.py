@@ -248,7 +248,7 @@ def _choices(field: Field, sheets: Sequence[Sheet], clock: Clock) -> Iterator[Ca
     for choice, words in field.choices.items():
         for pattern in words:
             for sheet in sheets:
-                for piece in sheet.cells((0, 0, 1, 1)):
+                for piece in sheet.rows((0, 0, 1, 1)):
                     if match := clock.search(pattern, fold(piece.text)[:500]):
                         start, end = match.span()
                         rank -= 0.001
