@@ -1,0 +1,257 @@
+"""Batches without HTTP: a process that dies at any point, and files that anybody may have made."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import struct
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import eventually
+from vlpro.audit.record import Actor
+from vlpro.audit.recorder import NullRecorder
+from vlpro.chat.service import Question
+from vlpro.crypto import Sealer
+from vlpro.db import Database, sqlite_url
+from vlpro.errors import BadRequestError
+from vlpro.identity.principal import LOCAL, Principal
+from vlpro.imaging.ingest import Limits
+from vlpro.imaging.workers import ThreadReader
+from vlpro.workflows.batch import requests
+from vlpro.workflows.batch.archive import Archive, ArchiveLimits
+from vlpro.workflows.batch.files import FileStore
+from vlpro.workflows.batch.options import BatchOptions
+from vlpro.workflows.batch.service import BatchService, Reply
+from vlpro.workflows.batch.store import BatchStore, Head
+
+CHAT = "/v1/chat/completions"
+LINES = 12
+
+
+class Killed(BaseException):
+    """As if the process had ended."""
+
+
+class Api:
+    """Answers with what was asked, and remembers it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def post(self, who: Principal, actor: Actor, path: str, body: bytes) -> Reply:
+        self.asked.append(json.loads(body)["q"])
+        await asyncio.sleep(0)
+        return Reply(200, "req_1", body)
+
+    async def ask(self, who: Principal, actor: Actor, question: Question) -> Reply:
+        raise AssertionError
+
+
+class World:
+    """A database, and services over it that live and die."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 1000.0
+        self.sealer = Sealer(b"k" * 32)
+        self.database = Database(sqlite_url(folder))
+        self.database.migrate()
+        self.api = Api()
+
+    def service(self, **options: int) -> BatchService:
+        files = FileStore(self.database, self.sealer, clock=lambda: self.now)
+        store = BatchStore(self.database, self.sealer, files, clock=lambda: self.now)
+        made = BatchService(
+            files,
+            store,
+            ThreadReader(Limits()),
+            BatchOptions(**{"workers": 3, **options}),
+            NullRecorder(),
+            owner=self.owner,
+            max_line_bytes=10_000,
+            max_document_bytes=1_000_000,
+            picture_pixels=1_000_000,
+            clock=lambda: self.now,
+        )
+        made.api = self.api
+        return made
+
+    @staticmethod
+    async def owner(account: str, key: str | None) -> Principal:
+        return LOCAL
+
+
+async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 700):
+        yield data[start : start + 700]
+
+
+async def begun(service: BatchService, window: str = "24h") -> str:
+    lines = [
+        json.dumps({"custom_id": f"r{i}", "method": "POST", "url": CHAT, "body": {"q": str(i)}})
+        for i in range(LINES)
+    ]
+    pieces = in_pieces("\n".join(lines).encode())
+    file = await service.add_file(LOCAL.person, pieces, lambda: ("a.jsonl", "batch", None))
+    head = Head(endpoint=CHAT, window=window, inputs=(file.id,), jsonl=True)
+    return (await service.create(LOCAL, Actor(account="local"), head)).id
+
+
+# What a process does last, and whether that is still done.
+POINTS = [
+    ("add_lines", False, 1),
+    ("add_lines", True, 1),
+    ("begin", False, 1),
+    ("begin", True, 1),
+    ("finish", False, 1),
+    ("finish", True, 1),
+    ("finish", False, 7),
+    ("finish", True, LINES),
+    ("change", True, 2),  # to finalizing
+    ("end", False, 1),
+    ("end", True, 1),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("point", "done", "time"), POINTS)
+async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
+    tmp_path: Path,
+    point: str,
+    done: bool,  # noqa: FBT001 - pytest passes by name
+    time: int,
+) -> None:
+    world = World(tmp_path)
+    dying = world.service()
+    real, calls, dead = getattr(dying.store, point), 0, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def last(*arguments: object, **more: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls < time:
+            return real(*arguments, **more)
+        if calls == time and done:
+            real(*arguments, **more)
+        loop.call_soon_threadsafe(dead.set)
+        raise Killed
+
+    setattr(dying.store, point, last)
+    await dying.start()
+    name = await begun(dying)
+    await dead.wait()
+    # The dead release nothing.
+    for task in [*dying._drivers.values(), dying._loop]:
+        assert task is not None
+        task.cancel()
+    await asyncio.gather(*dying._drivers.values(), return_exceptions=True)
+    heir = world.service()
+    await heir.start()
+    await eventually(lambda: not heir.store.load(name).going)  # type: ignore[union-attr]
+    batch = heir.store.load(name)
+    assert batch is not None
+    assert (batch.state, batch.total, batch.completed, batch.failed) == ("completed", LINES, LINES, 0)
+    told = [json.loads(line)["custom_id"] for line in heir.store.results(batch, 1)]
+    assert told == [f"r{i}" for i in range(LINES)]
+    assert set(world.api.asked) == {str(i) for i in range(LINES)}
+    # At most what was being answered was asked again.
+    assert len(world.api.asked) <= LINES + 3
+    await heir.close()
+    world.database.close()
+
+
+@pytest.mark.anyio
+async def test_what_is_not_answered_in_its_time_is_told_so_and_old_things_go(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    service = world.service(days=1)
+    name = await begun(service, window="1h")
+    world.now += 3_601
+    await service.start()
+    await eventually(lambda: service.store.load(name).state == "expired")  # type: ignore[union-attr]
+    batch = service.store.load(name)
+    assert batch is not None
+    await service.close()
+    world.now += 86_401
+    service._tidy()
+    assert service.store.load(name) is None
+    assert service.files.page(LOCAL.person, purpose=None, after=None, limit=9, newest_first=True) == (
+        [],
+        False,
+    )
+    world.database.close()
+
+
+def spans(*parts: bytes, most: int = 50) -> list[tuple[int, int, int, bytes | None]]:
+    return [tuple(span) for span in requests.spans(parts, max_bytes=most)]  # type: ignore[misc]
+
+
+def test_lines_are_found_wherever_the_parts_end() -> None:
+    data = b'{"a": 1}\r\n\n  \n{"b":\xe4\xb8\xad}\nlast'
+    whole = spans(data)
+    assert [(number, piece) for number, _, _, piece in whole] == [
+        (1, b'{"a": 1}\r'),
+        (4, b'{"b":\xe4\xb8\xad}'),
+        (5, b"last"),
+    ]
+    assert all(data[start : start + length] == piece for _, start, length, piece in whole)
+    for cut in range(len(data)):
+        assert spans(data[:cut], data[cut:]) == whole
+    assert spans(b"x" * 60 + b"\ny", most=50) == [(1, 0, 60, None), (2, 61, 1, b"y")]
+    assert spans(b"", b"\n\n") == []
+
+
+LIMITS = ArchiveLimits(max_files=5, max_file_bytes=2_000_000, max_bytes=4_000_000, max_ratio=100)
+
+
+def archive(*files: tuple[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in files:
+            packed.writestr(name, data)
+    return made.getvalue()
+
+
+def opened(data: bytes) -> Archive:
+    return Archive(io.BytesIO(data), LIMITS)
+
+
+def test_archives_with_too_much_in_them_are_refused_before_anything_is_unpacked() -> None:
+    many = archive(*((f"{i}", b"x") for i in range(6)))
+    lying = bytearray(many)  # says that it has one file, and lists six
+    at = lying.rindex(b"PK\x05\x06")
+    lying[at + 8 : at + 12] = struct.pack("<HH", 1, 1)
+    huge = bytearray(many)  # says that its list has four gigabytes
+    huge[at + 12 : at + 16] = struct.pack("<I", 0xFFFFFFFF)
+    large = archive(*((f"{i}", bytes(1_000_000) + b"x") for i in range(5)))
+    for data, code in (
+        (many, "too_many_archive_files"),
+        (bytes(lying), "too_many_archive_files"),
+        (bytes(huge), "too_many_archive_files"),
+        (large, "archive_too_large"),
+        (b"PK\x03\x04 nothing", "broken_archive"),
+        (many[:-30], "broken_archive"),
+    ):
+        with pytest.raises(BadRequestError) as refused:
+            opened(data)
+        assert refused.value.code == code
+
+
+def test_an_entry_that_has_more_in_it_than_it_says_is_refused() -> None:
+    true = archive(("a.png", bytes(900_000)))
+    lying = true.replace(struct.pack("<I", 900_000), struct.pack("<I", 10))
+    for data in (lying, true[:60] + b"\xff" * 20 + true[80:]):
+        with pytest.raises(BadRequestError) as refused:
+            opened(data).read(0)
+        assert refused.value.code in ("broken_archive_entry", "archive_entry_too_large")
+    assert opened(true).read(0) == bytes(900_000)
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/passwd", "a/../../b", "C:\\windows\\a", "..\\a"])
+def test_names_that_lead_out_are_told(name: str) -> None:
+    entry = next(opened(archive((name, b"x"))).entries())
+    assert entry.problem is not None
+    assert entry.problem.code == "unsafe_archive_name"
