@@ -30,6 +30,7 @@ from vlpro.identity.directories.options import LdapOptions, OidcOptions
 from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.delivery.options import DeliveryOptions
 from vlpro.workflows.inspection.options import InspectionOptions
+from vlpro.workflows.report.options import ReportOptions
 
 __all__ = ["Settings", "load"]
 
@@ -349,6 +350,18 @@ class Settings(BaseSettings):
             "([inspection-api.md](inspection-api.md))"
         ),
     ] = None
+    report: Annotated[
+        ReportOptions | None,
+        Field(description="How long reports are kept, as a table or JSON ([documents.md](documents.md))"),
+    ] = None
+    content_producer: Annotated[
+        str,
+        Field(
+            pattern=r"^[!#-\[\]-~]{1,64}$",
+            description="Who generated a file, in the label that it carries (GB 45438-2025): a name or code in ASCII, "
+            "such as the unified social credit code",
+        ),
+    ] = "vlpro"
     batch: Annotated[
         BatchOptions | None,
         Field(

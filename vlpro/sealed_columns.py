@@ -20,6 +20,8 @@ from vlpro.workflows.extraction.store import extraction_place
 from vlpro.workflows.extraction.tables import extractions
 from vlpro.workflows.inspection import tables as inspection
 from vlpro.workflows.inspection.store import alert_place, inspection_place, template_place
+from vlpro.workflows.report.store import report_place
+from vlpro.workflows.report.tables import reports
 
 __all__ = ["AUDIT", "MAIN"]
 
@@ -85,6 +87,12 @@ MAIN = (
         batch.batches.c.id,
         lambda row: batch_key_place(row.key_of_row, row.owner, row.level),
         (batch.batches.c.owner, batch.batches.c.level),
+    ),
+    SealedColumn(
+        reports.c.key,
+        reports.c.id,
+        lambda row: report_place(row.key_of_row, row.owner, row.level),
+        (reports.c.owner, reports.c.level),
     ),
 )
 """Of the service's database."""

@@ -18,6 +18,7 @@ import vlpro.workflows.batch.tables
 import vlpro.workflows.delivery.tables
 import vlpro.workflows.extraction.tables
 import vlpro.workflows.inspection.tables
+import vlpro.workflows.report.tables
 from tests.people import World
 from tests.postgresql import Cluster
 from vlpro import db

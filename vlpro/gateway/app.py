@@ -71,6 +71,7 @@ from vlpro.gateway.profile import (
     verifications_of,
 )
 from vlpro.gateway.refusals import SOMEBODY_ELSES, Refusals
+from vlpro.gateway.reporting import reports_of
 from vlpro.gateway.routes import (
     account,
     audit,
@@ -85,6 +86,7 @@ from vlpro.gateway.routes import (
     models,
     policy,
     prompts,
+    reports,
     responses,
     status,
 )
@@ -249,6 +251,7 @@ def services(
         inspections=inspections_of(settings, identity, chat_service, reader, deliveries, rules=rules),
         deliveries=deliveries,
         extractions=extractions_of(settings, identity, chat_service, reader, deliveries, rules=rules),
+        reports=reports_of(settings, identity, chat_service, rules=rules),
         started=int(time.time()),
         recorder=recorder,
         identity=identity,
@@ -292,7 +295,7 @@ def routers(*, accounts: bool) -> list[APIRouter]:
         RuntimeError: A route names no permission, and would be open to whoever is signed in.
     """
     modules = [chat, responses, models, prompts, images, conversations, status]
-    modules += [extractions, inspections, files, batches]
+    modules += [extractions, inspections, files, batches, reports]
     if accounts:
         modules += [account, accounts_routes, policy, audit]
     found = [module.router for module in modules]
@@ -433,6 +436,7 @@ def _lifespan(
         await all_services.conversations.start()
         await all_services.inspections.start()
         await all_services.extractions.start()
+        await all_services.reports.start()
         await all_services.deliveries.start()
         await all_services.batches.start()
         inputs.start()
@@ -448,6 +452,7 @@ def _lifespan(
             if all_services.verifications is not None:
                 await all_services.verifications.stop()
             await all_services.inspections.close()
+            await all_services.reports.close()
             await all_services.extractions.close()
             await all_services.deliveries.stop()
             await all_services.conversations.close()

@@ -30,6 +30,7 @@ from vlpro.workflows.batch.service import BatchService
 from vlpro.workflows.delivery.service import Deliveries
 from vlpro.workflows.extraction.service import ExtractionService
 from vlpro.workflows.inspection.service import InspectionService
+from vlpro.workflows.report.service import ReportService
 
 __all__ = [
     "Asker",
@@ -65,6 +66,7 @@ class Services:
     inspections: InspectionService
     deliveries: Deliveries
     extractions: ExtractionService
+    reports: ReportService
     started: int
     recorder: Recorder
     identity: Identity | None = None

@@ -19,7 +19,17 @@ from vlpro.workflows.extraction.store import Head
 from vlpro.workflows.extraction.template import Column, Field, Template
 from vlpro.workflows.pages import Input
 
-__all__ = ["asked", "corrections", "delivery", "extraction", "file_name", "item", "known", "template"]
+__all__ = [
+    "asked",
+    "corrections",
+    "delivery",
+    "extraction",
+    "file_name",
+    "inputs",
+    "item",
+    "known",
+    "template",
+]
 
 _PDF = re.compile(r"data:application/pdf(;[^,]*)?;base64,", re.IGNORECASE)
 # By which a result is told from others in a list: whom it is from, and how much.
@@ -33,8 +43,25 @@ def asked(body: wire.NewExtraction, settings: Settings) -> Asked:
     Raises:
         ImageError: A file is no data URL, no base64, or too large; names the field.
     """
-    inputs = []
-    for index, part in enumerate(body.input):
+    return Asked(
+        inputs=inputs(body.input, settings),
+        template=body.template,
+        schema=body.schema_,
+        review=body.review,
+        deliver=body.deliver or "",
+        level=Level.of(body.level) if body.level is not None else None,
+        metadata=body.metadata,
+    )
+
+
+def inputs(parts: Sequence[wire.InputPart], settings: Settings) -> list[Input]:
+    """The files of a request.
+
+    Raises:
+        ImageError: As :func:`asked`.
+    """
+    found = []
+    for index, part in enumerate(parts):
         match part:
             case wire.FilePart():
                 where, url, name = "file.file_data", part.file.file_data, part.file.filename
@@ -43,16 +70,8 @@ def asked(body: wire.NewExtraction, settings: Settings) -> Asked:
             case _:
                 where, url, name = "image_url.url", part.image_url.url, None
         param = f"input[{index}].{where}"
-        inputs.append(Input(_bytes(url, param, settings), _plain_name(name or ""), param))
-    return Asked(
-        inputs=inputs,
-        template=body.template,
-        schema=body.schema_,
-        review=body.review,
-        deliver=body.deliver or "",
-        level=Level.of(body.level) if body.level is not None else None,
-        metadata=body.metadata,
-    )
+        found.append(Input(_bytes(url, param, settings), _plain_name(name or ""), param))
+    return found
 
 
 def _bytes(url: str, param: str, settings: Settings) -> bytes:

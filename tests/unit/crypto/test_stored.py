@@ -125,6 +125,8 @@ def test_every_column_of_bytes_is_known_here() -> None:
         "passkeys.credential",
         "passkeys.public_key",
         "recovery_codes.code",
+        "report_pictures.data",
+        "reports.data",
         "sessions.challenge",
         "sessions.token",
         "setups.secret",

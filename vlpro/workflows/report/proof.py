@@ -5,17 +5,22 @@ It judges nothing: the verdict is always that a person should look, and the summ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from vlpro.engines.interface import Language
 from vlpro.engines.ocr.fields.kinds import KINDS
-from vlpro.engines.reading import ReadField, Reading
-from vlpro.workflows.report.result import Finding
+from vlpro.engines.reading import Reading
+from vlpro.workflows.report.result import Box, Finding
 
 __all__ = ["concluded", "found"]
 
 _MOST_LINES, _MOST_CODES = 60, 10
 _MOST_TEXT = 500
+_WITHOUT_VALUE = frozenset({"items", "table_columns"})
+_LABELLED = re.compile(r"([^:：]{1,30})[:：](.{1,120})")
 
 _WORDS: dict[str, tuple[str, str]] = {
     "title": ("图片文字报告", "Texts in pictures"),
@@ -38,8 +43,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "same": ("各图片一致的内容：{values}。", "The pictures agree on: {values}."),
     "different": (
-        "有 {count} 项内容在图片之间不一致，见发现列表。",
-        "In {count} things the pictures differ: see the findings.",
+        "在图片之间不一致的内容：{count} 项，见发现列表。",
+        "Things that differ between the pictures, as the findings tell: {count}.",
     ),
 }
 
@@ -88,13 +93,11 @@ def concluded(readings: Sequence[Reading], engine: str, language: Language) -> t
         _say(language, "blind", engine=engine),
         _say(language, "counted", total=len(readings), lines=lines, codes=codes),
     ]
-    fields = _by_kind(readings)
+    compared = _compared(readings, language).values()
     same = [
-        f"{_name(kind, language)} {values[0][1].text}"
-        for kind, values in fields.items()
-        if len(values) > 1 and len({field.value for _, field in values}) == 1
+        f"{values[0].name} {values[0].text}" for values in compared if len({one.value for one in values}) == 1
     ]
-    different = sum(len({field.value for _, field in values}) > 1 for values in fields.values())
+    different = sum(len({one.value for one in values}) > 1 for values in compared)
     if same:
         parts.append(_say(language, "same", values=_say(language, "comma").join(same)))
     if different:
@@ -102,31 +105,61 @@ def concluded(readings: Sequence[Reading], engine: str, language: Language) -> t
     return _say(language, "title"), ("" if language == "zh" else " ").join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one picture says under a name: as written, and in a form to compare."""
+
+    image: int
+    name: str
+    text: str
+    value: str
+    box: Box
+
+
 def _differences(readings: Sequence[Reading], language: Language) -> list[Finding]:
     findings = []
-    for kind, values in _by_kind(readings).items():
-        images: dict[str, list[int]] = {}
-        for image, field in values:
-            images.setdefault(field.value, []).append(image)
+    for values in _compared(readings, language).values():
+        images: dict[str, list[_Said]] = {}
+        for one in values:
+            images.setdefault(one.value, []).append(one)
         if len(images) < 2:
             continue
-        shown = {field.value: field.text for _, field in reversed(values)}
         listed = _say(language, "comma").join(
-            _say(language, "value", value=shown[value][:80], images=", ".join(map(str, where)))
-            for value, where in images.items()
+            _say(language, "value", value=same[0].text[:80], images=", ".join(str(one.image) for one in same))
+            for same in images.values()
         )
-        text = _say(language, "differs", name=_name(kind, language), values=listed)
-        findings += [Finding(image, text, "minor", "difference", (field.box,)) for image, field in values]
+        text = _say(language, "differs", name=values[0].name, values=listed)
+        findings += [Finding(one.image, text, "minor", "difference", (one.box,)) for one in values]
     return findings
 
 
-def _by_kind(readings: Sequence[Reading]) -> dict[str, list[tuple[int, ReadField]]]:
-    """Fields that several pictures have."""
-    found: dict[str, list[tuple[int, ReadField]]] = {}
+def _compared(readings: Sequence[Reading], language: Language) -> dict[str, list[_Said]]:
+    """What several pictures say under the same name, once a picture."""
+    found: dict[str, dict[int, _Said]] = {}
     for image, reading in enumerate(readings, 1):
-        for kind, field in reading.fields.items():
-            found.setdefault(kind, []).append((image, field))
-    return {kind: values for kind, values in found.items() if len(values) > 1}
+        for one_key, one in _named(image, reading, language):
+            found.setdefault(one_key, {}).setdefault(image, one)
+    return {key: list(values.values()) for key, values in found.items() if len(values) > 1}
+
+
+def _named(image: int, reading: Reading, language: Language) -> Iterator[tuple[str, _Said]]:
+    """Values that the picture itself names: fields beside their label, and lines such as ``Serial No: 48213``."""
+    known = []
+    for kind, field in reading.fields.items():
+        if field.label and kind not in _WITHOUT_VALUE:
+            known.append(field.text)
+            yield kind, _Said(image, _name(kind, language), field.text, field.value, field.box)
+    for line in reading.lines:
+        labelled = _LABELLED.fullmatch(line.text.strip())
+        if labelled is None or any(text in line.text for text in known):
+            continue
+        name, text = labelled[1].strip(), labelled[2].strip()
+        yield f"line {_compact(name)}", _Said(image, name, text, _compact(text), line.box)
+
+
+def _compact(text: str) -> str:
+    """Letters and digits alone: spaces and points are what readings differ in without meaning it."""
+    return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
 
 
 def _name(kind: str, language: Language) -> str:

@@ -114,7 +114,7 @@ class ReportStore:
     def page(
         self, owner: str, level: Level, *, before: tuple[float, str] | None, limit: int
     ) -> list[StoredReport]:
-        """A person's reports up to a level, the newest first; none of them says which pictures are kept.
+        """A person's reports up to a level, the newest first.
 
         Args:
             owner: Whose.
@@ -130,7 +130,14 @@ class ReportStore:
         query = query.order_by(c.created_at.desc(), c.id.desc()).limit(limit)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return [self._opened(row, frozenset()) for row in rows]
+            kept = connection.execute(
+                sa.select(report_pictures.c.report, report_pictures.c.number).where(
+                    report_pictures.c.report.in_([row.id for row in rows])
+                )
+            ).all()
+        return [
+            self._opened(row, frozenset(one.number for one in kept if one.report == row.id)) for row in rows
+        ]
 
     def delete(self, name: str) -> None:
         """Delete a report with its key and pictures."""
