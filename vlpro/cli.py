@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlpro import config, inspection_commands, supply_commands
+from vlpro import batch_commands, config, inspection_commands, supply_commands
 from vlpro.engines.choice import for_weights
 from vlpro.engines.hardware import Hardware, probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest
@@ -216,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
     one.set_defaults(run=_plan)
     supply_commands.add(commands, of_model, _in_language, _progress)
+    batch_commands.add(commands, _in_language)
     inspection_commands.add(commands, _in_language)
     return parser
 

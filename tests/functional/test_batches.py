@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -338,7 +342,7 @@ def test_limits(one_at_a_time: tuple[Server, FakeEngine]) -> None:
 
 def test_a_batch_goes_on_after_a_restart(tmp_path: Path) -> None:
     settings = Settings(
-        engine="fake", data_dir=tmp_path / "data", fake_delay_s=0.02, batch=BatchOptions(workers=3)
+        engine="fake", data_dir=tmp_path / "data", fake_delay_s=0.01, batch=BatchOptions(workers=3)
     )
     with run(settings) as server, server.http() as http:
         file = upload(http, zipped(**{f"{i:02}.png": picture_file(seed=i) for i in range(25)}))
@@ -412,3 +416,51 @@ def test_a_batch_is_its_owners_and_ends_with_their_permission(firm: Company) -> 
     asked = audit.find(Filter(event=str(Event.ASKED), text=f"{name}:1"), None).found
     assert asked
     assert {found.said["login"] for found in asked} == {"liwei"}
+
+
+def vlpro(server: Server, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "vlpro", "batch", *arguments, "--server", server.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"LANG": "C.UTF-8"},
+    )
+
+
+def test_the_command(one_at_a_time: tuple[Server, FakeEngine], tmp_path: Path) -> None:
+    server, engine = one_at_a_time
+    engine._delay_s = 0.05
+    folder = tmp_path / "票据"
+    (folder / "七月").mkdir(parents=True)
+    for number in range(8):
+        (folder / "七月" / f"{number}.png").write_bytes(picture_file(seed=number))
+    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "notes.txt").write_bytes(b"not asked about")
+    out = tmp_path / "results.csv"
+    running = vlpro(server, str(folder), "--instruction", "what is it?", "--out", str(out))
+    with server.http() as http:
+        newest: list[Json] = []
+
+        def has_begun() -> bool:
+            newest[:] = http.get("/v1/batches", params={"limit": 1}).json()["data"]
+            return bool(newest) and newest[0]["status"] == "in_progress" and running.poll() is None
+
+        eventually(has_begun)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=30)
+        assert running.returncode == 130, said
+        name = newest[0]["id"]
+        assert f"vlpro batch --resume {name} --out {out}" in said
+        assert http.get(f"/v1/batches/{name}").json()["vlpro"]["paused"]
+    engine._delay_s = 0.0
+    again = vlpro(server, "--resume", "--json", "--out", str(out))
+    told, said = again.communicate(timeout=60)
+    assert again.returncode == 1, said  # one is no picture
+    batch = json.loads(told)
+    assert (batch["id"], batch["status"]) == (name, "completed")
+    assert [line["custom_id"] for line in batch["failed"]] == ["broken.png"]
+    table = out.read_text("utf-8-sig")
+    assert table.startswith("File,Status,Answer,Error")
+    assert all(f"七月/{number}.png,Completed" in table for number in range(8))
+    engine._delay_s = 0.1

@@ -30,7 +30,7 @@ class Form:
 
     Attributes:
         fields: Those that came so far, the file excepted; all of them once :meth:`file` has ended.
-        filename: Of the file, without folders; empty where there is none.
+        filename: Of the file; empty where there is none.
 
     Raises:
         BadRequestError: The request is no form.
@@ -143,8 +143,9 @@ class Form:
 
 
 def _safe(name: str) -> str:
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c if c.isprintable() else "�" for c in last)[:200] or "file"
+    """As a name to show: folders stay where they lead downward."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "".join(c if c.isprintable() else "�" for c in "/".join(parts))[-200:] or "file"
 
 
 def _malformed() -> BadRequestError:
