@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from vlpro.engines.ocr.page import Line, Page
 from vlpro.engines.ocr.text import fold, is_cjk
 from vlpro.engines.reading import Reading
 from vlpro.workflows.extraction.result import Box
+
+_ENUMERATION = re.compile(r"\s*(?:第?[一二三四五六七八九十]{1,3}条?|\d{1,2}(?:\.\d{1,2})?)[、.．:：\s]\s*")
+"""The number of a clause before its label: 二、合同总价."""
 
 __all__ = ["Clock", "Piece", "Sheet"]
 
@@ -181,9 +185,11 @@ class Sheet:
         for cell in self.layout.cells:
             if not self.within(cell, area):
                 continue
-            found = _after(cell.text, label)
+            begin = match.end() if (match := _ENUMERATION.match(cell.text)) else 0
+            found = _after(cell.text[begin:], label)
             if found is None:
                 continue
+            found += begin
             for where in look:
                 if where == "same":
                     rest = cell.text[found:]

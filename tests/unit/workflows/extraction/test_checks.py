@@ -33,6 +33,7 @@ def test_an_invoice_whose_figures_agree_passes() -> None:
         "date_valid": True,
         "seller_code": True,
         "buyer_code": True,
+        "kind_known": True,
         "number_format": True,
         "code_format": True,
         "qr_code": True,
