@@ -126,9 +126,7 @@ class Inspection(_Reply):
     shift: Shift | None = None
     sha256: str = Field("", description="Of the picture as it was sent")
     source: Literal["api", "folder", "mqtt"] = "api"
-    picture: bool = Field(
-        default=False, description="Whether /picture has the picture with the defects drawn on it"
-    )
+    picture: bool = Field(default=False, description="Whether /picture still has the picture")
     decision: DecidedInspection | None = None
     alert: RaisedAlert | None = None
     seconds: float = Field(0, description="From the picture's arrival to the finding")

@@ -26,6 +26,7 @@ Kind = Literal[
     "figures",
     "handin",
     "history",
+    "inspecting",
     "leave",
     "preferences",
     "queue",
@@ -68,7 +69,7 @@ def _component() -> Any:
         manager.register_from_manifest(ComponentManifest("vlpro", __version__, [here]), _FOLDER)
     return st.components.v2.component(
         _NAME,
-        css=_sheet("parts.css") + _sheet("timeline.css") + _sheet("history.css") + _sheet("receipts.css"),
+        css=_sheet("parts.css") + _sheet("timeline.css") + _sheet("history.css") + _sheet("receipts.css") + _sheet("inspecting.css"),
         js="index.js",
     )
 

@@ -135,9 +135,16 @@ async def get(inspection_id: str, service: ServiceOf, user: User) -> wire.Inspec
 
 
 @router.get("/{inspection_id}/picture", response_class=Response, responses={200: JPEG})
-async def picture(inspection_id: str, service: ServiceOf, user: User) -> Response:
+async def picture(
+    inspection_id: str,
+    service: ServiceOf,
+    user: User,
+    *,
+    boxes: Annotated[bool, Query(description="Whether the defects are drawn on it")] = True,
+) -> Response:
     """The inspected picture with its defects drawn on it, numbered as in the list."""
-    return Response(await service.picture(user.person, inspection_id), 200, _PRIVATE, "image/jpeg")
+    data = await service.picture(user.person, inspection_id, boxes=boxes)
+    return Response(data, 200, _PRIVATE, "image/jpeg")
 
 
 @router.post("/{inspection_id}/decision")

@@ -11,7 +11,7 @@ export default function (host) {
     const link = new Link();
     const stage = el("div", { class: "stage" });
     const caption = el("span", { class: "caption" });
-    const frames = pictures.map((picture) => pictureWithBoxes(picture, pictureUrl(picture.id, PREVIEW), words, link));
+    const frames = pictures.map((picture) => pictureWithBoxes(picture, picture.url ?? pictureUrl(picture.id, PREVIEW), words, link));
     let shown = -1;
 
     const show = (index) => {

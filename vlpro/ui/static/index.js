@@ -8,6 +8,7 @@ import evidence from "./evidence.js";
 import figures from "./figures.js";
 import handin from "./handin.js";
 import history from "./history.js";
+import inspecting from "./inspecting.js";
 import preferences from "./preferences.js";
 import queue from "./queue.js";
 import receipt from "./receipt.js";
@@ -22,6 +23,7 @@ import welcome from "./welcome.js";
 const parts = {
   account, actions, composer, download, evidence, figures, handin, history, leave, preferences, queue, receipt, rules,
   secret, table, thumbnails, timeline, welcome,
+  inspecting,
 };
 const mounted = new WeakMap(); // parentElement → what stands in it
 

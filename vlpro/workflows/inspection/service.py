@@ -19,7 +19,7 @@ from vlpro.engines.interface import Language
 from vlpro.errors import BadRequestError, BusyError, NotFoundError, UnsupportedError, VlproError
 from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
-from vlpro.imaging.encode import to_png
+from vlpro.imaging.encode import to_jpeg, to_png
 from vlpro.imaging.picture import Picture
 from vlpro.workflows.inspection import golden, sight, thermal
 from vlpro.workflows.inspection.alerts import Alert, AlertState, finding_of, in_quiet_hours
@@ -42,9 +42,10 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 2  # comparisons; each keeps a processor busy
 _MOST_WAITING = 32
 _TEMPLATE_BYTES = 200_000_000  # pixels of golden templates that stay in memory
-_RECENT_BYTES = 64_000_000  # annotated pictures that are not stored
+_RECENT_BYTES = 64_000_000  # pictures that are not stored, to look at
 _RECENT_S = 900.0
 _SWEEP_S = 3_600.0
+_QUALITY = 90  # of the JPEG to look at
 _HEAT = ("热", "温", "过烧", "hot", "heat", "thermal", "temperature", "warm")
 
 
@@ -184,7 +185,7 @@ class InspectionService:
             try:
                 result = await self._found(person, asked, (method, subject), (picture, *template))
                 seconds = time.perf_counter() - began
-                drawn = await asyncio.to_thread(annotated, picture, result)
+                kept = await asyncio.to_thread(to_jpeg, picture, quality=_QUALITY)
                 await self._recorder.anote(
                     Event.WORKFLOW_COMPLETED,
                     object=name,
@@ -218,7 +219,7 @@ class InspectionService:
                 result=result,
                 seconds=round(seconds, 4),
             )
-            return await self._keep(made, drawn)
+            return await self._keep(made, kept)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -365,7 +366,7 @@ class InspectionService:
             written = "".join([piece.text async for piece in pieces if isinstance(piece, Piece)])
         return await asyncio.to_thread(sight.inspect, picture, written)
 
-    async def _keep(self, made: Inspected, drawn: bytes) -> Shown:
+    async def _keep(self, made: Inspected, picture: bytes) -> Shown:
         """Store an inspection, and raise its alert."""
         finding = finding_of(
             made.result, product=made.product, station=made.station, rules=self.options.rules
@@ -375,11 +376,11 @@ class InspectionService:
 
         def add() -> Inspected:
             keeps = made.result.verdict != "pass" or self._keeps_pictures()
-            return self.store.add(made, drawn if keeps else None)
+            return self.store.add(made, picture if keeps else None)
 
         stored = await asyncio.to_thread(add)
         if not stored.has_picture:
-            self._remember(stored.id, drawn)
+            self._remember(stored.id, picture)
         if finding is None or stored.alert is None:
             return Shown(stored, has_picture=True)
         now = datetime.fromtimestamp(self._clock(), UTC).astimezone()
@@ -461,13 +462,18 @@ class InspectionService:
         last = f"{found[-1].created!r}~{found[-1].id}" if more else None
         return Page(tuple(await self._shown(found)), last)
 
-    async def picture(self, person: Person, name: str) -> bytes:
-        """The inspected picture with its defects drawn on it, a JPEG.
+    async def picture(self, person: Person, name: str, *, boxes: bool = True) -> bytes:
+        """The inspected picture, a JPEG.
+
+        Args:
+            person: Whose.
+            name: Of the inspection.
+            boxes: Whether its defects are drawn on it, numbered from 1.
 
         Raises:
             NotFoundError: As :meth:`get`; or it is no longer kept, and says so.
         """
-        await self._own(person, name)
+        found = await self._own(person, name)
         kept = self._recalled(name) or await asyncio.to_thread(self.store.picture, name)
         if kept is None:
             raise NotFoundError(
@@ -475,7 +481,10 @@ class InspectionService:
                 zh="该检测的图片已不再保存，如需查看请重新检测。",
                 code="picture_not_kept",
             )
-        return kept
+        if not boxes:
+            return kept
+        read = await self._chat.reader.read(kept, max_pixels_used=self.options.max_pixels)
+        return await asyncio.to_thread(annotated, read, found.result)
 
     async def decide(self, person: Person, name: str, verdict: Literal["pass", "fail"], *, by: str) -> Shown:
         """Say what a person found when looking at it.
@@ -538,9 +547,9 @@ class InspectionService:
             for one in found
         ]
 
-    def _remember(self, name: str, drawn: bytes) -> None:
+    def _remember(self, name: str, picture: bytes) -> None:
         now = time.monotonic()
-        self._recent[name] = (now, drawn)
+        self._recent[name] = (now, picture)
         while self._recent and (
             sum(len(data) for _, data in self._recent.values()) > _RECENT_BYTES
             or next(iter(self._recent.values()))[0] < now - _RECENT_S

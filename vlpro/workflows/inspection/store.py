@@ -68,7 +68,7 @@ class Inspected:
         sha256: Of the picture as it was sent.
         result: What was found.
         seconds: From the picture's arrival to the finding.
-        has_picture: Whether the annotated picture is stored.
+        has_picture: Whether the picture is stored.
         decision: What a person decided; None: nobody has.
         alert: Id of its alert; None: it raised none.
         version: Of the row.
@@ -130,7 +130,7 @@ class InspectionStore:
 
         Args:
             one: The inspection.
-            picture: With the defects drawn on it, a JPEG; None: it is not kept.
+            picture: A JPEG of its clean pixels; None: it is not kept.
 
         Returns:
             As it is stored.
@@ -161,7 +161,7 @@ class InspectionStore:
         return None if row is None else self._inspected(row)
 
     def picture(self, name: str) -> bytes | None:
-        """The annotated picture of an inspection; None: it is not kept."""
+        """The picture of an inspection, a JPEG; None: it is not kept."""
         wanted = sa.select(
             inspections.c.owner, inspections.c.level, inspections.c.key, inspections.c.picture
         ).where(inspections.c.id == name)
@@ -193,7 +193,7 @@ class InspectionStore:
 
         Args:
             one: As it was read, with the change.
-            keep_picture: Whether the annotated picture stays.
+            keep_picture: Whether the picture stays.
 
         Raises:
             ConflictError: It was changed since it was read, or deleted.

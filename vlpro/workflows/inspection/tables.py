@@ -26,9 +26,7 @@ inspections = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),  # one more with each change
     sa.Column("key", sa.LargeBinary, nullable=False),  # the data key, wrapped
     sa.Column("data", sa.LargeBinary, nullable=False),  # what was found, sealed
-    sa.Column(
-        "picture", sa.LargeBinary
-    ),  # with the defects drawn on it, a JPEG, sealed; none: it is not kept
+    sa.Column("picture", sa.LargeBinary),  # clean pixels as JPEG, sealed; none: it is not kept
     sa.CheckConstraint("level IN (0, 1, 2)", name="level"),
     sa.Index("ix_inspections_owner_created_at", "owner", "created_at", "id"),
     sa.Index("ix_inspections_created_at", "created_at"),
