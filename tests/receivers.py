@@ -40,12 +40,14 @@ class HookServer:
         got: What came with the right signature.
         wrong: How many requests came with none, or a wrong one.
         status: What it answers.
+        keys: ``Idempotency-Key`` of every request, also of those that it refused.
     """
 
     port: int
     got: list[dict[str, Any]] = field(default_factory=list)
     wrong: int = 0
     status: int = 204
+    keys: list[str | None] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -62,6 +64,7 @@ def hook(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[HookServe
             stamp, given = self.headers["x-vlpro-timestamp"], self.headers["x-vlpro-signature"]
             wanted = "v1=" + hmac.new(SECRET.encode(), stamp.encode() + b"." + body, "sha256").hexdigest()
             right = hmac.compare_digest(wanted, given) and abs(time.time() - int(stamp)) < 60
+            held.keys.append(self.headers["idempotency-key"])
             if right and self.headers["content-type"] == "application/json":
                 if held.status < 300:
                     held.got.append(json.loads(body))

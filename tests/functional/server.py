@@ -159,7 +159,8 @@ def _serving(parts: Json, send_buffer: int | None) -> Iterator[Server]:
             for client in running.clients:
                 client.close()
             # A forced exit waits for no connection, but then nothing ends the processes in order.
-            for ending in (running.services.chat.engine.stop(), running.services.chat.reader.stop()):
+            services = running.services
+            for ending in (services.chat.engine.stop(), services.chat.reader.stop(), services.extractions.close()):
                 asyncio.run_coroutine_threadsafe(ending, loops[0]).result(20)
             server.should_exit = server.force_exit = True
             thread.join(20)

@@ -116,8 +116,8 @@ export default function (host, send) {
     else reason.focus();
   } });
   const cancel = el("button", { type: "button", class: "small", onclick: () => ask(false) });
-  const asking = el("div", { class: "actions asking", hidden: true }, reasonLabel, cancel, sendBack);
-  const actions = el("div", { class: "actions" }, drop, back, approve);
+  const asking = el("div", { class: "decide asking", hidden: true }, reasonLabel, cancel, sendBack);
+  const actions = el("div", { class: "decide" }, drop, back, approve);
   const keys = el("p", { class: "keys" });
 
   function ask(yes) {

@@ -31,6 +31,7 @@ _LEASE_S = 120.0  # longer than a try can take
 _MOST_PAUSE_S = 3_600.0
 _LOOK_S = 30.0  # another process may have taken something
 _AT_ONCE = 8
+_LAST_S = 3.0  # for what is on its way when the service ends
 _DAY_S = 24 * 3600.0
 _KEPT_S = 90 * _DAY_S  # for which the state of what is done with can be looked at
 
@@ -198,6 +199,8 @@ class Deliveries:
                     async with asyncio.timeout(pause):
                         await self._new.wait()
         finally:
+            if sending:  # a try that is cut off is only made again when its lease has run out
+                await asyncio.wait(sending, timeout=_LAST_S)
             for task in sending:
                 task.cancel()
             await asyncio.gather(*sending, return_exceptions=True)
