@@ -1,5 +1,6 @@
 // Hands a picture in to be inspected, with its golden picture or the product that has one; as JSON that stays in memory.
 import { el, fill, icon } from "./dom.js";
+import { shutDrawer } from "./drawer.js";
 
 const TYPES = /^image\/(jpeg|png|bmp|x-ms-bmp|webp)$/;
 const ENDINGS = /\.(jpe?g|png|bmp|webp)$/i;
@@ -129,6 +130,7 @@ export default function (host, send) {
         if (found) {
           picture.file = null;
           if (kept) golden.file = null;
+          shutDrawer();
           send("done", found.id);
         }
       }
