@@ -25,10 +25,12 @@ _PATTERNS = tuple(
     for pattern in (
         rf"(?<!\d){_LONG_YEAR}\s?[-/.年]\s?(?P<m>\d{{1,2}})\s?[-/.月]\s?(?P<d>\d{{2}}|\d)\s?日?{_GLUED}",
         rf"(?<!\d)(?P<a>\d{{1,2}}){_SIGN}(?P<b>\d{{1,2}}){_SIGN}{_LONG_YEAR}{_GLUED}",
-        r"(?<![\d./-])(?P<a>\d{1,2})[-/.~](?P<b>\d{1,2})[-/.~](?P<y>\d{2})(?![\d.,/-])",
+        r"(?<![\d./-])(?P<a>\d{1,2})[-/.~](?P<b>\d{1,2})[-/.~](?P<y>\d{2})(?![\d/-]|[.,]\d)",
         rf"(?<!\d){_DAY}[\s\-/.,']{{0,2}}{_MONTH}[\s\-/.,']{{0,3}}{_YEAR}{_GLUED}",
         rf"(?<![a-z]){_MONTH}[\s.\-/]{{0,2}}{_DAY}[\s,.'\-/]{{1,3}}{_YEAR}{_GLUED}",
         rf"(?<![a-z]){_MONTH}[\s.]?(?P<d>\d{{2}}),?(?P<y>20\d{{2}}){_GLUED}",
+        # Jul19'14 12:36PM, as tills of restaurants print it; the apostrophe is often misread, or not read.
+        rf"(?<![a-z]){_MONTH}(?P<d>\d{{2}})['’`:.1]?(?P<y>\d{{2}})(?=\s{{0,2}}\d{{1,2}}:\d\d\s?[ap]m)",
     )
 )
 _DIGITS_ONLY = re.compile(r"(?<!\d)(\d{8})(?!\d)")
@@ -105,6 +107,18 @@ def _han(text: str) -> int:
     return (_HAN_DIGITS[tens] if tens else 1) * 10 + (_HAN_DIGITS[ones] if ones else 0)
 
 
+# Digits that are misread within a date, and the letter l within a month: 07-03-201o, Ju119'14.
+_MISREAD = re.compile(
+    r"(?<=\d[-/.]\d{2}[-/.]20\d)[oOQ]|(?<=\d[-/.]\d{2}[-/.]2)[oOQ](?=\d\d)|(?<=[-/.]\d)[oO](?=[-/.]\d)"
+)
+_MISREAD_MONTH = re.compile(r"(?<![a-z])(?:ju1|0ct|n0v)(?=[\s.,'\-]?\d{2})", re.IGNORECASE)
+
+
+def _mended(flat: str) -> str:
+    flat = _MISREAD.sub("0", flat)
+    return _MISREAD_MONTH.sub(lambda match: match[0].lower().replace("1", "l").replace("0", "o"), flat)
+
+
 def find_dates(text: str) -> list[Day]:
     """All dates in one line, from left to right.
 
@@ -115,7 +129,7 @@ def find_dates(text: str) -> list[Day]:
         The dates with their places; where there is none, the first eight digits that can be one.
     """
     text = text[:500]
-    flat = fold(text)
+    flat = _mended(fold(text))
     found: list[Day] = []
     for pattern in _PATTERNS:
         for match in pattern.finditer(flat):

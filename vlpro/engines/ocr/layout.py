@@ -20,7 +20,9 @@ __all__ = ["Cell", "Layout", "Row", "union"]
 _MOST_LINES = 3000
 _LONGEST_LINE = 400  # characters; no line that was read is longer
 # Words whose characters forms spread over a cell: "合      计".
-_FORMER = str.maketrans("額稅單價數規號開計", "额税单价数规号开计")  # forms as old as some forms' type, or misread so
+_FORMER = str.maketrans(
+    "額稅單價數規號開計", "额税单价数规号开计"
+)  # forms as old as some forms' type, or misread so
 _SPREAD = frozenset(
     (
         "合计",

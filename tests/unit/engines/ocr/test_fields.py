@@ -216,3 +216,34 @@ def test_letters_and_figures_that_printers_confuse_are_put_right_in_names_and_ad
     )
     assert document.fields["merchant"].text == "LIM SENG HARDWARE (M) SDN BHD"
     assert document.fields["address"].text == "LOT 290, Level 2, JALAN AIR PANAS 41150 KLANG, SELANGOR"
+
+
+def test_a_total_without_a_word_is_the_sum_of_what_stands_above_it() -> None:
+    items = ((40, "COPA RIOJA"), (600, "4,00")), ((40, "CAFE"), (600, "2,40")), ((40, "PAN"), (600, "0,50"))
+    assert texts(page("GASTROBAR", *items, ((600, "6,90"),), "GRACIAS"))["total"] == "6,90"
+    parts = ((40, "Burger"), (600, "5.25")), ((600, "0.20"),), ((600, "5.45"),)
+    assert texts(page("BAR LOUIE", ((40, "Beer"), (600, "0.00")), *parts))["total"] == "5.45"
+
+
+def test_a_total_that_lost_its_decimals_is_what_cash_and_change_make() -> None:
+    rows = (
+        ((40, "SUBTOTAL"), (600, "8.48")),
+        ((40, "TAX"), (600, "0.74")),
+        ((40, "TOTAL"), (600, "$9"), (700, "J22")),
+        ((40, "CASH"), (600, "$10.00")),
+        ((40, "CHANGE"), (600, "$0.78")),
+    )
+    assert Document(page("SHOP", *rows)).fields["total"].value == Decimal("9.22")
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        (("Vihar", "Vegetarian Restaurant", "Near Head Post Office"), "Vihar Vegetarian Restaurant"),
+        (("WELCOME TO", "FOODTOWN", "SÜPERMARKETS LIMITED", "GREY LYNN"), "FOODTOWN SUPERMARKETS LIMITED"),
+        (("FIVE GUYS", "STORE # MN-1186", "1413 Fourth St SE"), "FIVE GUYS"),
+        (("SAFEWAY TM", "1200 Main Street"), "SAFEWAY"),
+    ],
+)
+def test_names_of_shops(rows: tuple[str, ...], name: str) -> None:
+    assert texts(page(*rows, ((40, "TOTAL"), (600, "10.00"))))["merchant"] == name

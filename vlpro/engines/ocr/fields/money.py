@@ -135,7 +135,7 @@ _TOTAL_WORDS: tuple[tuple[int, re.Pattern[str]], ...] = tuple(
         (8, r"totalam|totalsale|totalbill|totalprice|invoicetotal|billtotal"),
         (7, r"合同(?:总?价款?|总?金额|总额)(?:人民币)?$|^(?:小写|金额小写|小写金额)(?:人民币)?$"),
         (7, r"^(?:the)?total|^合[计計]|^总[计价额金]|^總|总金额|合计金额|共计"),
-        (6, r"total|合计|总计|^due$|am(?:oun)?tpaid|grossam|^saldo|^summe|gesamt|^importe|apagar"),
+        (6, r"total|合计|总计|^due$|am(?:oun)?tpaid|grossam|^sald[oa]|^summe|gesamt|^importe|apagar"),
         (4, r"^(?:amount|金额|amt|balance|bal)$"),
     )
 )
@@ -286,9 +286,42 @@ class _Bill:
             or found
         )
 
+    def summed(self) -> Found | None:
+        """The lowest amount that is the sum of all items above it, or of the two amounts just above it."""
+        picks = [
+            (line, pick)
+            for line in self.lines
+            if (pick := _last_money(line)) is not None and pick[0].is_money
+        ]
+        for index in range(len(picks) - 1, 1, -1):
+            line, (amount, _) = picks[index]
+            above = [pick[0].value for _, pick in picks[:index]]
+            if line.key.startswith("sub") or _part(line.key):
+                continue
+            if amount.value > 0 and amount.value in {sum(above), sum(above[-2:])} and line.row < self.summary:
+                return _found("total", line, picks[index][1], 0.6)
+        return None
+
+    def restored(self, found: Found) -> Found:
+        """A total without its decimals put right where what was paid, or subtotal and tax, tell them: $9 J22."""
+        value, settled = _decimal(found), self.settled
+        parts = [_decimal(self.parts.get(kind)) for kind in ("subtotal", "tax")]
+        known = [settled] if settled is not None else []
+        if parts[0] is not None and parts[1] is not None:
+            known.append(parts[0] + parts[1])
+        amounts = find_amounts(found.text)
+        if value is None or not amounts or amounts[0].decimals:
+            return found
+        for right in known:
+            if right != value and 0 < right - value < 1:
+                return replace(found, text=str(right), value=right, confidence=0.7 * found.confidence)
+        return found
+
     def unlabelled(self) -> Found | None:
-        """Without a word for a total: what was kept of the cash, what stands as subtotal, or what was paid."""
+        """Without a word for a total: what was kept of the cash, a sum, what stands as subtotal, or what was paid."""
         if self.settled is not None and (found := _with_value(self.lines, {self.settled}, -1)):
+            return found
+        if found := self.summed():
             return found
         part = self.parts.get("subtotal") or (self.parts.get("tendered") if self.change is None else None)
         return replace(part, kind="total", confidence=0.6 * part.confidence) if part else None
@@ -297,7 +330,13 @@ class _Bill:
 def _find_total(layout: Layout, lines: list[MoneyLine], parts: dict[str, Found]) -> Found | None:
     bill = _Bill(layout, lines, parts)
     found = bill.best()
-    return bill.after_rounding(layout, found) if found else bill.unlabelled()
+    if found and not _is_money(found) and (other := bill.summed()):
+        return other
+    return bill.restored(bill.after_rounding(layout, found)) if found else bill.unlabelled()
+
+
+def _is_money(found: Found) -> bool:
+    return any(amount.is_money for amount in find_amounts(found.text))
 
 
 def _with_value(lines: list[MoneyLine], values: set[Decimal], after: int) -> Found | None:

@@ -20,7 +20,7 @@ __all__ = ["find_header"]
 
 _LEGAL = re.compile(
     r"\bS/?B\b|SDN\.?\s?BHD|SDNBHD|\bBHD\b|\bPLT\b|\bPTE\b|\bLTD\b|\bLLC\b|\bINC\b|\bGMBH\b|\bCORP\b|"
-    r"\bCO\.|\bCOMPANY\b"
+    r"\bCO\.|\bCOMPANY\b|\bLIMITED\b"
     r"|有限公司|有限责任公司|股份公司|集团|\bS\.?\s?L\.?\b|\bS\.A\.|\bLLP\b|\bPT\.?\s[A-Z]",
     re.IGNORECASE,
 )
@@ -39,6 +39,7 @@ _NOT_NAME = re.compile(
     r"\btable\b|customer|\bdoc\b|"
     r"小票|发票|收据|欢迎|谢谢|账单|结账|单号|日期|时间|电话|地址|存根|付款|凭证|统一|监制|^\W*$|\bqty\b|"
     r"合同|协议|回单|送货单|出库单|报价单|\b(?:po|account|order|ref\w*) (?:number|no)\b|"
+    r"\bstore\s?(?:#|no\b|num|:|\d)|^c[/\\]\s|prepay|"
     r"\bdesc|\bprice|facebook|like us|follow us|since \d|guest\s?check|check\s?#|host:|server",
     re.IGNORECASE,
 )
@@ -51,6 +52,14 @@ _SUFFIX = re.compile(r"\b(?:SDN\.?\s?BHD|SDNBHD|S/B|BHD|PTE\.?\s?LTD|LTD|LLC|CO(
 _ONLY_LEGAL = re.compile(
     r"\W*(?:CO\.?\s?)?(?:\(M\)|\(KL\))?\s*(?:SDN\.?\s?BHD\.?|SDNBHD|S/B|BHD\.?|CO\.?|ENTERPRISE|TRADING|"
     r"(?:PTE\.?\s?)?LTD\.?)\W*(?:\([\w -]+\))?",
+    re.IGNORECASE,
+)
+# What kind of shop it is, without whose: the name stands above.
+_ONLY_TRADE = re.compile(
+    r"\W{0,2}(?:(?:vegetarian|seafood|family|thai|chinese|indian|italian|japanese|korean|halal|fresh|fine|super|mini|"
+    r"hyper|coffee|tea|sushi|pizza|noodle|book|gift|general|hand|auto|car)\W{1,3}){0,2}(?:restaurants?|restoran|"
+    r"caf[eé]|coffee|super\s?markets?|mini\s?mart|markets?|stores?|shops?|bakery|pharmacy|hotel|bistro|grill|kitchen|"
+    r"house|bar|deli|trading|enterprise|hardware)(?:\W{1,3}(?:limited|ltd|inc|llc|sdn\.?\s?bhd|s/b))?\W{0,3}",
     re.IGNORECASE,
 )
 _PLACE = re.compile(
@@ -99,7 +108,7 @@ _STOP = re.compile(
     r"\bco\.?\s?reg|\breg\.?\s?no|\broc\b|\btax\s?id|company\s?reg|hotline|\bhp\b|h/p|whatsapp|email|"
     r"e-mail|服务|电话|税号|\bdoc\b|\bcounter\b|"
     r"\bcheck\b|\bserver\b|\bqty\b|\bitem|\bbill\b|member|served|\bpos\b|\bmon\b|welcome|closed|member|"
-    r"licen|customer|operating|business\shour|\btotal\b",
+    r"licen|customer|operating|business\shour|\btotal\b|prepay|\bnumber\b",
     re.IGNORECASE,
 )
 _PHONE = re.compile(
@@ -150,6 +159,7 @@ def _clean_name(text: str) -> str:
     text = re.sub(r"\b5/B\b", "S/B", text)  # SENDIRIAN BERHAD, misread
     text = re.sub(r"\(([A-Z]{1,2})[J1lI](?=\s|$)", r"(\1)", text)  # a bracket, misread: (MJ SDN BHD
     text = re.sub(r"\w*[À-ÿ]\w*", _unaccented_trade, text)
+    text = re.sub(r"(?<=\w)\s?(?:TM|[®™©])\s*$", "", text)
     if (ends := list(_SUFFIX.finditer(text))) and not has_cjk(text):
         text = text[: ends[-1].end()]
     shortened = (
@@ -166,7 +176,7 @@ def _unaccented_trade(match: re.Match[str]) -> str:
     plain = "".join(
         char for char in unicodedata.normalize("NFD", match[0]) if not unicodedata.combining(char)
     )
-    return plain if _TRADE.fullmatch(plain) else match[0]
+    return plain if _TRADE.search(plain) else match[0]
 
 
 def _without_specks(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
@@ -293,12 +303,28 @@ def _alike(upper: Row, lower: Row) -> bool:
     return 0.7 < ratio < 1.4 and gap < 0.6 * lower.height and min(middle, left) < 1.5 * lower.height
 
 
+_GREETING = re.compile(r"welcome|thank|hello", re.IGNORECASE)
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
+
+
+def _near(upper: Row, lower: Row) -> bool:
+    """Whether two rows stand close above each other, the one over the other."""
+    gap = lower.box[1] - upper.box[3]
+    overlap = min(upper.box[2], lower.box[2]) - max(upper.box[0], lower.box[0])
+    return gap < 1.2 * lower.height and overlap > 0 and 0.4 < upper.height / lower.height < 2.5
+
+
 def _begins_name(upper: Row, row: Row) -> bool:
     text = _merge_text(row.cells)
     if not _is_name(upper) or _LEGAL.search(upper.text):
         return False
     if _ONLY_LEGAL.fullmatch(text):
         return True
+    if _ONLY_TRADE.fullmatch(_plain(text)):
+        return not re.search(r"\d", upper.text) and not _GREETING.search(upper.text) and _near(upper, row)
     return (
         bool(_LEGAL.search(text))
         and len(text) < 24
