@@ -225,7 +225,7 @@ def _agreement(one: Grey, other: Grey, where: Grey) -> float:
     total = float(weight.sum())
     if total < 0.25 * weight.size:
         return -1.0
-    a, b = _level(one), _level(other)
+    a, b = _level(np.where(where > 250, one, other)), _level(other)
     a = (a - float((a * weight).sum()) / total) * weight
     b = (b - float((b * weight).sum()) / total) * weight
     power = float((a * a).sum()) * float((b * b).sum())
@@ -243,7 +243,6 @@ def _fitted(picture: Grey, template: Grey, start: Matrix, times: int, steps: int
     # the middle of pixel 0 of the small picture lies at (times - 1) / 2 of the full one
     enlarge = np.array([[times, 0, (times - 1) / 2], [0, times, (times - 1) / 2], [0, 0, 1.0]])
     matrix = np.linalg.inv(enlarge) @ np.vstack([start, (0, 0, 1)]) @ enlarge
-    seen = cv2.GaussianBlur(_level(small), (0, 0), 1.0)
     middle, radius = ((width - 1) / 2, (height - 1) / 2), max(width, height) / 2
     x = (np.arange(width, dtype=np.float32)[None, :] - np.float32(middle[0])) / np.float32(radius)
     y = (np.arange(height, dtype=np.float32)[:, None] - np.float32(middle[1])) / np.float32(radius)
@@ -255,7 +254,7 @@ def _fitted(picture: Grey, template: Grey, start: Matrix, times: int, steps: int
         laid = cv2.warpAffine(golden, matrix[:2], (width, height), borderMode=cv2.BORDER_REPLICATE)
         inside = cv2.erode(cv2.warpAffine(full, matrix[:2], (width, height)), np.ones((3, 3), np.uint8))
         values = cv2.GaussianBlur(_level(laid), (0, 0), 1.0)
-        off = seen - values
+        off = cv2.GaussianBlur(_level(np.where(inside > 250, small, laid)), (0, 0), 1.0) - values
         tolerated = 0.3 * float(values.std()) + 1
         weight = (inside > 250) / (1 + (off / tolerated) ** 2)
         across, down = cv2.Scharr(values, cv2.CV_32F, 1, 0) / 32, cv2.Scharr(values, cv2.CV_32F, 0, 1) / 32
