@@ -20,6 +20,7 @@ __all__ = ["Kind", "Tone", "badge", "facts", "mount", "note", "page_style", "siz
 Kind = Literal[
     "account",
     "actions",
+    "batching",
     "composer",
     "download",
     "evidence",
@@ -31,6 +32,7 @@ Kind = Literal[
     "preferences",
     "queue",
     "receipt",
+    "reporting",
     "rules",
     "secret",
     "table",
@@ -42,6 +44,7 @@ Tone = Literal["plain", "ok", "warn", "bad", "info"]
 
 _FOLDER = Path(__file__).parent
 _NAME = "vlpro.page"
+_SHEETS = ("parts.css", "timeline.css", "history.css", "receipts.css", "inspecting.css", "batching.css", "reporting.css")
 
 
 def mount(kind: Kind, data: Mapping[str, Any], key: str, **triggers: Callable[[], None]) -> None:
@@ -69,7 +72,7 @@ def _component() -> Any:
         manager.register_from_manifest(ComponentManifest("vlpro", __version__, [here]), _FOLDER)
     return st.components.v2.component(
         _NAME,
-        css=_sheet("parts.css") + _sheet("timeline.css") + _sheet("history.css") + _sheet("receipts.css") + _sheet("inspecting.css"),
+        css="".join(map(_sheet, _SHEETS)),
         js="index.js",
     )
 
@@ -80,7 +83,7 @@ def page_style(lost: str) -> None:
     Args:
         lost: What to say while the service does not answer: only the sheet is left to say it then.
     """
-    sheets = _sheet("page.css") + _sheet("accounts.css")
+    sheets = _sheet("page.css") + _sheet("accounts.css") + _sheet("batches.css")
     st.html(f"<style>{sheets} :root {{ --vl-lost: {json.dumps(lost, ensure_ascii=False)}; }}</style>")
 
 

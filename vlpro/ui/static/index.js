@@ -2,6 +2,7 @@
 // a part keeps its elements, so that focus, zoom and typed text survive.
 import account from "./account.js";
 import actions from "./actions.js";
+import batching from "./batching.js";
 import composer from "./composer.js";
 import download from "./download.js";
 import evidence from "./evidence.js";
@@ -12,6 +13,7 @@ import inspecting from "./inspecting.js";
 import preferences from "./preferences.js";
 import queue from "./queue.js";
 import receipt from "./receipt.js";
+import reporting from "./reporting.js";
 import rules from "./rules.js";
 import secret from "./secret.js";
 import table from "./table.js";
@@ -21,9 +23,10 @@ import { leave } from "./watch.js";
 import welcome from "./welcome.js";
 
 const parts = {
-  account, actions, composer, download, evidence, figures, handin, history, leave, preferences, queue, receipt, rules,
+  account, actions, batching, composer, download, evidence, figures, handin, history, leave, preferences, queue, receipt,
+  rules,
   secret, table, thumbnails, timeline, welcome,
-  inspecting,
+  inspecting, reporting,
 };
 const mounted = new WeakMap(); // parentElement → what stands in it
 

@@ -18,8 +18,8 @@ export default function (host, send) {
       button.title = `${name} · ${state}`;
       list.append(el("li", {}, button));
     }
-    const out = el("p", { class: "out" }, el("span", {}, exports.label), ...exports.files.map(({ name, url }) => el("a", { href: url, download: "" }, name)));
-    root.replaceChildren(rows.length ? list : el("p", { class: "none" }, empty), out);
+    const out = exports && el("p", { class: "out" }, el("span", {}, exports.label), ...exports.files.map(({ name, url }) => el("a", { href: url, download: "" }, name)));
+    root.replaceChildren(rows.length ? list : el("p", { class: "none" }, empty), ...(out ? [out] : []));
     if (focused) root.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
   return { update };
