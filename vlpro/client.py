@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from vlpro import account_schema, audit_schema, batch_schema, extraction_schema, schema
+from vlpro import account_schema, audit_schema, batch_schema, extraction_schema, report_schema, schema
 from vlpro import inspection_schema as inspecting
 from vlpro.errors import VlproError
 
@@ -197,6 +197,10 @@ class Client:
         self._http = httpx.Client(
             base_url=base_url, transport=transport, headers=sent, timeout=timeout_s, trust_env=False
         )
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
 
     def status(self) -> schema.Status:
         """What the service and its machine are doing."""
@@ -506,6 +510,34 @@ class Client:
         """Say that somebody saw to an alert."""
         path = f"/v1/inspections/alerts/{_part(alert_id)}/acknowledge"
         return self._send(inspecting.InspectionAlert, path, inspecting.Acknowledgement(note=note))
+
+    # --- many pictures, reported on
+
+    def make_report(self, asked: report_schema.NewReport) -> report_schema.Report:
+        """Report on pictures; at once, which may take minutes (``timeout_s``), or in the background."""
+        return self._send(report_schema.Report, "/v1/reports", asked)
+
+    def reports(self, *, after: str = "", limit: int = 20) -> report_schema.ReportList:
+        """One's own reports, the newest first.
+
+        Args:
+            after: ``next`` of the page before.
+            limit: How many at most, up to 100.
+        """
+        asked = {"limit": limit, **({"after": after} if after else {})}
+        return self._call(report_schema.ReportList, "GET", "/v1/reports", params=asked)
+
+    def report(self, report_id: str) -> report_schema.Report:
+        """One report; it may still be being made."""
+        return self._call(report_schema.Report, "GET", f"/v1/reports/{_part(report_id)}")
+
+    def cancel_report(self, report_id: str) -> report_schema.Report:
+        """Stop a report that is being made."""
+        return self._call(report_schema.Report, "POST", f"/v1/reports/{_part(report_id)}/cancel")
+
+    def delete_report(self, report_id: str) -> schema.Deleted:
+        """Delete a report with its pictures."""
+        return self._call(schema.Deleted, "DELETE", f"/v1/reports/{_part(report_id)}")
 
     # --- one's own account; in profile local there is none, and all of these are 404
 

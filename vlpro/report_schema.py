@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vlpro.extraction_schema import InputPart
+from vlpro.extraction_schema import FilePart
+from vlpro.schema import ImagePart
 
 __all__ = [
     "AigcLabel",
@@ -15,6 +16,7 @@ __all__ = [
     "Report",
     "ReportContent",
     "ReportFailure",
+    "ReportFilePart",
     "ReportFinding",
     "ReportImage",
     "ReportList",
@@ -36,11 +38,25 @@ class _Reply(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+class ReportFilePart(_Request):
+    """A file, as the Responses API has it: inside the request, or sent before (``POST /v1/files``)."""
+
+    type: Literal["input_file"]
+    file_data: Annotated[
+        str | None, Field(description="data:application/pdf;base64,… or data:image/…;base64,…")
+    ] = None
+    file_id: Annotated[str | None, Field(max_length=64, description="Instead of file_data")] = None
+    filename: Annotated[str, Field(max_length=255)] | None = None
+
+
+ReportPart = Annotated[ImagePart | FilePart | ReportFilePart, Field(discriminator="type")]
+
+
 class NewReport(_Request):
     """``POST /v1/reports``."""
 
     input: Annotated[
-        list[InputPart],
+        list[ReportPart],
         Field(
             min_length=1,
             max_length=16,

@@ -25,7 +25,7 @@ __all__ = [
     "delivery",
     "extraction",
     "file_name",
-    "inputs",
+    "input_of",
     "item",
     "known",
     "template",
@@ -44,7 +44,7 @@ def asked(body: wire.NewExtraction, settings: Settings) -> Asked:
         ImageError: A file is no data URL, no base64, or too large; names the field.
     """
     return Asked(
-        inputs=inputs(body.input, settings),
+        inputs=[input_of(part, f"input[{index}]", settings) for index, part in enumerate(body.input)],
         template=body.template,
         schema=body.schema_,
         review=body.review,
@@ -54,24 +54,26 @@ def asked(body: wire.NewExtraction, settings: Settings) -> Asked:
     )
 
 
-def inputs(parts: Sequence[wire.InputPart], settings: Settings) -> list[Input]:
-    """The files of a request.
+def input_of(part: wire.InputPart, where: str, settings: Settings) -> Input:
+    """A file of a request.
+
+    Args:
+        part: With the file.
+        where: The part's place in the request.
+        settings: With the limits of files.
 
     Raises:
         ImageError: As :func:`asked`.
     """
-    found = []
-    for index, part in enumerate(parts):
-        match part:
-            case wire.FilePart():
-                where, url, name = "file.file_data", part.file.file_data, part.file.filename
-            case wire.InputFilePart():
-                where, url, name = "file_data", part.file_data, part.filename
-            case _:
-                where, url, name = "image_url.url", part.image_url.url, None
-        param = f"input[{index}].{where}"
-        found.append(Input(_bytes(url, param, settings), _plain_name(name or ""), param))
-    return found
+    match part:
+        case wire.FilePart():
+            field, url, name = "file.file_data", part.file.file_data, part.file.filename
+        case wire.InputFilePart():
+            field, url, name = "file_data", part.file_data, part.filename
+        case _:
+            field, url, name = "image_url.url", part.image_url.url, None
+    param = f"{where}.{field}"
+    return Input(_bytes(url, param, settings), _plain_name(name or ""), param)
 
 
 def _bytes(url: str, param: str, settings: Settings) -> bytes:

@@ -8,11 +8,16 @@ from vlpro import report_schema as wire
 from vlpro.chat.history import Rules
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
+from vlpro.errors import BadRequestError, ImageError
+from vlpro.extraction_schema import InputFilePart
 from vlpro.gateway import extraction_translate
 from vlpro.gateway.profile import database_of, sealer_of
 from vlpro.identity.labels import Level
+from vlpro.identity.principal import Person
 from vlpro.identity.service import Identity
 from vlpro.masking import Masking
+from vlpro.workflows.batch.files import FileStore
+from vlpro.workflows.pages import Input
 from vlpro.workflows.report.options import ReportOptions
 from vlpro.workflows.report.service import Asked, ReportService, Shown
 from vlpro.workflows.report.store import ReportStore, StoredReport
@@ -47,19 +52,53 @@ def reports_of(
     )
 
 
-def asked(body: wire.NewReport, settings: Settings) -> Asked:
-    """A request's files and wishes.
+def asked(body: wire.NewReport, settings: Settings, files: FileStore, person: Person) -> Asked:
+    """A request's files and wishes. Blocks: not for the event loop.
+
+    Args:
+        body: The request.
+        settings: With the limits of files.
+        files: Where those lie that were sent before.
+        person: Whose they are.
 
     Raises:
-        ImageError: A file is no data URL, no base64, or too large; names the field.
+        BadRequestError: A file cannot be used; names the field.
+        NotFoundError: There is no such file.
     """
     return Asked(
-        inputs=extraction_translate.inputs(body.input, settings),
+        inputs=[
+            _input(part, f"input[{index}]", settings, files, person) for index, part in enumerate(body.input)
+        ],
         instruction=body.instruction.strip(),
         title=" ".join(body.title.split()),
         language=body.language,
         level=Level.of(body.level) if body.level is not None else None,
     )
+
+
+def _input(part: wire.ReportPart, where: str, settings: Settings, files: FileStore, person: Person) -> Input:
+    if not isinstance(part, wire.ReportFilePart):
+        return extraction_translate.input_of(part, where, settings)
+    if (part.file_data is None) == (part.file_id is None):
+        raise BadRequestError(
+            "A file is either inside the request (file_data) or sent before (file_id): give one of the two.",
+            zh="文件应放在 file_data 中，或先上传后用 file_id 指定，两者选一。",
+            param=f"{where}.file_id",
+        )
+    if part.file_data is not None:
+        inside = InputFilePart(type="input_file", file_data=part.file_data, filename=part.filename)
+        return extraction_translate.input_of(inside, where, settings)
+    param = f"{where}.file_id"
+    stored = files.get(person, str(part.file_id), param=param)
+    most = max(settings.max_pdf_bytes, settings.max_image_bytes)
+    if stored.bytes > most:
+        raise ImageError(
+            f"This file is larger than {most / 1e6:g} MB.",
+            zh=f"文件超过 {most / 1e6:g} MB。",
+            param=param,
+            code="image_too_large",
+        )
+    return Input(b"".join(files.parts(stored)), part.filename or stored.name, param)
 
 
 def report(shown: Shown, service: ReportService) -> wire.Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -12,7 +13,7 @@ from vlpro.gateway import reporting as translate
 from vlpro.gateway.deps import Needs, ServicesOf, asker
 from vlpro.gateway.routes.images import JPEG
 from vlpro.gateway.stream import while_connected
-from vlpro.gateway.strict import StrictRoute, by_size
+from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
 from vlpro.workflows.report.service import Asker, ReportService
@@ -44,7 +45,8 @@ ServiceOf = Annotated[ReportService, Depends(_service)]
 async def make(body: wire.NewReport, request: Request, services: ServicesOf, user: User) -> wire.Report:
     """Report on pictures: findings in each, a summary, a verdict; at once, or in the background."""
     service = services.reports
-    asked = await by_size(request, translate.asked, body, services.settings)
+    files = services.batches.files
+    asked = await asyncio.to_thread(translate.asked, body, services.settings, files, user.person)
     who = Asker(user.person, asker(services, user).spent)
     if body.background:
         return translate.report(await service.begin(who, asked), service)
