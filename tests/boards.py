@@ -1,4 +1,4 @@
-"""Drawn circuit boards with defects of every kind, their places known; and pictures of them as a camera takes them."""
+"""Drawn circuit boards with defects of every kind, at known places, and pictures of them as a camera takes them."""
 
 from __future__ import annotations
 
@@ -53,9 +53,8 @@ def board(seed: int, kinds: tuple[str, ...] = KINDS) -> Board:
         y, width = _TOP + _PITCH * number, int(rng.integers(12, 19))
         nets.append((y, width))
         turn, down = int(rng.integers(440, 480)), int(rng.integers(-14, 15))
-        cv2.polylines(
-            copper, [np.array([(50, y), (turn, y), (turn + 40, y + down), (600, y + down)])], False, 1, width
-        )
+        bends = np.array([(50, y), (turn, y), (turn + 40, y + down), (600, y + down)])
+        cv2.polylines(copper, [bends], isClosed=False, color=1, thickness=width)
         for x, at in ((50, y), (600, y + down)):
             cv2.circle(copper, (x, at), int(rng.integers(17, 22)), 1, cv2.FILLED)
             if rng.random() < 0.6:
@@ -66,27 +65,15 @@ def board(seed: int, kinds: tuple[str, ...] = KINDS) -> Board:
     for kind, place in zip(kinds, rng.permutation(len(places)), strict=False):
         net, x = places[place]
         before = flawed.copy()
-        _damage(flawed, kind, nets[net], nets[net + 1], x, rng)
-        at = cv2.boundingRect((flawed ^ before).astype(np.uint8))
-        box = (
-            at[0] - _MARGIN,
-            at[1] - _MARGIN,
-            at[0] + at[2] + _MARGIN,
-            at[1] + at[3] + _MARGIN,
-        )
+        _damage(flawed, kind, nets[net : net + 2], x, rng)
+        left, top, wide, high = cv2.boundingRect((flawed ^ before).astype(np.uint8))
+        box = (left - _MARGIN, top - _MARGIN, left + wide + _MARGIN, top + high + _MARGIN)
         flaws.append(Flaw(kind, box))
     return Board(_etched(copper, rng), _etched(flawed, rng), tuple(flaws))
 
 
-def _damage(
-    copper: Pixels,
-    kind: str,
-    net: tuple[int, int],
-    below: tuple[int, int],
-    x: int,
-    rng: np.random.Generator,
-) -> None:
-    y, width = net
+def _damage(copper: Pixels, kind: str, nets: list[tuple[int, int]], x: int, rng: np.random.Generator) -> None:
+    (y, width), below = nets
     edge = y + width // 2
     wide = int(rng.integers(5, 9))
     match kind:
@@ -129,7 +116,7 @@ def taken(
     """A board as a camera takes it that does not stand where it stood before; and where each point went, 2 × 3."""
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
-    matrix[:, 2] += shift
+    matrix[:, 2] += np.array(shift)
     moved = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3)
     return moved, np.asarray(matrix, np.float64)
 
@@ -142,7 +129,8 @@ def lit(pixels: Pixels, seed: int = 0, noise: float = 5) -> Pixels:
     dim = cv2.GaussianBlur((30 + 0.7 * pixels.astype(np.float32)) * fall, (0, 0), 0.8)
     noisy = (dim + rng.normal(0, noise, pixels.shape)).clip(0, 255).astype(np.uint8)
     _, data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 60])
-    return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    taken_so: Pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+    return taken_so
 
 
 def coloured(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Bar", "Degrees", "degrees", "find_bar", "heat"]
 
 _FLAT = 12  # difference of a channel up to which neighbours have one colour
+_JUMP = 24  # of a channel along a bar: there it has ended
 _NARROWEST, _WIDEST = 5, 0.1  # of a bar: pixels, share of the picture
 _LONGEST_STEP = 90  # between neighbours of 32 colours of a bar, in RGB
 _PATH = 250  # that the colours of a bar go in RGB at least: from black to white it is 441
@@ -107,10 +108,13 @@ def find_bar(pixels: Pixels) -> Bar | None:
 def _strips(pixels: Pixels) -> list[tuple[int, int, int, int]]:
     """Upright strips that are even across."""
     height, width = pixels.shape[:2]
-    off = cv2.absdiff(pixels[:, 1:], pixels[:, :-1])
-    flat = (off.max(axis=2) <= _FLAT).astype(np.uint8)
+    if min(height, width) <= _NARROWEST:
+        return []
+    flat = (cv2.absdiff(pixels[:, 1:], pixels[:, :-1]).max(axis=2) <= _FLAT).astype(np.uint8)
+    flat[1:][cv2.absdiff(pixels[1:], pixels[:-1]).max(axis=2)[:, 1:] > _JUMP] = 0  # its ends
     tall = cv2.getStructuringElement(cv2.MORPH_RECT, (_NARROWEST - 1, max(9, int(0.3 * height))))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(flat, cv2.MORPH_OPEN, tall))
+    even = cv2.morphologyEx(flat, cv2.MORPH_OPEN, tall)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(even, connectivity=4)
     return [
         (int(x), int(y), int(wide) + 1, int(high))
         for x, y, wide, high, area in stats[1:]
