@@ -181,7 +181,7 @@ def _candidate(piece: Piece, value: Value, shift: int, source: Source, sheet: Sh
 def _from_field(source: Source, field: Field, sheet: Sheet) -> Iterator[Candidate]:
     for name in source.names:
         found = sheet.reading.fields.get(name)
-        if found is None:
+        if found is None or (source.labelled and not found.label):
             continue
         if field.type in {"amount", "date"}:
             forms = [is_cash(Decimal(found.value))] if _is_decimal(found.value) else [found.value]

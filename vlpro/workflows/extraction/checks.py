@@ -94,6 +94,7 @@ class _Outcome:
     passed: bool | None
     en: str
     zh: str
+    fields: tuple[str, ...] | None = None  # that it concerns, where these are not all of the rule's
 
 
 def _held(en: str, zh: str) -> _Outcome:
@@ -127,7 +128,8 @@ def run_checks(template: Template, material: Material) -> list[Finding]:
             continue
         passed = None if rule.soft and outcome.passed is False else outcome.passed
         check = Check(rule.name, passed, outcome.en, outcome.zh)
-        findings.append(Finding(check, tuple(_fields_of(rule))))
+        concerned = tuple(_fields_of(rule)) if outcome.fields is None else outcome.fields
+        findings.append(Finding(check, concerned))
     return findings
 
 
@@ -365,9 +367,11 @@ def _qr_code(rule: Rule, material: Material, template: Template) -> _Outcome | N
         compared.append(name)
         if coded != printed and not (len(coded) == 6 and printed.endswith(coded)):
             title = _title(template, name)
-            return _failed(
-                f"{title.en}: printed {printed}, in the code {coded}.",
-                f"{title.zh}：票面为 {printed}，二维码为 {coded}。",
+            return _Outcome(
+                passed=False,
+                en=f"{title.en}: printed {printed}, in the code {coded}.",
+                zh=f"{title.zh}：票面为 {printed}，二维码为 {coded}。",
+                fields=(name,),
             )
     if not compared:
         return _open(
@@ -375,9 +379,11 @@ def _qr_code(rule: Rule, material: Material, template: Template) -> _Outcome | N
             "已读取二维码，但没有可比对的票面内容。",
         )
     titles = [_title(template, name) for name in compared]
-    return _held(
-        f"The code says the same as the text: {', '.join(title.en for title in titles)}.",
-        f"二维码与票面一致：{'、'.join(title.zh for title in titles)}。",
+    return _Outcome(
+        passed=True,
+        en=f"The code says the same as the text: {', '.join(title.en for title in titles)}.",
+        zh=f"二维码与票面一致：{'、'.join(title.zh for title in titles)}。",
+        fields=tuple(compared),
     )
 
 

@@ -256,7 +256,7 @@ class _Draft:
         names = [
             name
             for name in dict.fromkeys(name for finding in failed for name in finding.fields)
-            if name not in self.coded and len(self.offers.get(name, ())) > 1
+            if len(self.offers.get(name, ())) > 1
         ]
         options = [self.offers[name][:_TRIED] for name in names]
         best, fewest = settled, len(failed)

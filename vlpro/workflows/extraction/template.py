@@ -81,6 +81,7 @@ class Source:
         area: ``(x1, y1, x2, y2)`` of the page, each 0 to 1, in which the value (or its label) must stand.
         take: Which figure of the row, from 0; negative from the end.
         rows: The pattern is for whole rows, not for single cells.
+        labelled: Of a field that the engine's rules found: only where a label of the page announces it.
         sure: What the reading's confidence is multiplied with.
     """
 
@@ -91,6 +92,7 @@ class Source:
     area: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     take: int = -1
     rows: bool = False
+    labelled: bool = False
     sure: float = 1.0
 
 
@@ -421,7 +423,7 @@ class _Reader:
 
     def _source(self, given: object, key: str) -> Source:
         kinds = {"field", "label", "pattern", "row", "qr"}
-        part = self._object(given, key, kinds | {"look", "area", "take", "rows", "sure"})
+        part = self._object(given, key, kinds | {"look", "area", "take", "rows", "labelled", "sure"})
         named = [kind for kind in ("field", "label", "pattern", "row", "qr") if kind in part]
         if len(named) != 1:
             raise self._wrong(
@@ -449,6 +451,7 @@ class _Reader:
             area=(x1, y1, x2, y2),
             take=take,
             rows=self._flag(part.get("rows", False), f"{key}.rows"),
+            labelled=self._flag(part.get("labelled", False), f"{key}.labelled"),
             sure=self._number(part.get("sure", 1), f"{key}.sure"),
         )
 
