@@ -36,9 +36,8 @@ def _shown(scene: Pixels, palette: int | None, *, bar: bool = False, upside_down
     if bar:
         x1, y1, x2, y2 = BAR
         levels[y1:y2, x1:x2] = np.linspace(255, 0, y2 - y1)[:: -1 if upside_down else 1, None]
-    if palette is None:
-        return cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB)
-    shown = cv2.cvtColor(cv2.applyColorMap(levels, palette), cv2.COLOR_BGR2RGB)
+    coloured = levels if palette is None else cv2.applyColorMap(levels, palette)
+    shown = cv2.cvtColor(coloured, cv2.COLOR_GRAY2RGB if palette is None else cv2.COLOR_BGR2RGB)
     if bar:
         cv2.rectangle(shown, (BAR[0] - 2, BAR[1] - 2), (BAR[2] + 1, BAR[3] + 1), (255, 255, 255), 1)
     return shown
