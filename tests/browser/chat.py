@@ -58,9 +58,11 @@ class Chat:
         self.budget = page.locator(".budget")
 
     def open(self, path: str = "/") -> Chat:
-        """Go to the page and wait until one can type."""
+        """Go to the page and wait until one can type; of another page than the chat, until its heading is there."""
         self.page.goto(self.base + path)
-        expect(self.question).to_be_visible(timeout=ANSWER_MS)
+        chat = path.partition("?")[0] == "/"
+        there = self.question if chat else self.page.get_by_role("heading", level=1)
+        expect(there).to_be_visible(timeout=ANSWER_MS)
         return self
 
     def attach(self, *files: FilePayload) -> None:
