@@ -97,7 +97,8 @@ def find_bar(pixels: Pixels) -> Bar | None:
     for upright in (True, False):
         turned = pixels if upright else np.ascontiguousarray(pixels.transpose(1, 0, 2))
         for x, y, width, height in _strips(turned):
-            middle = turned[y : y + height, x + width // 4 : x + width - width // 4]
+            # neither its sides nor its ends, where a border runs into it
+            middle = turned[y + 2 : y + height - 2, x + width // 4 : x + width - width // 4]
             colours = np.median(middle, axis=1).astype(np.uint8)
             if _runs(colours) and _explains(colours, pixels):
                 box = (x, y, x + width, y + height)
