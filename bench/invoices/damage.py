@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from random import Random
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
@@ -107,15 +109,18 @@ def stamp(pixels: Pixels, random: Random) -> Pixels:
     return made
 
 
+def _compressed(pixels: Pixels, quality: int) -> Pixels:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "JPEG", quality=quality)
+    return np.asarray(Image.open(data), np.uint8)
+
+
 def jpeg(pixels: Pixels, random: Random) -> Pixels:
     """Sent by a messenger: smaller, and compressed hard."""
     scale = random.uniform(0.62, 0.85)
     height, width = pixels.shape[:2]
     small = cv2.resize(pixels, (int(width * scale), int(height * scale)), interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, random.randrange(22, 45)]
-    )
-    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    return _compressed(np.asarray(small, np.uint8), random.randrange(22, 45))
 
 
 def photo(pixels: Pixels, random: Random) -> Pixels:
@@ -126,10 +131,7 @@ def photo(pixels: Pixels, random: Random) -> Pixels:
     made = np.asarray(cv2.GaussianBlur(made, (0, 0), random.uniform(0.5, 1.1)), np.uint8)
     shade = np.linspace(random.uniform(0.65, 1), random.uniform(0.65, 1), made.shape[1])[None, :, None]
     made = np.clip(made * shade, 0, 255).astype(np.uint8)
-    _, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(made, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, random.randrange(45, 80)]
-    )
-    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    return _compressed(made, random.randrange(45, 80))
 
 
 def clean(pixels: Pixels, random: Random) -> Pixels:  # noqa: ARG001 - as all the others
