@@ -7,6 +7,7 @@ import base64
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ __all__ = ["KEY", "add"]
 
 Words = Callable[[str, str], str]
 
-KEY = "VLPRO_API_KEY"
+KEY = "VLPRO_KEY"
 """The environment's variable that holds the key, where the service wants one: arguments can be read by others."""
 
 _TIMEOUT_S = 600.0
@@ -64,12 +65,12 @@ def add(commands: Any, t: Words) -> None:
     )
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
     one.add_argument(
-        "--url",
-        default="http://127.0.0.1:8501",
+        "--server",
+        default=os.environ.get("VLPRO_SERVER", "http://127.0.0.1:8501"),
         metavar="URL",
         help=t(
-            f"服务地址；密钥放在环境变量 {KEY} 中",
-            f"of the service; a key goes into the environment as {KEY}",
+            f"服务地址，默认 VLPRO_SERVER；密钥放在环境变量 {KEY} 中",
+            f"where the service runs; VLPRO_SERVER where left out. A key goes into the environment as {KEY}",
         ),
     )
     one.set_defaults(run=lambda options: _inspect(options, t))
@@ -94,14 +95,15 @@ def _inspect(options: argparse.Namespace, t: Words) -> None:
             zh=f"--{name} 无法使用：名称最多 64 个字符且不含 / \\ # +，文字最多 2,000 个字符。",
             param=name,
         ) from error
-    client = Client(options.url, key=os.environ.get(KEY) or None, timeout_s=_TIMEOUT_S)
-    found = client.inspect(asked)
-    if options.output:
-        data = client.inspection_picture(found.id)
-        try:
-            Path(options.output).write_bytes(data)
-        except OSError as error:
-            raise _unusable(options.output, error) from error
+    client = Client(options.server, key=os.environ.get(KEY) or None, timeout_s=_TIMEOUT_S)
+    with closing(client):
+        found = client.inspect(asked)
+        if options.output:
+            data = client.inspection_picture(found.id)
+            try:
+                Path(options.output).write_bytes(data)
+            except OSError as error:
+                raise _unusable(options.output, error) from error
     sys.stdout.write(found.model_dump_json(indent=1) + "\n" if options.json else _told(found, t))
 
 
