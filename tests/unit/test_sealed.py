@@ -25,6 +25,7 @@ def test_every_address_of_the_settings_is_known() -> None:
             "ldap": LDAP,
             "oidc": {"issuer": "https://sso.example.cn:8443/realm", "client_id": "a", "client_secret": "b"},
             "alerts": {"webhook": WEBHOOK, "mail": MAIL, "syslog": {"url": "tls://logs.example.cn"}},
+            "delivery": {"targets": {"oa": {**WEBHOOK, "url": "https://oa.example.cn/hooks"}}},
         }
     )
     assert destinations_of(settings) == [
@@ -34,6 +35,7 @@ def test_every_address_of_the_settings_is_known() -> None:
         "hooks.example.cn:443",
         "mail.example.cn:587",
         "logs.example.cn:6514",
+        "oa.example.cn:443",
     ]
 
 
