@@ -36,11 +36,14 @@ export function pictureWithBoxes(picture, source, words, link) {
 
 /** The rows beside the picture. */
 export function boxList(pictures, words, link, pick) {
-  const count = pictures.reduce((sum, picture) => sum + picture.boxes.length, 0);
+  const count = pictures.reduce((sum, picture) => sum + new Set(picture.boxes.map((box) => box.number)).size, 0);
   const list = el("ol", { "aria-label": words.evidence });
   for (const picture of pictures) {
     if (pictures.length > 1 && picture.boxes.length) list.append(el("li", { class: "of" }, fill(words.picture, picture)));
+    const listed = new Set(); // a finding may have several boxes
     for (const box of picture.boxes) {
+      if (listed.has(box.number)) continue;
+      listed.add(box.number);
       const said = box.text || box.label;
       const above = box.text && box.label && box.label !== box.text ? el("small", {}, box.label) : null;
       const sure = box.confidence === null ? "" : `${Math.round(box.confidence * 100)}%`;

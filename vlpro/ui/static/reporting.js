@@ -43,7 +43,7 @@ export default function (host, send) {
     left.hidden = text.value.length < data.letters * 0.9;
     tray.replaceChildren(...chosen.map((one, place) => el(
       "li", { title: one.file.name },
-      one.url ? el("img", { src: one.url, alt: one.file.name }) : el("span", { class: "pdf" }, "PDF"),
+      one.url ? el("img", { src: one.url, alt: one.file.name }) : el("span", { class: "pdf" }, /\.pdf$/i.test(one.file.name) ? "PDF" : "…"),
       el("i", {}, String(place + 1)),
       busy ? null : iconButton("close", fill(words["report.remove"], { name: one.file.name }), () => drop(one)),
     )));
@@ -57,7 +57,6 @@ export default function (host, send) {
   }
 
   function drop(one) {
-    if (one.url) URL.revokeObjectURL(one.url);
     chosen = chosen.filter((other) => other !== one);
     draw();
     say.textContent = count.textContent;
@@ -72,11 +71,28 @@ export default function (host, send) {
       if (!ENDINGS.test(file.name)) refuse(file.name, data.words["report.wrong_type"]);
       else if (file.size > limit) refuse(file.name, fill(data.words["report.too_large"], { limit: Math.floor(limit / 1e6) }));
       else if (chosen.length >= data.most) surplus.push(file.name);
-      else chosen.push({ file, url: pdf ? "" : URL.createObjectURL(file), id: "" });
+      else {
+        const one = { file, url: "", id: "" };
+        chosen.push(one);
+        if (!pdf) preview(one);
+      }
     }
     if (surplus.length) refuse(surplus.join(", "), fill(data.words["report.too_many"], { most: data.most }));
     draw();
     say.textContent = count.textContent;
+  }
+
+  /** A small copy: the page's policy shows no picture straight from a file. */
+  async function preview(one) {
+    try {
+      const bitmap = await createImageBitmap(one.file, { resizeHeight: 160, resizeQuality: "medium" });
+      const canvas = el("canvas", { width: bitmap.width, height: bitmap.height });
+      canvas.getContext("2d").drawImage(bitmap, 0, 0);
+      bitmap.close();
+      one.url = canvas.toDataURL("image/jpeg", 0.8);
+      draw();
+    } catch { // the service says what is wrong with it
+    }
   }
 
   async function call(path, options) {
@@ -129,7 +145,6 @@ export default function (host, send) {
     if (signal.aborted) return;
     abort = null;
     if (made) {
-      for (const { url } of chosen) if (url) URL.revokeObjectURL(url);
       chosen = [];
       send("done", made.id);
     } else refuse(failed.name, failed.why);
@@ -185,7 +200,6 @@ export default function (host, send) {
   }
   const remove = () => {
     abort?.abort();
-    for (const { url } of chosen) if (url) URL.revokeObjectURL(url);
     root.remove();
   };
   return { update, remove };

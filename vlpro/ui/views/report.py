@@ -164,7 +164,7 @@ def _complete(report: Report, held: ReportContent) -> None:
             else ""
         )
         strip(
-            [(t("report.nav"), badge(_VERDICTS[held.verdict], t(_WORDS_OF[held.verdict])) + level)],
+            [(t("report.verdict"), badge(_VERDICTS[held.verdict], t(_WORDS_OF[held.verdict])) + level)],
             f"{held.model} · {when}",
         )
         if not held.sees:
@@ -174,31 +174,39 @@ def _complete(report: Report, held: ReportContent) -> None:
             f'<div class="vl-prose"><p>{escape(held.summary)}</p></div>'
         )
         st.html(f'<h2 class="vl-verify">{escape(t("report.findings"))}</h2>')
-        _findings(held)
-        st.html(f'<h2 class="vl-verify">{escape(t("report.pictures"))}</h2>')
+        if not held.findings:
+            st.html(f'<p class="vl-hint">{escape(t("report.no_findings"))}</p>')
         mount(
             "evidence",
             {"pictures": _pictures(report.id, held), "words": _viewer()},
             key=f"evidence-{report.id}",
         )
+        _elsewhere(held)
         _out(report)
 
 
-def _findings(held: ReportContent) -> None:
-    if not held.findings:
-        st.html(f'<p class="vl-hint">{escape(t("report.no_findings"))}</p>')
+def _elsewhere(held: ReportContent) -> None:
+    """What no place in a picture shows."""
+    found = [one for one in held.findings if not one.boxes]
+    if not found:
         return
     rows = "".join(
         f'<tr><th scope="row">{one.number}</th><td>{one.image}</td><td>{escape(one.text)}</td>'
         f"<td>{badge(_SEVERITIES[one.severity], t(_WORDS_OF[one.severity]))}</td></tr>"
-        for one in held.findings
+        for one in found
     )
     head = "".join(
-        f'<th scope="col">{escape(name)}</th>'
-        for name in ("#", t("report.picture"), t("report.finding"), t("report.severity"))
+        f'<th scope="col" style="width:{width}">{escape(name)}</th>'
+        for name, width in (
+            ("#", "3rem"),
+            (t("report.picture"), "4rem"),
+            (t("report.finding"), "auto"),
+            (t("report.severity"), "8rem"),
+        )
     )
     st.html(
-        f'<div class="vl-lines report-lines"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<h2 class="vl-verify">{escape(t("report.elsewhere"))}</h2><div class="vl-lines"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
