@@ -224,7 +224,8 @@ class ExtractionItem(_Reply):
     template: str
     title: str = ""
     title_zh: str = ""
-    name: str = Field(description="What it is called in a list: whom it is from, and how much")
+    name: str = Field(description="What it is called in a list: whom it is from")
+    amount: str | None = Field(None, description="How much it is about")
     verdict: Literal["pass", "review", "fail"]
     state: Literal["open", "approved", "returned"]
     level: LevelName

@@ -155,6 +155,7 @@ def item(found: Standing | Head, person: str) -> wire.ExtractionItem:
         title=title.en if title is not None else "",
         title_zh=title.zh if title is not None else "",
         name=_called(found),
+        amount=_first(found, _AMOUNTS),
         verdict=found.now.verdict,
         state=stored.state,
         level=stored.level.word,
@@ -162,12 +163,14 @@ def item(found: Standing | Head, person: str) -> wire.ExtractionItem:
     )
 
 
+def _first(found: Standing, names: Sequence[str]) -> str | None:
+    values = (found.now.fields[name].normalized for name in names if name in found.now.fields)
+    return next((value[:120] for value in values if value), None)
+
+
 def _called(found: Standing) -> str:
-    fields = found.now.fields
-    whom = next((name for name in _NAMING if name in fields and fields[name].normalized), None)
-    amount = next((name for name in _AMOUNTS if name in fields and fields[name].normalized), None)
-    parts = [fields[name].normalized or "" for name in (whom, amount) if name is not None]
-    return " ".join(parts)[:120] or next((page.name for page in found.stored.pages if page.name), "")
+    files = (page.name for page in found.stored.pages if page.name)
+    return _first(found, _NAMING) or next(files, "")
 
 
 def template(one: Template) -> wire.TemplateInfo:

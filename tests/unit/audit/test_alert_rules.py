@@ -86,6 +86,7 @@ CASES = [
     (refused("permission_denied"), T.refusals, T.refusal_minutes, Rule.REFUSALS, "liwei"),
     (export(), T.exports, T.export_minutes, Rule.MASS_EXPORT, "liwei"),
     (export("audit:log:exported"), T.exports, T.export_minutes, Rule.MASS_EXPORT, "liwei"),
+    (export("workflow:result:exported"), T.exports, T.export_minutes, Rule.MASS_EXPORT, "liwei"),
     (export("audit:content:viewed"), T.exports, T.export_minutes, Rule.MASS_EXPORT, "liwei"),
     (egress, T.egress_tries, T.egress_minutes, Rule.EGRESS, "203.0.113.7:443"),
     (damaged, 1, 1, Rule.CONVERSATION_DAMAGED, "conv_1"),

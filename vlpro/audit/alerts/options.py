@@ -34,7 +34,9 @@ class Thresholds(BaseModel):
     foreign_minutes: Annotated[Minutes, Field(description="Within so many minutes")] = 10
     exports: Annotated[
         Count,
-        Field(description="Conversations exported, records exported or texts of others viewed by one person"),
+        Field(
+            description="Conversations, results or records exported, or texts of others viewed, by one person"
+        ),
     ] = 20
     exported_pictures: Annotated[Count, Field(description="Pictures in the exports of one person")] = 100
     export_minutes: Annotated[Minutes, Field(description="Within so many minutes")] = 60

@@ -19,7 +19,9 @@ Said = Mapping[str, Any]
 _MOST_SUBJECTS = 10_000  # that one rule remembers; who was quiet for longest goes first
 _SHOWN = 5
 _SIGN_INS = frozenset({Event.SIGN_IN, Event.SECOND_FACTOR})
-_TAKEN_OUT = frozenset({Event.CONVERSATION_EXPORTED, Event.LOG_EXPORTED, Event.CONTENT_VIEWED})
+_TAKEN_OUT = frozenset(
+    {Event.CONVERSATION_EXPORTED, Event.WORKFLOW_EXPORTED, Event.LOG_EXPORTED, Event.CONTENT_VIEWED}
+)
 _FOREIGN = "somebody_elses"
 
 

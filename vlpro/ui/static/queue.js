@@ -9,13 +9,13 @@ export default function (host, send) {
     const focused = root.getRootNode().activeElement?.dataset?.id;
     root.setAttribute("aria-label", label);
     const list = el("ul");
-    for (const { id, name, tone, state } of rows) {
+    for (const { id, name, amount = "", tone, state } of rows) {
       const button = el(
         "button",
         { type: "button", "data-id": id, "aria-current": id === chosen ? "true" : null, onclick: () => send("open", id) },
-        el("i", { class: tone, "aria-hidden": "true" }), el("span", {}, name), el("small", { class: "unseen" }, state),
+        el("i", { class: tone, "aria-hidden": "true" }), el("span", {}, name), el("b", {}, amount), el("small", { class: "unseen" }, state),
       );
-      button.title = `${name} · ${state}`;
+      button.title = [name, amount, state].filter(Boolean).join(" · ");
       list.append(el("li", {}, button));
     }
     const out = exports && el("p", { class: "out" }, el("span", {}, exports.label), ...exports.files.map(({ name, url }) => el("a", { href: url, download: "" }, name)));

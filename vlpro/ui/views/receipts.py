@@ -163,7 +163,13 @@ def _row(one: ExtractionItem) -> dict[str, str]:
     kind = one.title_zh if session.language() == "zh" else one.title
     state = t(_VERDICTS[one.verdict]) if one.state == "open" else t(f"receipts.state.{one.state}")
     tone = _TONES[one.verdict] if one.state == "open" else "ok" if one.state == "approved" else "plain"
-    return {"id": one.id, "name": one.name or kind or one.template, "tone": tone, "state": state}
+    return {
+        "id": one.id,
+        "name": one.name or kind or one.template,
+        "amount": one.amount or "",
+        "tone": tone,
+        "state": state,
+    }
 
 
 def _leave() -> None:

@@ -62,7 +62,7 @@ def current(stored: Stored, template: Template | None) -> Extraction:
 
 
 def unsettled(stored: Stored, now: Extraction, template: Template | None) -> list[str]:
-    """Fields and checks that somebody must correct or confirm before the result is approved.
+    """Fields and checks that somebody must put right or confirm before the result is approved.
 
     Args:
         stored: The result.
@@ -73,7 +73,7 @@ def unsettled(stored: Stored, now: Extraction, template: Template | None) -> lis
     found = [
         name
         for name, field in now.fields.items()
-        if (_fails(field) or (name in required and field.value is None)) and name not in stored.corrections
+        if _fails(field) or (name in required and field.value is None)
     ]
     of_fields = {check.name for field in now.fields.values() for check in field.checks}
     found += [check.name for check in now.checks if check.passed is False and check.name not in of_fields]
