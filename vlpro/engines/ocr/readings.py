@@ -58,16 +58,19 @@ class _Scale:
 
     def found(self, found: Found) -> ReadField:
         """A field; of a name or an address the box of all its lines."""
+        confidence = found.confidence
         if found.code is not None:
             box = self.box([found.code.box])
         else:
             cells = found.cells[:1] if found.label else found.cells
             box = self.box(line.box for cell in cells for line in cell.lines)
+            # A label that was hard to read makes its value no less sure.
+            confidence *= min(cell.confidence for cell in cells) / min(c.confidence for c in found.cells)
         return ReadField(
             text=found.text,
             value=_plain(found.value),
             box=box,
-            confidence=round(found.confidence, 4),
+            confidence=round(min(1.0, confidence), 4),
             label=found.label,
             other=found.other.isoformat() if found.other else "",
         )

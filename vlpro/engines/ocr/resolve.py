@@ -119,7 +119,12 @@ def items_of(document: Document) -> list[tuple[str, str, tuple[Cell, ...]]]:
         if not start <= line.row < end or not money or money[-1][0].value <= 0:
             continue  # nothing, or a coupon's deduction
         name, cells = line.label.strip(" :：.-@xX*"), document.layout.rows[line.row].cells
-        if sum(char.isalpha() for char in name) < 3 and line.row - 1 >= start and line.row - 1 not in priced:
+        least = 2 if has_cjk(name) else 3  # 牛奶 is a name, EA is not
+        if (
+            sum(char.isalpha() for char in name) < least
+            and line.row - 1 >= start
+            and line.row - 1 not in priced
+        ):
             above = document.layout.rows[line.row - 1]  # the name stands on the line above its price
             name, cells = above.text, above.cells + cells
         if sum(char.isalpha() for char in name) >= 2:

@@ -57,6 +57,7 @@ class Material:
         today: No document is of a later day.
         coded: What the tax administration's code says, by field.
         printed: What the text says for fields of which the code says something, too.
+        tabled: Whether the lines stand under a header; otherwise a sum that they do not make says nothing of them.
     """
 
     fields: Mapping[str, ExtractedField]
@@ -64,6 +65,7 @@ class Material:
     today: dt.date
     coded: Mapping[str, str]
     printed: Mapping[str, str]
+    tabled: bool = True
 
     def text(self, name: str) -> str | None:
         """A field's normal form."""
@@ -278,6 +280,8 @@ def _items_sum(rule: Rule, material: Material, template: Template) -> _Outcome |
     )
     goal = next((goal for goal in goals if goal in {made, made - off}), goals[0])
     same = goal in {made, made - off}
+    if not same and not material.tabled:
+        return None
     line = f"{plain(made)}{f' − {plain(off)}' if off and made != goal else ''} {'=' if same else '≠'} {plain(goal)}"
     return _Outcome(same, f"{len(known)} lines make {line}.", f"{len(known)} 行合计 {line}。")
 

@@ -81,7 +81,8 @@ def extract(
     sheets = [Sheet(reading, number) for number, reading in enumerate(readings.pictures, 1)]
     offers = {field.name: candidates(field, template, sheets, clock) for field in template.fields}
     items = _items(template, sheets)
-    draft = _Draft(template, offers, items, today, _coded(sheets))
+    tabled = any(sheet.reading.columns for sheet in sheets)
+    draft = _Draft(template, offers, items, today, _coded(sheets), tabled)
     chosen = draft.settled({name: offer[0] if offer else None for name, offer in offers.items()})
     fields = {name: _as_field(candidate) for name, candidate in chosen.items()}
     extra: list[Finding] = []
@@ -229,10 +230,11 @@ class _Draft:
     items: Items
     today: dt.date
     coded: Mapping[str, str]
+    tabled: bool
 
     def findings(self, fields: Mapping[str, ExtractedField], items: Items) -> list[Finding]:
         """All checks over some fields."""
-        material = Material(fields, items, self.today, self.coded, dict(self._printed()))
+        material = Material(fields, items, self.today, self.coded, dict(self._printed()), self.tabled)
         return run_checks(self.template, material)
 
     def _printed(self) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,9 @@ from vlpro.workflows.extraction.result import Box
 _ENUMERATION = re.compile(r"\s*(?:第?[一二三四五六七八九十]{1,3}条?|\d{1,2}(?:\.\d{1,2})?)[、.．:：\s]\s*")
 """The number of a clause before its label: 二、合同总价."""
 
+_GAP = re.compile(r"(?<=\S)[\s;；,，]{1,8}(?=\S)")
+_LONGEST = 200  # characters of a line in which a second label is looked for
+
 __all__ = ["Clock", "Piece", "Sheet"]
 
 _PATTERN_S = 0.05  # for one pattern on one line: a thousand times what a bounded one takes
@@ -185,11 +188,9 @@ class Sheet:
         for cell in self.layout.cells:
             if not self.within(cell, area):
                 continue
-            begin = match.end() if (match := _ENUMERATION.match(cell.text)) else 0
-            found = _after(cell.text[begin:], label)
+            found = _label_in(cell.text, label)
             if found is None:
                 continue
-            found += begin
             for where in look:
                 if where == "same":
                     rest = cell.text[found:]
@@ -229,6 +230,19 @@ class Sheet:
         for row in self.layout.rows:
             if self.within(row.cells[0], area) and clock.search(pattern, fold(row.text)[:500]):
                 yield row
+
+
+def _label_in(text: str, label: str) -> int | None:
+    """Where a text goes on behind a label: at its beginning, behind a clause's number, or behind another value."""
+    begin = match.end() if (match := _ENUMERATION.match(text)) else 0
+    found = _after(text[begin:], label)
+    if found is not None or len(label) < 2:
+        return None if found is None else begin + found
+    for gap in _GAP.finditer(text[:_LONGEST]):
+        found = _after(text[gap.end() :], label)
+        if found is not None and text[gap.end() :][found - 1 : found] in {":", "："}:
+            return gap.end() + found
+    return None
 
 
 def _after(text: str, label: str) -> int | None:

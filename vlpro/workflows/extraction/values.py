@@ -200,7 +200,7 @@ def _digits(text: str) -> Iterator[Value]:
 
 def _code(text: str) -> Iterator[Value]:
     flat = fold(text)
-    for match in re.finditer(r"[A-Za-z0-9][A-Za-z0-9/\-_.]{1,38}[A-Za-z0-9]", flat):
+    for match in re.finditer(r"[A-Za-z0-9][A-Za-z0-9/\-_.]{0,38}[A-Za-z0-9]", flat):
         if any(map(str.isdigit, match[0])):
             yield Value(text[match.start() : match.end()], match[0], match.start(), match.end())
 

@@ -47,7 +47,7 @@ _HEADERS_IN_ONE = re.compile(
 )
 _END = re.compile(
     r"^tot|items?count|^总件数|^总数|^件数|^qty|total|subtotal|合计|小计|总计|价税合计|应付|实付|cash|change|balance|rounding|"
-    r"discount|优惠|找零|thank|谢谢|^tax|^gst|gst@|备注|amountdue|tax\d"
+    r"discount|优惠|找零|thank|谢谢|^tax|^gst|gst@|备注|amountdue|tax\d|^[合计]$"
 )
 
 
