@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from random import Random
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
@@ -110,9 +108,12 @@ def stamp(pixels: Pixels, random: Random) -> Pixels:
 
 
 def _compressed(pixels: Pixels, quality: int) -> Pixels:
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "JPEG", quality=quality)
-    return np.asarray(Image.open(data), np.uint8)
+    _, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    again = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert again is not None
+    return np.asarray(cv2.cvtColor(again, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def jpeg(pixels: Pixels, random: Random) -> Pixels:
