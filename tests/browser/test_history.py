@@ -25,13 +25,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def full(browser: Browser, folder: Path) -> Iterator[str]:
-    """A service with a history of 60 conversations, started again since."""
+    """A service with a history of 42 conversations, started again since."""
     data = str(folder / "data")
     with (
         running(folder / "first", engine="fake", data_dir=data) as base,
-        httpx.Client(base_url=base, trust_env=False) as http,
+        httpx.Client(base_url=base, trust_env=False, timeout=30) as http,
     ):
-        for number in range(60):
+        for number in range(41):
             talk(http, f"talk number {number:02}", "the ＰＵＭＰ of hall 7 leaks. " * (number == 31))
         image = http.post("/v1/images", content=photo(1)).json()["id"]
         talk(http, _BOX, images=[image])
@@ -60,13 +60,16 @@ def test_search_finds_what_was_said_before_the_restart(full: str, open_chat: Ope
     chat = open_chat(full)
     expect(rows(chat)).to_have_count(20)
     expect(rows(chat).first).to_have_text(_BOX)
-    chat.page.get_by_role("button", name="显示更早的（还有 41 段）").click()
+    chat.page.get_by_role("button", name="显示更早的（还有 22 段）").click()
     expect(rows(chat)).to_have_count(40)
     search(chat).fill("pump ７")  # without Enter; full width and capitals do not matter
     expect(rows(chat)).to_have_count(1)
     expect(rows(chat)).to_contain_text("talk number 31")
     expect(rows(chat).locator("mark")).to_have_text("ＰＵＭＰ")
     expect(chat.page.get_by_text("找到 1 段对话")).to_be_visible()
+    expect(chat.page.get_by_role("button", name="删除全部对话")).to_have_count(
+        0
+    )  # it would delete what is not found
     assert "pump" not in chat.page.url.lower()
     rows(chat).click()
     expect(chat.asked.first).to_have_text("talk number 31")
@@ -121,18 +124,22 @@ def test_two_tabs_on_one_conversation(full: str, open_chat: OpenChat) -> None:
     expect(first.asked).to_have_count(2)  # now it is
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(
+    "look",
+    [
+        ((1440, 900), "zh-CN", False),
+        ((1440, 900), "en-US", True),
+        ((390, 844), "zh-CN", True),
+        ((390, 844), "en-US", False),
+    ],
+)
 def test_it_fits_every_screen(
     full: str,
     open_chat: OpenChat,
     screenshots: Path | None,
-    size: tuple[int, int],
-    locale: str,
-    *,
-    dark: bool,
+    look: tuple[tuple[int, int], str, bool],
 ) -> None:
+    size, locale, dark = look
     chat = open_chat(full, locale=locale, size=size, dark=dark)
     phone = size[0] < 640
     if phone:
@@ -148,8 +155,8 @@ def test_it_fits_every_screen(
         assert box["height"] >= (40 if phone else 24)
     shoot(chat, screenshots, f"search-{size[0]}-{locale}-{'dark' if dark else 'light'}")
     rows(chat).click()
-    if phone:
-        chat.page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    if phone:  # the panel makes room for what was chosen in it
+        expect(search(chat)).not_to_be_in_viewport()
     expect(chat.page.locator(".thumbnails .gone")).to_be_visible()
     shoot(chat, screenshots, f"old-{size[0]}-{locale}-{'dark' if dark else 'light'}")
 
@@ -158,6 +165,20 @@ def shoot(chat: Chat, screenshots: Path | None, name: str) -> None:
     if screenshots is not None:
         chat.page.wait_for_timeout(600)
         chat.page.screenshot(path=screenshots / f"history-{name}.png")
+
+
+def test_on_a_phone_the_receipt_is_seen(full: str, open_chat: OpenChat) -> None:
+    chat = open_chat(full, size=(390, 844))
+    chat.ask("to be cleared")
+    chat.answer("You asked: to be cleared")
+    chat.page.get_by_test_id("stExpandSidebarButton").click()
+    chat.page.get_by_role("button", name="清空对话").click()
+    dialog = chat.page.get_by_role("dialog", name="清空这段对话？")
+    dialog.get_by_role("button", name="清空", exact=True).click()
+    told = chat.page.get_by_role("status").filter(has_text="对话已清空")
+    expect(told).to_be_in_viewport()
+    expect(search(chat)).not_to_be_in_viewport()
+    told.click(trial=True)  # nothing lies over it
 
 
 def test_delete_all(full: str, open_chat: OpenChat) -> None:

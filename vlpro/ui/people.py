@@ -1,15 +1,19 @@
-"""How people, their sessions and their keys are told in a row."""
+"""How people are looked for; how they, their sessions and their keys are told in a row."""
 
 from __future__ import annotations
 
 import re
 
+import streamlit as st
+
 from vlpro.account_schema import Account
+from vlpro.client import RoleFilter
 from vlpro.ui.parts import Tone
+from vlpro.ui.session import t
 
-__all__ = ["ROLES", "browser", "state"]
+__all__ = ["ROLES", "browser", "state", "wanted"]
 
-ROLES = ("user", "system", "security", "audit")
+ROLES: tuple[RoleFilter, ...] = ("user", "system", "security", "audit")
 
 _BROWSERS = (
     ("Edg", "Edge"),
@@ -28,6 +32,34 @@ _SYSTEMS = (
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
+
+
+def wanted(page: str, *roles: RoleFilter) -> tuple[str, RoleFilter | None]:
+    """Draw the fields by which a page's people are found.
+
+    Args:
+        page: Names the fields.
+        roles: Those that can be chosen.
+
+    Returns:
+        What is looked for; the role, None: any.
+    """
+    query = st.text_input(
+        t("accounts.find"),
+        key=f"{page}_find",
+        type="search",
+        label_visibility="collapsed",
+        placeholder=t("accounts.find"),
+        icon=":material/search:",
+        live="300ms",
+    )
+    role = st.selectbox(
+        t("accounts.role"),
+        (None, *roles),
+        key=f"{page}_role",
+        format_func=lambda value: t(f"role.{value}") if value else t("all"),
+    )
+    return query, role
 
 
 def state(account: Account, now: float) -> tuple[Tone, str]:

@@ -43,6 +43,7 @@ __all__ = [
     "set_language",
     "t",
     "take",
+    "times_chosen",
     "words",
     "zone",
 ]
@@ -207,6 +208,12 @@ def open_conversation(identifier: str | None) -> None:
         st.query_params["c"] = identifier
     else:
         st.query_params.pop("c", None)
+    st.session_state.times_chosen = times_chosen() + 1
+
+
+def times_chosen() -> int:
+    """How often another conversation, or an empty page, was chosen in this tab."""
+    return int(st.session_state.get("times_chosen", 0))
 
 
 def remember(name: Remembered, value: Any) -> None:

@@ -489,7 +489,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "policy.keys": ("API 密钥", "API keys"),
     "policy.pages": ("页面", "Pages"),
     "policy.privacy": ("个人信息", "Personal data"),
-    "policy.bounds": ("可设 {least}–{most}。", "From {least} to {most}."),
+    "policy.bounds": ("可设 {least}–{most}。", " From {least} to {most}."),
     "policy.nothing": ("（空）", "(none)"),
     "policy.order": ("顺序改变", "Another order"),
     "policy.line": (

@@ -3,6 +3,7 @@
 import { Budget, estimate } from "./budget.js";
 import { openDoors } from "./doors.js";
 import { el, fill, icon, iconButton, pictureUrl } from "./dom.js";
+import { shutDrawer } from "./drawer.js";
 import { Follower } from "./follow.js";
 import { Tray } from "./tray.js";
 import { openViewer } from "./viewer.js";
@@ -217,6 +218,7 @@ export default function (host, send) {
   function update(next) {
     const first = data === null;
     if (first || next.conversation !== data.conversation) follower.begin();
+    if (!first && next.chosen !== data.chosen) shutDrawer();
     data = next;
     const { words } = data;
     for (const [element, label] of [[field, words.question], [pictures, words.pictures], [form, words.composer]]) {

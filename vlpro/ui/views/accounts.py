@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from html import escape
-from typing import Any, cast
+from typing import Any
 
 import streamlit as st
 
@@ -28,28 +28,14 @@ def page(person: OwnAccount) -> None:
     """Draw everything."""
     session.take("told")  # a password that was told stays no longer than its dialog
     with frame.panel(person):
-        query = st.text_input(
-            t("accounts.find"),
-            key="accounts_find",
-            type="search",
-            label_visibility="collapsed",
-            placeholder=t("accounts.find"),
-            icon=":material/search:",
-            live="300ms",
-        )
-        role = st.selectbox(
-            t("accounts.role"),
-            ("", "none", *people.ROLES),
-            key="accounts_role",
-            format_func=lambda value: t(f"role.{value}") if value else t("all"),
-        )
+        query, role = people.wanted("accounts", "none", *people.ROLES)
     with frame.middle():
         title(t("nav.accounts"), t("accounts.about"))
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button(t("accounts.new"), key="accounts_new", icon=":material/person_add:", type="primary"):
                 _begin()
                 _dialog(t("accounts.new"))(_new_account)()
-        _list(query, cast("RoleFilter | None", role or None))
+        _list(query, role)
     if (opened := session.take("open")) is not None:
         known = frame.attempt(lambda: session.client().account_of(opened))
         if known is not None:

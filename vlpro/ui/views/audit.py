@@ -23,8 +23,6 @@ from vlpro.ui.views.audit_verification import verification
 __all__ = ["Wanted", "page"]
 
 _PERIODS = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
-_LEAST = 4  # characters of a reason
-_MOST = 200
 _SIGN_INS = "identity:session:begun"
 _REFUSALS = "gateway:request:refused"
 _PAGE = 50  # records of one answer
@@ -485,22 +483,14 @@ def _content(record: AuditRecord) -> None:
         return
     note("info", t("audit.view.about"))
     with st.form("audit_view", border=False):
-        reason = st.text_input(
-            t("audit.view.reason"),
-            key="audit_reason",
-            max_chars=_MOST,
-            placeholder=t("audit.view.example"),
+        reason = frame.reason(
+            "audit_reason", t("audit.view.reason"), t("audit.view.example"), t("audit.view.do")
         )
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            sent = st.form_submit_button(t("audit.view.do"), key="audit_view_do", type="primary")
-    if not sent:
+    if reason is None:
         return
-    if len(reason.strip()) < _LEAST:
-        note("bad", t("audit.view.short"))
-        return
-    found = frame.attempt(lambda: session.client().audit_content(record.seq, reason.strip()))
+    found = frame.attempt(lambda: session.client().audit_content(record.seq, reason))
     if found is not None:
-        session.remember("told", (found, reason.strip()))
+        session.remember("told", (found, reason))
         st.rerun(scope="fragment")
 
 

@@ -16,7 +16,6 @@ from vlpro.ui.views import frame
 __all__ = ["export"]
 
 _FORMATS = ("csv", "jsonl", "record")
-_LEAST, _MOST = 4, 200  # characters of a reason
 
 
 def export(wanted: Mapping[str, Any], chips: str) -> None:
@@ -43,25 +42,15 @@ def _ask(wanted: Mapping[str, Any], chips: str) -> None:
                 t("export.record.about"),
             ],
         )
-        reason = st.text_input(
-            t("export.reason"),
-            key="audit_export_reason",
-            max_chars=_MOST,
-            placeholder=t("export.example"),
-        )
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            sent = st.form_submit_button(t("export.do"), key="audit_export_do", type="primary")
-    if not sent:
-        return
-    if len(reason.strip()) < _LEAST:
-        note("bad", t("audit.view.short"))
+        reason = frame.reason("audit_export_reason", t("export.reason"), t("export.example"), t("export.do"))
+    if reason is None:
         return
     chosen = cast("Literal['csv', 'jsonl', 'record']", kind)
     given = {name: value for name, value in wanted.items() if value not in ("", None)}
     asked = NewAuditExport(
         format=chosen,
         filter=AuditFilter(**given) if chosen != "record" else AuditFilter(),
-        reason=reason.strip(),
+        reason=reason,
     )
     made = frame.attempt(lambda: session.client().new_audit_export(asked))
     if made is not None:

@@ -267,6 +267,7 @@ def _composer(conversation: Conversation | None, settings: Settings, status: Sta
     data = {
         "language": session.language(),
         "conversation": conversation.id if conversation else "",
+        "chosen": session.times_chosen(),
         "draft": f"vlpro-draft-{person.id}" if person is not None else "vlpro-draft",
         "busy": busy,
         "history": conversation.tokens if conversation else 0,

@@ -17,7 +17,19 @@ from vlpro.ui import session, strings
 from vlpro.ui.parts import mount, note
 from vlpro.ui.session import t
 
-__all__ = ["ME", "PATHS", "attempt", "brand", "foot", "middle", "notice", "panel", "secret", "table_words"]
+__all__ = [
+    "ME",
+    "PATHS",
+    "attempt",
+    "brand",
+    "foot",
+    "middle",
+    "notice",
+    "panel",
+    "reason",
+    "secret",
+    "table_words",
+]
 
 ME = "my-account"
 PATHS = (
@@ -25,6 +37,8 @@ PATHS = (
     *("/audit", "/accounts", "/sessions", "/engine", "/policy", "/roles", f"/{ME}"),
 )
 """All addresses: Streamlit keeps light or dark for each of them."""
+
+_LEAST, _MOST = 4, 200  # characters of a reason
 
 Result = TypeVar("Result")
 
@@ -116,6 +130,26 @@ def attempt(work: Callable[[], Result]) -> Result | None:
             st.rerun()
         note("bad", session.sentence(error), session.number(error))
         return None
+
+
+def reason(key: str, label: str, example: str, button: str) -> str | None:
+    """Ask for a reason, within a form; with the button that sends it.
+
+    Args:
+        key: Names the field.
+        label: Its label.
+        example: Such as might stand in it.
+        button: What the button says.
+
+    Returns:
+        None: it was not given yet, or is too short, which is said.
+    """
+    given = st.text_input(label, key=key, max_chars=_MOST, placeholder=example).strip()
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        sent = st.form_submit_button(button, key=f"{key}_do", type="primary")
+    if sent and len(given) < _LEAST:
+        note("bad", t("audit.view.short"))
+    return given if sent and len(given) >= _LEAST else None
 
 
 def secret(label: str, value: str) -> None:

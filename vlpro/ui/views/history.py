@@ -29,17 +29,14 @@ def history(current: str | None) -> None:
 
     @st.fragment
     def listed() -> None:
-        if st.session_state.pop("history_opened", False):
+        if st.session_state.pop("history_acts", False):
             st.rerun(scope="app")
         _listed(current)
 
     with st.container(key="conversations"):
         st.html(f'<h2 class="vl-heading">{escape(t("conversations"))}</h2>')
         listed()
-        clear = st.session_state.get("history_total", 0) > 1 and st.button(
-            t("clear_all"), key="clear-all", type="tertiary", icon=":material/delete_sweep:"
-        )
-    if clear:
+    if st.session_state.pop("history_clear_asked", False):
         st.dialog(t("clear_all.ask"), width="small")(_confirm_clear_all)()
 
 
@@ -78,6 +75,14 @@ def _listed(current: str | None) -> None:
         "words": {"find": t("conversations.find")},
     }
     mount("history", data, key="history", open=_open, find=_find, more=_more)
+    if total > 1 and not wanted:  # what was found is not what it would delete
+        st.button(
+            t("clear_all"),
+            key="clear-all",
+            type="tertiary",
+            icon=":material/delete_sweep:",
+            on_click=_ask_clear_all,
+        )
 
 
 def _pages() -> tuple[list[ConversationItem], bool, int]:
@@ -110,7 +115,7 @@ def _day(moment: float) -> str:
 
 def _open() -> None:
     session.open_conversation(st.session_state.history.open)
-    st.session_state.history_opened = True
+    st.session_state.history_acts = True
 
 
 def _find() -> None:
@@ -119,6 +124,10 @@ def _find() -> None:
 
 def _more() -> None:
     st.session_state.history_pages = st.session_state.get("history_pages", 1) + 1
+
+
+def _ask_clear_all() -> None:
+    st.session_state.history_acts = st.session_state.history_clear_asked = True
 
 
 def _confirm_clear_all() -> None:

@@ -116,7 +116,7 @@ def _setting(setting: Setting, current: PolicyVersion) -> Any:
     changed = "on" if st.session_state.get(f"{key}_changed") else "off"
     with st.container(key=f"setting-{'wide' if wide else 'line'}-{changed}-{setting.name}"):
         bounds = (
-            f" {t('policy.bounds', least=f'{setting.least:,}', most=f'{setting.most:,}')}"
+            t("policy.bounds", least=f"{setting.least:,}", most=f"{setting.most:,}")
             if setting.kind == "number"
             else ""
         )

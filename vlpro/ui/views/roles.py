@@ -23,25 +23,11 @@ _WAITING = 100  # of those without a role, at once
 def page(person: OwnAccount) -> None:
     """Draw everything."""
     with frame.panel(person):
-        query = st.text_input(
-            t("accounts.find"),
-            key="roles_find",
-            type="search",
-            label_visibility="collapsed",
-            placeholder=t("accounts.find"),
-            icon=":material/search:",
-            live="300ms",
-        )
-        role = st.selectbox(
-            t("accounts.role"),
-            ("", *people.ROLES),
-            key="roles_role",
-            format_func=lambda value: t(f"role.{value}") if value else t("all"),
-        )
+        query, role = people.wanted("roles", *people.ROLES)
     with frame.middle():
         title(t("nav.roles"), t("roles.about"))
         _waiting(query)
-        _everybody(person, query, cast("RoleFilter | None", role or None))
+        _everybody(person, query, role)
     if (opened := session.take("open")) is not None:
         known = frame.attempt(lambda: session.client().account_of(opened))
         if known is not None:
