@@ -16,19 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlpro import config
-from vlpro.audit.events import Event
-from vlpro.audit.record import Actor
-from vlpro.audit.recorder import ACTOR
 from vlpro.crypto import Cipher, KeyFile, Sealer
 from vlpro.crypto.ciphers import KEY_BYTES
 from vlpro.crypto.keys import SealingKey
-from vlpro.crypto.stored import SealedColumn, count, reseal
 from vlpro.errors import ConfigError, ConflictError
-from vlpro.gateway.profile import database_of, recorder_of, sealer_of
-from vlpro.sealed_columns import AUDIT, MAIN
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # making a key file needs no database, and takes a third of the time without
     from vlpro.audit.recorder import LogRecorder
+    from vlpro.crypto.stored import SealedColumn
     from vlpro.db import Database
 
 __all__ = ["run"]
@@ -95,6 +90,8 @@ def _wrap(_: argparse.Namespace, language: Language) -> None:
 
 
 def _status(options: argparse.Namespace, language: Language) -> None:
+    from vlpro.crypto.stored import count  # noqa: PLC0415 - as above
+
     with _opened(record=False) as opened:
         counts = {column.name: count(database, column) for database, column in opened.columns}
         keys, file, now = opened.sealer.keys, opened.file, time.time()
@@ -175,6 +172,8 @@ def _rotate(options: argparse.Namespace, language: Language) -> None:
 
 
 def _reseal(_: argparse.Namespace, language: Language) -> None:
+    from vlpro.crypto.stored import reseal  # noqa: PLC0415 - as above
+
     with _opened() as opened:
         done = 0
         for database, column in opened.columns:
@@ -190,6 +189,8 @@ def _reseal(_: argparse.Namespace, language: Language) -> None:
 
 
 def _retire(options: argparse.Namespace, language: Language) -> None:
+    from vlpro.crypto.stored import count  # noqa: PLC0415 - as above
+
     with _opened() as opened:
         keys, now = opened.file.read(), time.time()
         newest = keys.newest(now)
@@ -240,6 +241,8 @@ class _Opened:
     """The keys, the databases, and the audit."""
 
     def __init__(self, sealer: Sealer, main: Database, recorder: LogRecorder) -> None:
+        from vlpro.sealed_columns import AUDIT, MAIN  # noqa: PLC0415 - as above
+
         self.sealer = sealer
         self._recorder = recorder
         self.columns: tuple[tuple[Any, SealedColumn], ...] = (
@@ -254,11 +257,17 @@ class _Opened:
 
     def record(self, what: str, key: str, **more: Any) -> None:
         """Put it on the record; before it is done, so that nothing is done without."""
+        from vlpro.audit.events import Event  # noqa: PLC0415 - as above
+
         self._recorder.note(Event.KEYS_CHANGED, object=key, detail={"what": what, **more})
 
 
 @contextmanager
 def _opened(*, record: bool = True) -> Iterator[_Opened]:
+    from vlpro.audit.record import Actor  # noqa: PLC0415 - as above
+    from vlpro.audit.recorder import ACTOR  # noqa: PLC0415 - likewise
+    from vlpro.gateway.profile import database_of, recorder_of, sealer_of  # noqa: PLC0415 - likewise
+
     settings = config.load()
     sealer = sealer_of(settings)
     main = database_of(settings)

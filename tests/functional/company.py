@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from tests.functional.server import Server, run
 from tests.people import Clock, Person, World
 from vlpro.config import Settings
 from vlpro.crypto import make_key_file, read_key_file
-from vlpro.gateway import cookies
+from vlpro.gateway import cookies, profile
 from vlpro.identity.permissions import Role
 from vlpro.identity.tables import keys
 from vlpro.identity.tokens import digest
@@ -97,7 +98,8 @@ def settings_of(folder: Path, **more: Any) -> Settings:
 def company(folder: Path, database_url: str, **more: Any) -> Iterator[Company]:
     """Serve a company until the end of the block."""
     settings = settings_of(folder, database_url=database_url, **more)
-    with run(settings) as server:
+    # The self-test takes a second each time; it is tested in processes of its own.
+    with mock.patch.object(profile, "run", return_value=()), run(settings) as server:
         world = World(
             database_url,
             clock=Clock(time.time()),

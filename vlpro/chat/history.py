@@ -374,6 +374,7 @@ class History:
                 await asyncio.to_thread(self._store.delete, names[start : start + _SWEPT_AT_ONCE])
 
     def _damaged(self, name: str) -> None:
+        log.error("conversation %s cannot be opened: what is stored of it was altered", name)
         self._recorder.later(Event.CONVERSATION_DAMAGED, object=name, outcome=Outcome.FAILED)
 
     # --- by itself

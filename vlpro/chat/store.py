@@ -9,7 +9,6 @@ somebody opens the conversation.
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import threading
 import time
@@ -29,8 +28,6 @@ from vlpro.errors import ConflictError, VlproError
 from vlpro.identity.labels import Level
 
 __all__ = ["ConversationStore", "Head", "Row", "Standing", "Texts"]
-
-log = logging.getLogger(__name__)
 
 LEASE_S = 30.0
 """A process that is answering says so at least this often; one that is silent for longer is taken for dead."""
@@ -499,7 +496,6 @@ class ConversationStore:
             yield
         except VlproError as error:
             if error.code == _DAMAGED and self._is_new(name):
-                log.error("conversation %s cannot be opened: what is stored of it was altered", name)  # noqa: TRY400 - no trace
                 self.damaged(name)
             raise
 
