@@ -67,7 +67,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The engine in use reads texts and codes and does not see: a person must look and conclude.",
     ),
     "report.gone": ("图片已按保存期限删除。", "The picture was deleted when its time was over."),
-    "report.take": ("下载", "Take it out"),
+    "report.take": ("下载", "Download"),
     "report.delete": ("删除", "Delete"),
     "report.delete.ask": ("删除这份报告？", "Delete this report?"),
     "report.delete.body": (

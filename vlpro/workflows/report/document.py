@@ -89,15 +89,15 @@ def document_of(stored: StoredReport, pictures: Mapping[int, bytes], label: Labe
         Paragraph(report.summary),
         Heading(_say(report, "findings")),
         _findings(report),
+        Paragraph(_say(report, "boxes" if pictures else "gone"), small=True),
         Heading(_say(report, "pictures")),
     ]
-    blocks.append(Paragraph(_say(report, "boxes" if pictures else "gone"), small=True))
     for number, picture in enumerate(report.pictures, 1):
         caption = _say(report, "caption", number=number, name=_name(report, number))
         caption += f"\n{picture.width} × {picture.height}, SHA-256 {picture.sha256}"
         if number in pictures:
             jpeg, (width, height) = annotated(report, number, pictures[number])
-            blocks.append(Figure(jpeg, width, height, caption, share=0.85))
+            blocks.append(Figure(jpeg, width, height, caption, share=0.85 if width >= height else 0.55))
         else:
             blocks.append(Paragraph(caption, small=True))
     blocks += [

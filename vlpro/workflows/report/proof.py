@@ -17,7 +17,7 @@ from vlpro.workflows.report.result import Box, Finding
 
 __all__ = ["concluded", "found"]
 
-_MOST_LINES, _MOST_CODES = 60, 10
+_MOST_CODES = 10
 _MOST_TEXT = 500
 _WITHOUT_VALUE = frozenset({"items", "table_columns"})
 _LABELLED = re.compile(r"([^:：]{1,30})[:：](.{1,120})")
@@ -74,9 +74,16 @@ def found(readings: Sequence[Reading], language: Language) -> tuple[Finding, ...
             text = " / ".join(line.text for line in reading.lines)
             if len(text) > _MOST_TEXT:
                 text = text[:_MOST_TEXT] + _say(language, "more", lines=len(reading.lines))
-            boxes = tuple(line.box for line in reading.lines[:_MOST_LINES])
-            findings.append(Finding(image, _say(language, "text", text=text), "info", "text", boxes))
+            findings.append(
+                Finding(image, _say(language, "text", text=text), "info", "text", (_around(reading),))
+            )
     return tuple(findings)
+
+
+def _around(reading: Reading) -> Box:
+    """One box around all lines: one for each would hide them."""
+    sides = list(zip(*(line.box for line in reading.lines), strict=True))
+    return min(sides[0]), min(sides[1]), max(sides[2]), max(sides[3])
 
 
 def concluded(readings: Sequence[Reading], engine: str, language: Language) -> tuple[str, str]:
