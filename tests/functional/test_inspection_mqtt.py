@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.functional.boards import board, file_of, golden_board
 from tests.functional.server import Server, data_url, run
 from tests.mosquitto import PASSWORD, USER, Broker, broker, camera
 from vlpro.config import Settings
+from vlpro.sealing import outside, relay
 
 GOLDEN = file_of(golden_board())
 
@@ -45,6 +47,19 @@ def ready(server: Server, at: Broker) -> None:
             pass
 
 
+@contextmanager
+def relayed(*destinations: str) -> Iterator[None]:
+    """All connections of the service by the relay."""
+    control, process = relay.start(destinations)
+    with process, control:
+        outside.through(control)
+        try:
+            yield
+        finally:
+            outside.through(None)
+            process.terminate()
+
+
 TOPICS = [f"factory/vlpro/{kind}/#" for kind in ("results", "errors", "alerts")]
 
 
@@ -56,6 +71,7 @@ def test_from_camera_to_result_to_alert_and_what_cannot_be_inspected(
     mosquitto: Broker, tmp_path: Path
 ) -> None:
     with (
+        relayed(f"localhost:{mosquitto.tls_port}"),  # as a sealed service reaches it
         run(settings_of(mosquitto, tmp_path, max_image_bytes=200_000)) as server,
         camera(mosquitto, *TOPICS) as line,
     ):

@@ -13,6 +13,13 @@ from vlpro.gateway.app import routers
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
 from vlpro.identity.permissions import PERMISSIONS, Permission, Role
 from vlpro.identity.policy import GroupRule, Policy
+from vlpro.workflows.inspection.options import (
+    AlertRule,
+    FolderOptions,
+    InspectionOptions,
+    MqttOptions,
+    QuietHours,
+)
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
@@ -63,6 +70,24 @@ def test_every_part_of_the_policy_and_of_the_directories_is_documented() -> None
         assert marks == [permission in PERMISSIONS[role] for role in Role], permission
 
 
+def test_every_part_of_the_inspections_settings_is_documented() -> None:
+    table = text("docs/inspection-api.md").partition("## All settings")[2]
+    parts = {
+        "": InspectionOptions,
+        "rules[].": AlertRule,
+        "quiet_hours[].": QuietHours,
+        "folder.": FolderOptions,
+        "mqtt.": MqttOptions,
+    }
+    for before, model in parts.items():
+        for name, field in model.model_fields.items():
+            row = next(line for line in table.splitlines() if line.startswith(f"| `{before}{name}` |"))
+            assert field.description is not None
+            assert field.description in row, name
+            if isinstance(field.default, int | float | str) and field.default != "":
+                assert f"| {field.default} |" in row, name
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -85,6 +110,7 @@ def test_every_part_of_the_policy_and_of_the_directories_is_documented() -> None
         "vlpro audit archive",
         "vlpro audit key",
         "vlpro audit ship",
+        "vlpro inspect",
     ],
 )
 def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +119,15 @@ def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture
     options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
     page = "".join(
         text(f"docs/{name}.md")
-        for name in ("model", "identity", "audit", "audit-shipping", "sealing", "encryption")
+        for name in (
+            "model",
+            "identity",
+            "audit",
+            "audit-shipping",
+            "sealing",
+            "encryption",
+            "inspection-api",
+        )
     )
     assert [word for word in (command, *options) if word not in page] == []
 

@@ -25,6 +25,7 @@ def test_every_address_of_the_settings_is_known() -> None:
             "ldap": LDAP,
             "oidc": {"issuer": "https://sso.example.cn:8443/realm", "client_id": "a", "client_secret": "b"},
             "alerts": {"webhook": WEBHOOK, "mail": MAIL, "syslog": {"url": "tls://logs.example.cn"}},
+            "inspection": {"mqtt": {"url": "mqtts://broker.example.cn"}},
             "delivery": {"targets": {"oa": {**WEBHOOK, "url": "https://oa.example.cn/hooks"}}},
         }
     )
@@ -36,6 +37,7 @@ def test_every_address_of_the_settings_is_known() -> None:
         "mail.example.cn:587",
         "logs.example.cn:6514",
         "oa.example.cn:443",
+        "broker.example.cn:8883",
     ]
 
 

@@ -55,7 +55,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "inspections.clean": ("没有发现缺陷。", "No defects were found."),
     "inspections.confirm": ("确认不合格", "Confirm: fails"),
     "inspections.dismiss": ("判为合格", "It passes"),
-    "inspections.decided": ("{name} 于 {time} 判为{verdict}。", "{name} decided at {time}: {verdict}."),
+    "inspections.decided": ("{name} 于 {time} 判定：{verdict}。", "{name} decided at {time}: {verdict}."),
     "inspections.delete": ("删除", "Delete"),
     "inspections.deleted": ("检测记录已删除。", "The inspection was deleted."),
     "inspections.gone": (
