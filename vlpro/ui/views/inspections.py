@@ -197,13 +197,14 @@ def _news() -> None:
     if alerts.next is not None:
         st.html(f'<p class="vl-hint">{escape(t("inspections.alerts.more", count=_LISTED))}</p>')
     st.html(f'<h2 class="vl-section">{escape(t("inspections.recent"))}</h2>')
-    names = ("time", "product", "station", "verdict", "found", "source")
+    names = (
+        *("inspections.time", "inspections.product", "inspections.station", "inspections.verdict"),
+        *("inspections.found", "inspections.source"),
+    )
     sizes = ("136px", "minmax(0, 1.2fr)", "minmax(0, 1fr)", "104px", "minmax(0, 1fr)", "96px")
     data = {
         "label": t("inspections.recent"),
-        "columns": [
-            {"name": t(f"inspections.{name}"), "size": size} for name, size in zip(names, sizes, strict=True)
-        ],
+        "columns": [{"name": t(name), "size": size} for name, size in zip(names, sizes, strict=True)],
         "rows": [_row(one) for one in recent.data],
         "pager": None,
         "empty": t("inspections.none"),
