@@ -195,14 +195,22 @@ class Layout:
 
 
 def _tilt(lines: Sequence[Line]) -> float:
-    """Radians by which the text runs downhill: the median over the long lines."""
-    angles = []
+    """Radians by which the text runs downhill: the median over the long lines, also on a page that lies on its side."""
+    angles: list[tuple[float, float]] = []
     for line in lines:
         (x1, y1), (x2, y2), _, (x4, y4) = line.quad
         width, height = math.dist((x1, y1), (x2, y2)), math.dist((x1, y1), (x4, y4))
-        if width > 4 * height and abs(x2 - x1) > abs(y2 - y1):
-            angles.append(math.atan2(y2 - y1, x2 - x1))
-    return median(angles) if len(angles) >= 3 else 0.0
+        if width > 4 * height:
+            angles.append((math.atan2(y2 - y1, x2 - x1), width))
+    length = [0.0] * 4
+    for angle, width in angles:
+        length[round(angle / (math.pi / 2)) % 4] += width
+    quarter = max(range(4), key=length.__getitem__) if max(length) > 0.6 * sum(length) else 0
+    # Near half a turn the angle jumps from one sign to the other.
+    among = [
+        a % (2 * math.pi) if quarter == 2 else a for a, _ in angles if round(a / (math.pi / 2)) % 4 == quarter
+    ]
+    return median(among) if len(among) >= 3 else 0.0
 
 
 def _vertical(cell: Cell) -> bool:

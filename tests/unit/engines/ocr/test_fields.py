@@ -247,3 +247,18 @@ def test_a_total_that_lost_its_decimals_is_what_cash_and_change_make() -> None:
 )
 def test_names_of_shops(rows: tuple[str, ...], name: str) -> None:
     assert texts(page(*rows, ((40, "TOTAL"), (600, "10.00"))))["merchant"] == name
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_page_on_its_side_or_its_head_has_the_same_fields(turns: int) -> None:
+    def turned(x: float, y: float) -> tuple[float, float]:
+        for _ in range(turns):
+            x, y = y, 1000 - x
+        return x, y
+
+    upright = vat_invoice()
+    lines = []
+    for one in upright.lines:
+        first, second, third, fourth = (turned(x, y) for x, y in one.quad)
+        lines.append(replace(one, quad=(first, second, third, fourth)))
+    assert texts(replace(upright, lines=tuple(lines))) == texts(upright)
