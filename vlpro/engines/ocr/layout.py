@@ -195,7 +195,7 @@ class Layout:
 
 
 def _tilt(lines: Sequence[Line]) -> float:
-    """Radians by which the text runs downhill: the median over the long lines, also on a page that lies on its side."""
+    """Radians by which the text runs downhill: the median over the long lines, also of a page on its side."""
     angles: list[tuple[float, float]] = []
     for line in lines:
         (x1, y1), (x2, y2), _, (x4, y4) = line.quad
