@@ -45,7 +45,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "inspections.fail": ("不合格", "FAIL"),
     "inspections.review": ("需复核", "CHECK"),
     "inspections.verdict": ("结论", "Verdict"),
-    "inspections.time": ("时间", "Time"),
+    "inspections.what": ("产品 · 工位", "Product · station"),
     "inspections.seconds": ("用时", "Took"),
     "inspections.found": ("缺陷", "Defects"),
     "inspections.screening": (

@@ -197,11 +197,8 @@ def _news() -> None:
     if alerts.next is not None:
         st.html(f'<p class="vl-hint">{escape(t("inspections.alerts.more", count=_LISTED))}</p>')
     st.html(f'<h2 class="vl-section">{escape(t("inspections.recent"))}</h2>')
-    names = (
-        *("inspections.time", "inspections.product", "inspections.station", "inspections.verdict"),
-        *("inspections.found", "inspections.source"),
-    )
-    sizes = ("136px", "minmax(0, 1.2fr)", "minmax(0, 1fr)", "104px", "minmax(0, 1fr)", "96px")
+    names = ("inspections.what", "inspections.verdict", "inspections.found", "inspections.source")
+    sizes = ("minmax(0, 1.6fr)", "104px", "minmax(0, 1.4fr)", "120px")
     data = {
         "label": t("inspections.recent"),
         "columns": [{"name": t(name), "size": size} for name, size in zip(names, sizes, strict=True)],
@@ -236,9 +233,10 @@ def _row(one: Inspection) -> dict[str, Any]:
     return {
         "id": one.id,
         "cells": [
-            {"text": _when(one.created)},
-            {"text": one.product or "–"},
-            {"text": one.station or "–"},
+            {
+                "text": " · ".join(filter(None, (one.product, one.station))) or one.id,
+                "sub": _when(one.created),
+            },
             {"text": t(f"inspections.{verdict}"), "badge": _TONES[verdict]},
             {"text": found},
             {"text": t(f"inspections.source.{one.source}")},
