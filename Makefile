@@ -33,8 +33,9 @@ $(OLD)/bin/python: requirements-qwen.txt
 	touch $@
 
 oldest: qwen $(OLD)/bin/python  ## The engine transformers with the oldest transformers that it supports
-	$(OLD)/bin/python -m pytest tests/unit/engines/qwen tests/unit/engines/transformers tests/unit/engines/test_networks.py \
-		tests/unit/engines/test_qwen.py tests/unit/engines/test_sight.py
+	$(OLD)/bin/python -m pytest -n $(WORKERS) --dist loadfile -k "not openvino and not packed" tests/unit/engines/qwen \
+		tests/unit/engines/transformers tests/unit/engines/test_networks.py tests/unit/engines/test_qwen.py \
+		tests/unit/engines/test_sight.py
 
 .venv-upstream/bin/gguf-dump: requirements-upstream.txt
 	$(PYTHON) -m venv .venv-upstream
