@@ -66,9 +66,10 @@ class Queue:
     Args:
         concurrency: Questions answered at once.
         size: Questions that may wait.
+        kept_free: Turns of several that the background leaves to people.
     """
 
-    def __init__(self, *, concurrency: int, size: int) -> None:
+    def __init__(self, *, concurrency: int, size: int, kept_free: int = 1) -> None:
         self._concurrency = concurrency
         self._size = size
         self._turns = asyncio.Semaphore(concurrency)  # wakes those who wait in their order
@@ -76,9 +77,8 @@ class Queue:
         self._inside = 0
         self._running = 0
         self._mean_s: float | None = None
-        # One turn is kept free of the background where there are several. One piece of work more may be let in, whose
-        # pictures are read meanwhile.
-        self._behind = max(1, concurrency - 1)
+        # One piece of work more may be let in than there are turns, whose pictures are read meanwhile.
+        self._behind = max(1, concurrency - kept_free)
         self._let_in = 0
         self._working: list[_Work] = []
         self._looking: deque[asyncio.Future[None]] = deque()

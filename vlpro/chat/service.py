@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 from vlpro.audit.recorder import NullRecorder, Recorder
@@ -223,6 +224,13 @@ class ChatService:
         self.masking: Callable[[], Masking | None] = lambda: None
         self._model_digest = model_digest
         self._shrinking = asyncio.Semaphore(2)
+
+    def beside(self, engine: Engine) -> ChatService:
+        """The same service with another engine, for work in the background only."""
+        other = copy(self)
+        other.engine = engine
+        other.queue = Queue(concurrency=engine.capabilities.concurrency, size=0, kept_free=0)
+        return other
 
     def check_model(self, name: str) -> None:
         """Accept the engine's model and :data:`ALIAS`.

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ from vlpro.config import Settings
 from vlpro.device import DeviceMonitor
 from vlpro.engines import registry
 from vlpro.engines.choice import for_weights
+from vlpro.engines.cluster import ClusterEngine
 from vlpro.engines.hardware import probe
 from vlpro.engines.interface import Engine
 from vlpro.engines.model_files import find_manifest
@@ -132,6 +134,36 @@ def engine_of(settings: Settings, check: ModelCheck | None = None) -> Engine:
     Raises:
         ConfigError: A setting that this engine needs is missing.
     """
+    name, options = _chosen(settings, check)
+    engine = registry.create(name, options)
+    if name not in registry.LOCAL:
+        return engine
+    return WorkerEngine(engine, options, idle_unload_s=settings.idle_unload_s)
+
+
+def cluster_of(settings: Settings) -> ClusterEngine | None:
+    """The engine on a Ray cluster that answers batches; None: the one here does.
+
+    Raises:
+        ConfigError: Ray is not installed, the engine has no place on a cluster, or this service may open no sockets.
+    """
+    batch = settings.batch or BatchOptions()
+    if not batch.ray_address:
+        return None
+    if is_sealed():
+        raise errors.ConfigError(
+            "A sealed service opens no sockets, and Ray needs some. Leave ray_address out, and set "
+            "VLPRO_UPSTREAM_URL to a server of the cluster (vLLM, Ray Serve): the relay reaches that.",
+            zh="封闭运行的服务不能打开套接字，而 Ray 需要。请去掉 ray_address，并将 VLPRO_UPSTREAM_URL 设为集群上的"
+            "服务（vLLM、Ray Serve），由中继访问。",
+            param="batch.ray_address",
+        )
+    name, options = _chosen(settings, None)
+    return ClusterEngine(batch.ray_address, name, options, workers=batch.ray_workers, cpus=batch.ray_cpus)
+
+
+def _chosen(settings: Settings, check: ModelCheck | None) -> tuple[str, dict[str, object]]:
+    """Name and options of the engine that the settings ask for. Raises: as :func:`engine_of`."""
     name = settings.engine
     if name == "auto":
         name = "openai" if settings.upstream_url else "ocr"
@@ -176,10 +208,7 @@ def engine_of(settings: Settings, check: ModelCheck | None = None) -> Engine:
     }
     if check is not None and name in ("openvino", "transformers"):
         options[name] |= check.options
-    engine = registry.create(name, options.get(name))
-    if name not in registry.LOCAL:
-        return engine
-    return WorkerEngine(engine, options.get(name, {}), idle_unload_s=settings.idle_unload_s)
+    return name, options.get(name, {})
 
 
 def services(
@@ -283,6 +312,18 @@ def api(all_services: Services) -> FastAPI:
     for kind, handler in (exception_handlers() | {RequestValidationError: _invalid}).items():
         app.add_exception_handler(kind, handler)
     return app
+
+
+def _answer_batches_on(cluster: ClusterEngine, all_services: Services) -> None:
+    """Have the lines of batches answered by a cluster: by the same services, but for the engine."""
+    settings, identity = all_services.settings, all_services.identity
+    behind = replace(all_services, chat=all_services.chat.beside(cluster))
+    if cluster.capabilities.reads:
+        reader, rules = reader_of(settings, behind.chat), rules_of(settings, identity)
+        made = extractions_of(settings, identity, behind.chat, reader, behind.deliveries, rules=rules)
+        behind = replace(behind, extractions=made)
+    api(behind)
+    all_services.batches.cluster = cluster
 
 
 def routers(*, accounts: bool) -> list[APIRouter]:
@@ -399,6 +440,9 @@ def parts(
         all_services.batches.masking = lambda: policies.known.exports
         identity.sessions.ended = all_services.conversations.forget_searches
     routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
+    cluster = cluster_of(settings)
+    if cluster is not None:
+        _answer_batches_on(cluster, all_services)
     if identity is not None:
         routes += sign_in_routes(identity, oidc_of(settings), settings.public_url, _host(settings.oidc))
         routes += [*setup_routes(identity), *own_account_routes(identity)]
@@ -412,7 +456,10 @@ def parts(
 
 
 def _lifespan(
-    all_services: Services, alerts: Alerts | None, check: ModelCheck | None, inputs: Inputs
+    all_services: Services,
+    alerts: Alerts | None,
+    check: ModelCheck | None,
+    inputs: Inputs,
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -433,12 +480,17 @@ def _lifespan(
         await all_services.chat.reader.start()
         await engine.start()
         loading = asyncio.create_task(_record_loading(recorder, engine, check))
-        await all_services.conversations.start()
-        await all_services.inspections.start()
-        await all_services.extractions.start()
-        await all_services.reports.start()
-        await all_services.deliveries.start()
-        await all_services.batches.start()
+        ours = all_services
+        working = (
+            ours.conversations,
+            ours.inspections,
+            ours.extractions,
+            ours.reports,
+            ours.deliveries,
+            ours.batches,
+        )
+        for service in working:
+            await service.start()
         inputs.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         try:

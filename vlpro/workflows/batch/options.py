@@ -43,6 +43,7 @@ class BatchOptions(BaseModel):
             "one of its nodes; empty: the engine here answers them",
         ),
     ] = ""
-    ray_workers: Annotated[
-        int, Field(ge=0, le=4096, description="Engines on the cluster; 0: one for each two of its processors")
-    ] = 0
+    ray_workers: Annotated[int, Field(ge=1, le=4096, description="Engines on the cluster")] = 4
+    ray_cpus: Annotated[
+        float, Field(ge=0, le=256, description="Processors of the cluster that each of them is given")
+    ] = 2

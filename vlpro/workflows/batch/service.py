@@ -26,7 +26,7 @@ from vlpro.audit.recorder import Recorder
 from vlpro.chat.queue import in_background
 from vlpro.chat.service import Question, Turn
 from vlpro.documents.label import Label
-from vlpro.engines.interface import Usage
+from vlpro.engines.interface import Engine, Usage
 from vlpro.errors import (
     AuditError,
     BadRequestError,
@@ -126,6 +126,7 @@ class BatchService:
 
     Attributes:
         api: Answers the lines; set before :meth:`start`.
+        cluster: What answers them instead of the engine here; it is started and stopped with the batches.
         masking: Which personal data is masked in results that are taken out; None: none.
         generates: Whether the engine writes answers, rather than reads them: results say so.
     """
@@ -161,6 +162,7 @@ class BatchService:
             max_lines=options.max_lines,
             max_line_bytes=max_line_bytes,
         )
+        self.cluster: Engine | None = None
         self.masking: Callable[[], Masking | None] = lambda: None
         self.generates: Callable[[], bool] = lambda: False
         self._recorder = recorder
@@ -431,6 +433,8 @@ class BatchService:
 
     async def start(self) -> None:
         """Go on with what goes on."""
+        if self.cluster is not None:
+            await self.cluster.start()
         await asyncio.to_thread(self.store.release, all_runners=True)
         self._loop = asyncio.create_task(self._run())
 
@@ -441,6 +445,8 @@ class BatchService:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._loop = None
+        if self.cluster is not None:
+            await self.cluster.stop()
         try:
             await asyncio.to_thread(self.store.release)
         except DatabaseError as error:
