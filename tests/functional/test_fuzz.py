@@ -73,6 +73,20 @@ OPERATIONS = [
     ("GET", "/conversations/{conversation_id}/messages/{message_id}/annotated"),
     ("POST", "/conversations/{conversation_id}/stop"),
     ("GET", "/status"),
+    ("POST", "/inspections"),
+    ("GET", "/inspections"),
+    ("GET", "/inspections/templates"),
+    ("PUT", "/inspections/templates/{product}"),
+    ("GET", "/inspections/templates/{product}"),
+    ("DELETE", "/inspections/templates/{product}"),
+    ("GET", "/inspections/templates/{product}/picture"),
+    ("GET", "/inspections/alerts"),
+    ("GET", "/inspections/alerts/{alert_id}"),
+    ("POST", "/inspections/alerts/{alert_id}/acknowledge"),
+    ("GET", "/inspections/{inspection_id}"),
+    ("DELETE", "/inspections/{inspection_id}"),
+    ("GET", "/inspections/{inspection_id}/picture"),
+    ("POST", "/inspections/{inspection_id}/decision"),
     ("POST", "/extractions"),
     ("GET", "/extractions"),
     ("GET", "/extractions/templates"),
@@ -103,6 +117,7 @@ CAN_BE_WRONG = {  # the rest has nothing that could be: no body, or one that is 
     "/conversations/search",
     "/conversations/{conversation_id}/messages",
     "/conversations/{conversation_id}/messages/{message_id}/annotated",
+    "/inspections",
 }
 WRONG = [
     (m, p)
