@@ -86,14 +86,7 @@ def to_xlsx(sheets: Sequence[Sheet], *, title: str, created: datetime, label: La
         label: That its content was generated.
     """
     written = io.BytesIO()
-    options = {
-        "in_memory": True,
-        "strings_to_formulas": False,
-        "strings_to_numbers": False,
-        "strings_to_urls": False,
-        "nan_inf_to_errors": True,
-    }
-    with xlsxwriter.Workbook(written, options) as book:
+    with xlsxwriter.Workbook(written, {"in_memory": True, "nan_inf_to_errors": True}) as book:
         naive = created.astimezone(None).replace(tzinfo=None) if created.tzinfo is None else created
         book.set_properties({"title": plain(title)[:255], "created": naive})
         if label is not None:

@@ -26,11 +26,6 @@ PLENTY = 24_000_000
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[WorkerPool]:
     pool = WorkerPool(Limits(), seconds=20, with_sm3=True)
     yield pool
