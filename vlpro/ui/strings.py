@@ -1192,6 +1192,22 @@ STRINGS: dict[str, tuple[str, str]] = {
     "field.chain": ("与上一条", "To the one before"),
     "field.prev": ("上一条哈希", "Previous hash"),
     "field.hash": ("本条哈希", "This hash"),
+    "field.workflow": ("业务", "Workflow"),
+    "field.template": ("模板", "Template"),
+    "field.verdict": ("结论", "Verdict"),
+    "field.fields": ("字段", "Fields"),
+    "field.failed": ("未通过的校验", "Failed checks"),
+    "field.decision": ("决定", "Decision"),
+    "field.confirmed": ("人工确认的项", "Confirmed by a person"),
+    "field.started": ("对应的开始记录", "Record of its start"),
+    "field.pages": ("页数", "Pages"),
+    "field.level": ("密级", "Level"),
+    "field.results": ("结果数", "Results"),
+    "field.delivery": ("推送编号", "Delivery"),
+    "field.target": ("推送目标", "Target"),
+    "field.kind": ("种类", "Kind"),
+    "field.state": ("状态", "State"),
+    "field.tries": ("尝试次数", "Tries"),
 }
 for _texts in PAGES.values():
     STRINGS |= _texts

@@ -110,7 +110,7 @@ def corrected(
             put = Correction(read.value, read.normalized)
         else:
             put = Correction(text, _normalized(name, text, template))
-        if (put.value, put.normalized) == (read.value, read.normalized):
+        if put.normalized == read.normalized:
             corrections.pop(name, None)
         else:
             corrections[name] = put
