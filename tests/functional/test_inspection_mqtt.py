@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -113,15 +116,26 @@ def test_from_camera_to_result_to_alert_and_what_cannot_be_inspected(
 
 def test_what_comes_while_service_or_broker_are_away_is_not_lost(mosquitto: Broker, tmp_path: Path) -> None:
     settings = settings_of(mosquitto, tmp_path)
-    with run(settings) as server:
+    began = threading.Event()
+
+    async def never(*_: object) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    with run(settings) as server, camera(mosquitto) as line:
         ready(server, mosquitto)
+        with mock.patch.object(server.services.inspections, "inspect", never):
+            line.publish("factory/vlpro/pictures/S1/A1", picture(1))
+            assert began.wait(20)  # and the service ends in the middle of it
     with camera(mosquitto, *TOPICS, "factory/vlpro/status") as line:
         assert line.hear() == ("factory/vlpro/status", "offline")
-        line.publish("factory/vlpro/pictures/S1/A1", picture(1))
+        line.publish("factory/vlpro/pictures/S2/A1", picture(3))
         with run(settings) as server:
-            heard = dict(line.hear() for _ in range(3))
+            heard = dict(line.hear() for _ in range(5))
             assert heard["factory/vlpro/status"] == "online"
-            assert heard["factory/vlpro/results/S1/A1"]["verdict"] == "fail"
+            assert [heard[f"factory/vlpro/results/{name}/A1"]["verdict"] for name in ("S1", "S2")] == [
+                "fail"
+            ] * 2
             mosquitto.stop()
             # Raised while the broker is away, and told when it is back.
             body = {"image": {"url": data_url(picture(2))}, "product": "A1", "station": "S3"}
