@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
+from unittest import mock
 
 import docx
 import httpx
@@ -23,6 +24,7 @@ from vlpro.config import Settings
 from vlpro.engines.fake import FakeEngine
 from vlpro.engines.interface import Delta, Request
 from vlpro.identity.permissions import Role
+from vlpro.masking import Masking
 
 NOTE = "本内容由人工智能（AI）生成，须经人工核对。"
 
@@ -253,6 +255,14 @@ def test_files_may_be_sent_before(http: httpx.Client) -> None:
         reply = http.post("/v1/reports", json=asked(image(), bad))
         assert reply.status_code == (404 if bad is part else 400)
         assert reply.json()["error"]["param"] == "input[1].file_id"
+
+
+def test_personal_data_is_masked_as_the_policy_has_it(http: httpx.Client, sighted: Server) -> None:
+    with mock.patch.object(sighted.services.chat, "masking", Masking):
+        body = asked(image(), instruction="回电 13812345678")
+        name = http.post("/v1/reports", json=body).json()["id"]
+    assert "13812345678" not in http.get(f"/v1/reports/{name}").text
+    assert "回电 138****5678" in http.get(f"/v1/reports/{name}").json()["report"]["instruction"]
 
 
 def nameplate(number: str, date: str) -> bytes:

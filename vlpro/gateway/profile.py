@@ -292,6 +292,7 @@ def batches_of(
         max_line_bytes=settings.max_body_bytes,
         max_document_bytes=max(settings.max_image_bytes, settings.max_pdf_bytes),
         picture_pixels=picture_pixels,
+        producer=settings.content_producer,
     )
 
 

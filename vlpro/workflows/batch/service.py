@@ -122,6 +122,7 @@ class BatchService:
         max_line_bytes: Of a request in a file.
         max_document_bytes: Of a picture or PDF.
         picture_pixels: The most pixels that the engine wants of a picture.
+        producer: Name or code by which files say who generated them.
         clock: Unix time.
 
     Attributes:
@@ -145,6 +146,7 @@ class BatchService:
         max_line_bytes: int,
         max_document_bytes: int,
         picture_pixels: int,
+        producer: str = "vlpro",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.files = files
@@ -168,6 +170,7 @@ class BatchService:
         self._recorder = recorder
         self._owner = owner
         self._picture_pixels = picture_pixels
+        self._producer = producer
         self._clock = clock
         self._places = asyncio.Semaphore(options.workers)
         self._drivers: dict[str, asyncio.Task[None]] = {}
@@ -344,7 +347,7 @@ class BatchService:
         )
         masking = self.masking()
         masked = masking.text if masking is not None else str
-        label = Label("vlpro", batch.id) if self.generates() else None
+        label = Label(self._producer, batch.id) if self.generates() else None
 
         def read() -> Iterator[results.Result]:
             return (results.result_of(line, masked) for line in self.store.all_lines(batch))
