@@ -35,7 +35,7 @@ def recognise(
     Args:
         readings: What was read.
         templates: By name.
-        limit_s: Seconds for the patterns of all templates.
+        limit_s: Seconds of processor time that it may take.
 
     Returns:
         The template whose words speak for it the most; None where none does enough.
@@ -71,7 +71,7 @@ def extract(
         today: No document is of a later day.
         seen: The second reading, where there is one: what an engine that sees gave in the form of
             :func:`vlpro.workflows.extraction.template.json_schema`.
-        limit_s: Seconds that the template's patterns may take; beyond that, what they would find is left out, and a
+        limit_s: Seconds of processor time that it may take; beyond that, what they would find is left out, and a
             check says so.
 
     Returns:

@@ -29,14 +29,15 @@ _NEAR = 6.0  # heights of a line: so far from its label a value may stand withou
 
 
 class Clock:
-    """Keeps the time that patterns take: those of a company's own templates may be without bounds.
+    """Keeps the time that patterns take: those of a company's own templates may be without bounds. For one thread.
 
     Args:
-        limit_s: Seconds for all patterns of an extraction together.
+        limit_s: Seconds of this thread's processor time for a whole extraction: a machine that is busy with other
+            work does not make a template's patterns bad ones.
     """
 
     def __init__(self, limit_s: float) -> None:
-        self._end = time.monotonic() + limit_s
+        self._end = time.thread_time() + limit_s
         self.ran_out = False
 
     def search(self, pattern: regex.Pattern[str], text: str) -> regex.Match[str] | None:
@@ -48,7 +49,7 @@ class Clock:
         return self._timed(pattern.fullmatch, text) is not None
 
     def _timed(self, run: Callable[..., regex.Match[str] | None], text: str) -> regex.Match[str] | None:
-        left = self._end - time.monotonic()
+        left = self._end - time.thread_time()
         if left <= 0:
             self.ran_out = True
             return None

@@ -96,3 +96,9 @@ def test_the_schema_for_an_engine_that_sees_is_valid_and_strict() -> None:
         validator = Draft202012Validator(schema)
         assert validator.is_valid(empty)
         assert not validator.is_valid({**empty, "other": "x"})
+
+
+def test_the_example_of_the_documentation_is_a_template() -> None:
+    text = Path("docs/extraction.md").read_text(encoding="utf-8")
+    example = load_template(text.partition("```yaml\n")[2].partition("```")[0], "extraction.md")
+    assert [field.name for field in example.fields] == ["number", "date", "total"]
