@@ -36,6 +36,11 @@ _AGREES = 0.6  # correlation from which a template lies on its picture; of other
 _PLAIN = 3.0  # spread of brightness below which a template shows nothing
 _TWO_TONES = 0.8  # share of the spread that two tones explain; of an even spread it is 0.75
 _COLOURLESS = 12  # mean difference of a pixel's channels up to which a picture is black and white
+_ROUGH, _SMOOTH = (
+    0.5,
+    0.4,
+)  # pixels by which edges differ: from where pictures are too large, and what is right
+_FINE_SIDE = 720  # pixels of the longer side from which that is looked at
 _ROOM = 10  # pixels of surroundings in a defect's box
 _JOIN = 3  # pixels: what lies closer together than twice this is one defect
 _SURE, _LIKELY = 12, 12  # pixels of a defect that an edge may not explain: moved by 2 pixels, by 1
@@ -75,18 +80,15 @@ def inspect(
         ``template``; ``review`` with a sentence where the two cannot be laid on each other, or differ so much that
         they are not of the same board.
     """
-    seen, golden, times = _at_one_scale(picture, template)
-    grey, golden_grey = (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (seen, golden))
-    if float(golden_grey.std()) < _PLAIN:
+    laid = _laid(picture, template, _SIDE)
+    if laid is None:
         return _unclear(
             picture,
             None,
             "The template shows nothing to compare with. Choose another picture as the template.",
             "模板图中没有可比对的内容，请更换模板图。",
         )
-    registration = register(grey, golden_grey)
-    covered = float(registration.covered.mean()) / 255
-    if registration.agreement < _AGREES or covered < _COMPARED:
+    if not laid.fits:
         return _unclear(
             picture,
             None,
@@ -94,16 +96,15 @@ def inspect(
             "at the same scale, or choose another template.",
             "图片无法与模板对齐。请检查两者是否为同一块板的同一面、比例是否一致，或更换模板。",
         )
-    shift = _shift(registration, times)
-    laid = registration.lay(golden_grey)
-    threshold, parted = _tones(laid)
+    _, parted = _tones(laid.golden_grey)
     if parted >= _TWO_TONES:
         if copper is None:
-            colour = float(np.ptp(golden[::4, ::4].astype(np.int16), axis=2).mean())
+            colour = float(np.ptp(laid.golden[::4, ::4].astype(np.int16), axis=2).mean())
             copper = "dark" if colour <= _COLOURLESS else "light"
-        found = _conductors(grey, laid, registration, threshold, golden_grey.shape, dark=copper == "dark")
+        laid, found = _conductors(laid, picture, template, dark=copper == "dark")
     else:
-        found = _colours(seen, golden, registration)
+        found = _colours(laid)
+    shift = _shift(laid)
     if len(found) > MAX_DEFECTS:
         return _unclear(
             picture,
@@ -115,7 +116,9 @@ def inspect(
     found.sort(key=lambda one: -one.score)
     return Inspection(
         "template",
-        tuple(Defect(one.kind, _original(one.box, picture, times), round(one.score, 3)) for one in found),
+        tuple(
+            Defect(one.kind, _original(one.box, picture, laid.times), round(one.score, 3)) for one in found
+        ),
         "fail" if found else "pass",
         picture.original_width,
         picture.original_height,
@@ -130,24 +133,69 @@ def _unclear(
     return Inspection("template", (), "review", *size, shift, message, zh)
 
 
-def _at_one_scale(picture: Picture, template: Picture) -> tuple[Grey, Grey, float]:
-    """Pixels of both to compare, and how many of the original's one of them is."""
-    shrink = min(1.0, _SIDE / max(picture.width, picture.height))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Laid:
+    """A template laid on a picture, both of one scale.
+
+    Args:
+        seen: The picture, RGB.
+        grey: The picture, grey.
+        golden: The template, RGB, as it is.
+        golden_grey: The template, grey, as it lies on the picture.
+        how: How it lies there.
+        times: How many pixels of the picture's original one of ``seen`` is.
+    """
+
+    seen: Grey
+    grey: Grey
+    golden: Grey
+    golden_grey: Grey
+    how: Registration
+    times: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether it lies where it belongs."""
+        return self.how.agreement >= _AGREES and float(self.how.covered.mean()) >= 255 * _COMPARED
+
+
+def _laid(picture: Picture, template: Picture, side: int) -> _Laid | None:
+    """Lay a template on a picture.
+
+    Args:
+        picture: The picture.
+        template: The template.
+        side: Of the pictures that are compared: the most pixels of the longer one.
+
+    Returns:
+        None where the template shows nothing.
+    """
+    shrink = min(1.0, side / max(picture.width, picture.height))
     width, height = max(1, round(picture.width * shrink)), max(1, round(picture.height * shrink))
     times = picture.original_width / width
-    proportions = (picture.original_width / picture.original_height) / (
-        template.original_width / template.original_height
-    )
-    if abs(proportions - 1) < 0.03:
-        golden = (width, height)
-    else:
-        longest = 2 * max(width, height)  # of a template of much more than the picture
-        part = min(1 / times, longest / max(template.original_width, template.original_height))
-        golden = (
-            max(1, round(template.original_width * part)),
-            max(1, round(template.original_height * part)),
-        )
-    return _resized(picture.pixels, (width, height)), _resized(template.pixels, golden), times
+    seen = _resized(picture.pixels, (width, height))
+    grey = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
+    best: _Laid | None = None
+    for size in _sizes(picture, template, (width, height), times):
+        golden = _resized(template.pixels, size)
+        golden_grey = cv2.cvtColor(golden, cv2.COLOR_RGB2GRAY)
+        if float(golden_grey.std()) < _PLAIN:
+            continue
+        how = register(grey, golden_grey)
+        if best is None or how.agreement > best.how.agreement:
+            best = _Laid(seen, grey, golden, how.lay(golden_grey), how, times)
+    return best
+
+
+def _sizes(picture: Picture, template: Picture, seen: tuple[int, int], times: float) -> list[tuple[int, int]]:
+    """In which size a template may fit: one that shows the same part as the picture, or is of the same scale."""
+    original = (template.original_width, template.original_height)
+    part = min(1 / times, 2 * max(seen) / max(original))  # one that shows very much more is looked at smaller
+    scaled = (max(1, round(original[0] * part)), max(1, round(original[1] * part)))
+    proportions = picture.original_width / picture.original_height / (original[0] / original[1])
+    if abs(proportions - 1) >= 0.03:
+        return [scaled]
+    return [seen] if max(abs(scaled[0] - seen[0]), abs(scaled[1] - seen[1])) <= 1 else [seen, scaled]
 
 
 def _resized(pixels: Grey, size: tuple[int, int]) -> Grey:
@@ -158,14 +206,10 @@ def _resized(pixels: Grey, size: tuple[int, int]) -> Grey:
     return resized
 
 
-def _shift(registration: Registration, times: float) -> tuple[float, float, float, float]:
-    across, down = registration.shift
-    return (
-        round(registration.degrees, 3),
-        round(registration.scale, 4),
-        round(across * times, 2),
-        round(down * times, 2),
-    )
+def _shift(laid: _Laid) -> tuple[float, float, float, float]:
+    how = laid.how
+    across, down = (round(pixels * laid.times, 2) for pixels in how.shift)
+    return round(how.degrees, 3), round(how.scale, 4), across, down
 
 
 def _original(box: Box, picture: Picture, times: float) -> Box:
@@ -194,24 +238,43 @@ def _tones(grey: Grey) -> tuple[float, float]:
 
 
 def _conductors(
-    grey: Grey,
-    laid: Grey,
-    registration: Registration,
-    threshold: float,
-    shape: tuple[int, ...],
-    *,
-    dark: bool,
-) -> list[_Found]:
-    """Compare as copper and ground."""
-    how = cv2.THRESH_BINARY_INV if dark else cv2.THRESH_BINARY
-    _, golden = cv2.threshold(laid, threshold, 1, how)
-    _, copper = cv2.threshold(relit(grey, laid, registration.covered), threshold, 1, how)
-    where = _compared(registration, copper, golden, shape)
-    return [
+    laid: _Laid, picture: Picture, template: Picture, *, dark: bool
+) -> tuple[_Laid, list[_Found]]:
+    """Compare as copper and ground; where large pictures have rough edges, at a smaller size, which comes back."""
+    copper, golden = _tones_of(laid, dark=dark)
+    side = max(copper.shape)
+    rough = _roughness(copper, golden, laid.how.covered) if side > _FINE_SIDE else 0.0
+    if rough > _ROUGH:
+        smaller = _laid(picture, template, max(_FINE_SIDE, round(side * _SMOOTH / rough)))
+        if smaller is not None and smaller.fits:
+            laid = smaller
+            copper, golden = _tones_of(laid, dark=dark)
+    where = _compared(laid.how, copper, golden, laid.golden.shape)
+    return laid, [
         _Found(kind(seen), _roomy(seen.box), score)
         for extra, one, other in ((True, copper, golden), (False, 1 - copper, 1 - golden))
         for seen, score in _beyond(one, other, where, copper, extra=extra)
     ]
+
+
+def _tones_of(laid: _Laid, *, dark: bool) -> tuple[Grey, Grey]:
+    """Copper of the picture and of the template: 1, the rest 0."""
+    threshold, _ = _tones(laid.golden_grey)
+    how = cv2.THRESH_BINARY_INV if dark else cv2.THRESH_BINARY
+    _, golden = cv2.threshold(laid.golden_grey, threshold, 1, how)
+    _, copper = cv2.threshold(relit(laid.grey, laid.golden_grey, laid.how.covered), threshold, 1, how)
+    return copper, golden
+
+
+def _roughness(copper: Grey, golden: Grey, covered: Grey) -> float:
+    """By how many pixels edges differ, in the middle one of all places that have edges."""
+    size = (max(1, golden.shape[1] // 32), max(1, golden.shape[0] // 32))
+    off, edges = (
+        cv2.resize(255 * (mask & (covered & 1)), size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        for mask in (copper ^ golden, golden ^ cv2.erode(golden, _BLOCK))
+    )
+    there = edges > 8
+    return float(np.median(off[there] / edges[there])) if there.any() else 0.0
 
 
 def _beyond(
@@ -291,18 +354,18 @@ def _compared(registration: Registration, copper: Grey, golden: Grey, shape: tup
     return cv2.erode(framed, _disc(2))[1:-1, 1:-1]
 
 
-def _colours(seen: Grey, golden: Grey, registration: Registration) -> list[_Found]:
+def _colours(laid: _Laid) -> list[_Found]:
     """Compare in colour: what is brighter or darker, in any channel, than the template is anywhere near."""
-    changed: Grey = np.zeros(seen.shape[:2], np.uint8)
+    changed: Grey = np.zeros(laid.grey.shape, np.uint8)
     near = _disc(2)
     for channel in range(3):
-        laid = registration.lay(np.ascontiguousarray(golden[..., channel]))
-        even = relit(np.ascontiguousarray(seen[..., channel]), laid, registration.covered)
-        even, laid = cv2.GaussianBlur(even, (3, 3), 0), cv2.GaussianBlur(laid, (3, 3), 0)
-        brighter = cv2.subtract(even, cv2.dilate(laid, near))
-        darker = cv2.subtract(cv2.erode(laid, near), even)
+        golden = laid.how.lay(np.ascontiguousarray(laid.golden[..., channel]))
+        even = relit(np.ascontiguousarray(laid.seen[..., channel]), golden, laid.how.covered)
+        even, golden = cv2.GaussianBlur(even, (3, 3), 0), cv2.GaussianBlur(golden, (3, 3), 0)
+        brighter = cv2.subtract(even, cv2.dilate(golden, near))
+        darker = cv2.subtract(cv2.erode(golden, near), even)
         changed = cv2.max(changed, cv2.max(brighter, darker))
-    framed = cv2.copyMakeBorder(registration.covered, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    framed = cv2.copyMakeBorder(laid.how.covered, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     changed[cv2.erode(framed, _disc(3))[1:-1, 1:-1] == 0] = 0
     _, mask = cv2.threshold(changed, _CHANGED, 1, cv2.THRESH_BINARY)
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))

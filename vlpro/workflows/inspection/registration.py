@@ -38,6 +38,7 @@ _FAR = (tuple(range(-10, 11)), (0.94, 0.96, 0.98, 1.02, 1.04, 1.06))
 _FARTHEST = 0.2  # of the longer side: how far it may have moved
 _SURE = 0.8  # agreement from which nothing else is tried
 _LIKELY = 0.5  # agreement from which nothing farther is tried
+_FITTED = 150  # of step 2, likewise, at least
 _HELD = (0.02, 0.02, 3.0, 3.0)  # of step 2: what holds shift, scale and turn back, as squared slope a pixel
 _REACH = 3  # of step 3: pixels of the half-size picture
 _CELL = 20  # likewise
@@ -84,13 +85,12 @@ def register(picture: Grey, template: Grey) -> Registration:
         The best that was found; whether it is any good says its ``agreement``.
     """
     matrix = _whole(picture, template)
-    times = 2
-    while max(picture.shape) / (2 * times) > _COARSE - 1:
+    times = 1
+    while max(picture.shape) / (2 * times) >= _FITTED:
         times *= 2
-    for steps in (12, 6, 4, 4, 4):
-        if times >= 4:
-            matrix = _fitted(picture, template, matrix, times, steps)
-        times //= 2
+    matrix = _fitted(picture, template, matrix, times, 12)
+    if times > 4:
+        matrix = _fitted(picture, template, matrix, 4, 6)
     height, width = picture.shape
     back = cv2.invertAffineTransform(matrix)
     map_x, map_y = _mapped(back, width, height)
