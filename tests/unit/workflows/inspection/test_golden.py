@@ -112,6 +112,15 @@ def test_boxes_are_in_pixels_of_the_original() -> None:
     assert not _missed(found, drawn.flaws, 3 * np.eye(2, 3))
 
 
+@pytest.mark.parametrize("side", [560, 600])
+def test_a_picture_that_shows_less_than_its_template(side: int) -> None:
+    drawn = board(8)
+    seen, matrix = taken(drawn.flawed, 1, 1, (3, -2))
+    matrix[:, 2] -= 20
+    found = inspect(picture(seen[20 : 20 + side, 20 : 20 + side]), picture(drawn.golden))
+    assert not _missed(found, drawn.flaws, matrix)
+
+
 def test_light_copper_is_told_or_known_by_its_colour() -> None:
     drawn = board(5)
     light = inspect(picture(255 - drawn.flawed), picture(255 - drawn.golden), copper="light")
