@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.engines.ocr.pages_of import quad
 from tests.unit.workflows.extraction.documents import (
     SELLER,
     TEMPLATES,
@@ -15,6 +16,7 @@ from tests.unit.workflows.extraction.documents import (
     passed,
     special_invoice,
 )
+from vlpro.engines.ocr.page import Line
 from vlpro.workflows.extraction.credit_code import ALPHABET, as_meant, check_character, is_valid, repaired
 from vlpro.workflows.extraction.extract import identity_of
 
@@ -95,10 +97,15 @@ def test_the_day_is_the_callers() -> None:
 
 
 def test_a_total_misread_in_one_place_is_taken_from_where_the_sums_hold() -> None:
-    page = special_invoice(total="6778.37")  # beside the words; the sums and the words say 6778.87
-    assert (
-        extracted("vat_invoice", page).verdict == "fail"
-    )  # nothing else on the page says 6778.87 in figures
+    misread = special_invoice(total="6778.37")
+    assert extracted("vat_invoice", misread).verdict == "fail"  # nothing on the page says 6778.87 in figures
+    again = Line("价税合计小写：￥6778.87", 0.99, quad(600, 600, 800, 620))
+    made = extracted("vat_invoice", replace(misread, lines=(*misread.lines, again)))
+    assert made.fields["total"].normalized == "6778.87"
+    box = made.fields["total"].box
+    assert box is not None
+    assert box[1] == 600
+    assert [check.name for check in made.checks if check.passed is False] == []
 
 
 def test_the_same_invoice_has_the_same_identity_and_another_has_not() -> None:
