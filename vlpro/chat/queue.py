@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from vlpro.errors import BusyError
 
-__all__ = ["Queue", "Ticket", "in_background"]
+__all__ = ["Queue", "Ticket", "in_background", "is_background"]
 
 T = TypeVar("T")
 
@@ -36,6 +36,11 @@ class _Work:
 
 
 _WORK: ContextVar[_Work | None] = ContextVar("background work", default=None)
+
+
+def is_background() -> bool:
+    """Whether this is done for nobody who waits."""
+    return _WORK.get() is not None
 
 
 async def in_background(work: Callable[[], Awaitable[T]]) -> T:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +15,7 @@ from vlpro.chat import grounding
 from vlpro.chat.fitting import Counted, Shown, count, reduced
 from vlpro.chat.json_schema import check_schema
 from vlpro.chat.language import AnswerLanguage, with_language
-from vlpro.chat.queue import Queue, Ticket
+from vlpro.chat.queue import Queue, Ticket, is_background
 from vlpro.chat.recording import Recorded
 from vlpro.chat.stopping import StopCutter
 from vlpro.engines.interface import (
@@ -224,6 +224,7 @@ class ChatService:
         self.masking: Callable[[], Masking | None] = lambda: None
         self._model_digest = model_digest
         self._shrinking = asyncio.Semaphore(2)
+        self._reading_behind = asyncio.Semaphore(1)
 
     def beside(self, engine: Engine) -> ChatService:
         """The same service with another engine, for work in the background only."""
@@ -254,7 +255,9 @@ class ChatService:
             ImageError: It is no usable picture.
         """
         pixels = self.engine.capabilities.picture_pixels
-        return await self.reader.read(upload.data, max_pixels_used=pixels, param=upload.param)
+        # The background reads one picture after the other: the reader has room for people's beside it.
+        async with self._reading_behind if is_background() else nullcontext():
+            return await self.reader.read(upload.data, max_pixels_used=pixels, param=upload.param)
 
     async def answer(
         self, question: Question, *, waits: Callable[[Ticket], None] = lambda _: None

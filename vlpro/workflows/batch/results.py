@@ -11,9 +11,8 @@ from typing import Any, Literal
 
 from vlpro.documents.document import Block, Document, Figure, Heading, Paragraph, Table
 from vlpro.documents.label import Label
-from vlpro.documents.paper import to_pdf
 from vlpro.documents.tables import Cell, Sheet, to_csv, to_xlsx
-from vlpro.documents.word import to_docx
+from vlpro.documents.writing import written
 from vlpro.workflows.batch.store import COMPLETED, WAITING, Batch, Line
 
 __all__ = ["REPORT_LINES", "Format", "Language", "Result", "as_table", "report", "result_of"]
@@ -189,7 +188,7 @@ def report(
         if one.status == "waiting":
             blocks.append(Paragraph(_WORDS["waiting"][zh]))
     document = Document(_WORDS["title"][zh], blocks, language, datetime.now().astimezone(), label)
-    return to_docx(document) if kind == "docx" else to_pdf(document)
+    return written(document, kind)
 
 
 def _word(verdict: str, zh: int) -> str:

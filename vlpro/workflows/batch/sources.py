@@ -61,6 +61,7 @@ class Sources:
         self._pdfs: OrderedDict[tuple[str, int | None], Pdf] = OrderedDict()
         self._archives: OrderedDict[str, Archive] = OrderedDict()
         self._opening = threading.Lock()
+        self._reading = asyncio.Semaphore(1)
 
     # --- finding lines
 
@@ -202,12 +203,13 @@ class Sources:
             ImageError: It is none that can be used.
         """
         name, page = _place(line.source), line.source.get("page")
-        if name not in self._pdfs:
-            document = await self._read(batch, line.source)
-            if not is_pdf(document.data):
-                return await self._reader.read(document.data, max_pixels_used=max_pixels_used)
-        pdf = await self._pdf(batch, line.source)
-        return await self._reader.pdf_page(pdf, page or 1, max_pixels_used=max_pixels_used)
+        async with self._reading:  # one after the other: the reader has room for people's pictures beside it
+            if name not in self._pdfs:
+                document = await self._read(batch, line.source)
+                if not is_pdf(document.data):
+                    return await self._reader.read(document.data, max_pixels_used=max_pixels_used)
+            pdf = await self._pdf(batch, line.source)
+            return await self._reader.pdf_page(pdf, page or 1, max_pixels_used=max_pixels_used)
 
     async def _pdf(self, batch: Batch, source: dict[str, Any]) -> Pdf:
         """A PDF, opened; the last ones stay open for their other pages."""
