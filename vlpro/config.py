@@ -358,8 +358,8 @@ class Settings(BaseSettings):
         str,
         Field(
             pattern=r"^[!#-\[\]-~]{1,64}$",
-            description="Who generated a file, in the label that it carries (GB 45438-2025): a name or code in ASCII, "
-            "such as the unified social credit code",
+            description="Who generated a file, in the label that it carries (GB 45438-2025): a name or code in "
+            "ASCII, such as the unified social credit code",
         ),
     ] = "vlpro"
     batch: Annotated[

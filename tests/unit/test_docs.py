@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from fastapi.routing import APIRoute
 
 from tests.unit.engines.transformers import machines
@@ -72,7 +73,7 @@ def test_every_part_of_the_policy_and_of_the_directories_is_documented() -> None
 
 def test_every_part_of_the_inspections_settings_is_documented() -> None:
     table = text("docs/inspection-api.md").partition("## All settings")[2]
-    parts = {
+    parts: dict[str, type[BaseModel]] = {
         "": InspectionOptions,
         "rules[].": AlertRule,
         "quiet_hours[].": QuietHours,

@@ -44,7 +44,15 @@ Tone = Literal["plain", "ok", "warn", "bad", "info"]
 
 _FOLDER = Path(__file__).parent
 _NAME = "vlpro.page"
-_SHEETS = ("parts.css", "timeline.css", "history.css", "receipts.css", "inspecting.css", "batching.css", "reporting.css")
+_SHEETS = (
+    "parts.css",
+    "timeline.css",
+    "history.css",
+    "receipts.css",
+    "inspecting.css",
+    "batching.css",
+    "reporting.css",
+)
 
 
 def mount(kind: Kind, data: Mapping[str, Any], key: str, **triggers: Callable[[], None]) -> None:

@@ -14,8 +14,7 @@ from typing import Any, Literal, TypeVar
 from vlpro.audit.events import Event, Outcome
 from vlpro.chat.service import ChatService, Question, Turn
 from vlpro.documents.label import Label
-from vlpro.documents.paper import to_pdf
-from vlpro.documents.word import to_docx
+from vlpro.documents.writing import written
 from vlpro.engines.interface import Language, ResponseFormat, Usage
 from vlpro.engines.reading import Reading, decode
 from vlpro.errors import BadRequestError, BusyError, ContextLengthError, NotFoundError, VlproError
@@ -453,7 +452,7 @@ class ReportService:
             found = {number: self._store.picture(stored, number) for number in sorted(stored.pictures)}
             pictures = {number: jpeg for number, jpeg in found.items() if jpeg is not None}
             document = document_of(stored, pictures, self.label(name))
-            return to_pdf(document) if kind == "pdf" else to_docx(document)
+            return written(document, kind)
 
         return await asyncio.to_thread(write)
 
