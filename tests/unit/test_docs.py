@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from tests.unit.engines.transformers import machines
 from vlpro import cli
