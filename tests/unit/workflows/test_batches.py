@@ -7,8 +7,10 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -18,16 +20,17 @@ from vlpro.audit.recorder import NullRecorder
 from vlpro.chat.service import Question
 from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
+from vlpro.documents.label import Label
 from vlpro.errors import BadRequestError
 from vlpro.identity.principal import LOCAL, Principal
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.workers import ThreadReader
-from vlpro.workflows.batch import requests
+from vlpro.workflows.batch import requests, results
 from vlpro.workflows.batch.archive import Archive, ArchiveLimits
 from vlpro.workflows.batch.files import FileStore
 from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.batch.service import BatchService, Reply
-from vlpro.workflows.batch.store import BatchStore, Head
+from vlpro.workflows.batch.store import Batch, BatchStore, Head, Line
 
 CHAT = "/v1/chat/completions"
 LINES = 12
@@ -255,3 +258,43 @@ def test_names_that_lead_out_are_told(name: str) -> None:
     entry = next(opened(archive((name, b"x"))).entries())
     assert entry.problem is not None
     assert entry.problem.code == "unsafe_archive_name"
+
+
+def test_fields_become_columns_and_texts_are_masked() -> None:
+    def line(number: int, body: Mapping[str, object], status: int = 200) -> Line:
+        told = requests.told(
+            number,
+            f"{number}.png",
+            batch="batch_1",
+            status=status,
+            request_id="r",
+            body=json.dumps(body).encode(),
+        )
+        return Line(number, 1 if status == 200 else 2, {"id": f"{number}.png"}, told)
+
+    def total(value: str | None) -> dict[str, object]:
+        field = {"title": "Total", "title_zh": "合计", "type": "amount", "value": value, "normalized": value}
+        return {"object": "extraction", "verdict": "review", "fields": {"total": field}}
+
+    refused = {"error": {"message": "It is broken.", "code": "x", "vlpro": {"zh": "已损坏。"}}}
+    said = {"choices": [{"message": {"content": "call 13800138000"}}]}
+    lines = [line(1, total("12.50")), line(2, total(None)), line(3, refused, 400), line(4, said)]
+    found = [results.result_of(each, lambda text: text.replace("13800138000", "***")) for each in lines]
+    batch = cast("Batch", SimpleNamespace(id="batch_1"))
+    zh, en = (
+        results.as_table(batch, lambda: found, "csv", language, None).decode("utf-8-sig").splitlines()
+        for language in ("zh", "en")
+    )
+    assert zh == [
+        "文件,状态,结论,回答,合计,错误",
+        "1.png,完成,需确认,,12.50,",
+        "2.png,完成,需确认,,,",
+        "3.png,失败,,,,已损坏。",
+        "4.png,完成,,call ***,,",
+    ]
+    assert en[0] == "File,Status,Verdict,Answer,Total,Error"
+    assert en[3] == "3.png,Failed,,,,It is broken."
+    labelled = json.loads(results.as_table(batch, lambda: found, "json", "en", Label("vlpro", "batch_1")))
+    assert labelled["AIGC"]["ProduceID"] == "batch_1"
+    assert [each["status"] for each in labelled["data"]] == ["completed", "completed", "failed", "completed"]
+    assert "13800138000" not in json.dumps(labelled)
