@@ -28,6 +28,7 @@ __all__ = [
 
 InspectionMethod = Literal["template", "thermal", "sight"]
 Verdict = Literal["pass", "review", "fail"]
+Copper = Literal["dark", "light"]
 AlertState = Literal["open", "silenced", "acknowledged"]
 
 NAME = r"^([^\x00-\x1f\x7f/\\#+$.][^\x00-\x1f\x7f/\\#+]{0,63})?$"
@@ -66,6 +67,13 @@ class NewInspection(_Request):
             "engine sees"
         ),
     ] = "auto"
+    copper: Annotated[
+        Copper | None,
+        Field(
+            description="Method template: which of a board's two tones its conductors are; left out: as stored with "
+            "the golden picture, else dark in black and white, light in colour"
+        ),
+    ] = None
     instruction: Annotated[
         str, Field(max_length=2_000, description="What to look for, for an engine that sees")
     ] = ""
@@ -150,6 +158,9 @@ class NewGoldenTemplate(_Request):
     """``PUT /v1/inspections/templates/{product}``."""
 
     image: PictureUrl
+    copper: Annotated[
+        Copper | None, Field(description="Which of its two tones the conductors are, for all its inspections")
+    ] = None
 
 
 class GoldenTemplate(_Reply):
@@ -161,6 +172,7 @@ class GoldenTemplate(_Reply):
     width: int
     height: int
     sha256: str
+    copper: Copper | None = None
 
 
 class GoldenTemplateList(_Reply):

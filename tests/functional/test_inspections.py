@@ -112,6 +112,20 @@ def test_a_broken_trace_is_found_where_it_is(http: httpx.Client, line: Server) -
     assert (ended["verdict"], ended["defects"]) == ("fail", 1)
 
 
+def test_copper_may_be_the_light_tone(http: httpx.Client) -> None:
+    light, golden = file_of(255 - board(seed=61)), file_of(255 - golden_board())
+    kinds = [
+        [defect["kind"] for defect in inspected(http, light, golden=golden, **more)["defects"]]
+        for more in ({}, {"copper": "light"})
+    ]
+    assert kinds == [["short"], ["open"]]
+    put = {"image": {"url": data_url(golden)}, "copper": "light"}
+    assert http.put("/v1/inspections/templates/light", json=put).json()["copper"] == "light"
+    found = inspected(http, light, golden=None, product="light")
+    assert [defect["kind"] for defect in found["defects"]] == ["open"]
+    http.delete("/v1/inspections/templates/light")
+
+
 def test_a_stored_golden_picture_serves_who_sends_only_the_product(http: httpx.Client) -> None:
     address = "/v1/inspections/templates/Б 7"
     assert http.post("/v1/inspections", json=asked(golden=None, product="Б 7")).status_code == 400
@@ -143,6 +157,7 @@ def test_a_stored_golden_picture_serves_who_sends_only_the_product(http: httpx.C
         (asked(station="$SYS"), "station", "invalid_value"),
         (asked(method="magic"), "method", "invalid_value"),
         (asked(method="thermal"), "template_image", "unsupported_parameter"),
+        (asked(golden=None, method="thermal", copper="dark"), "copper", "unsupported_parameter"),
         (asked(golden=None, method="sight"), "method", "unsupported_parameter"),
         (asked(instruction="scratches"), "instruction", "unsupported_parameter"),
         (asked(golden=None, instruction="scratches"), "instruction", "unsupported_parameter"),
@@ -287,6 +302,10 @@ def test_results_templates_and_alerts_are_their_owners(firm: Company) -> None:
         without = wang.post("/v1/inspections", json=asked(golden=None, method="template"))
         assert without.json()["error"]["code"] == "template_not_found"
         assert li.get(f"/v1/inspections/{found['id']}").json()["id"] == found["id"]
+        # What the engine sees is screening, on the record with the question that it was asked.
+        for fields in ({"method": "sight"}, {"method": "thermal", "instruction": "哪里过热，为什么"}):
+            seen = inspected(wang, golden=None, **fields)
+            assert (seen["method"], seen["screening"], seen["verdict"]) == ("sight", True, "review")
     # A key inspects, but it is no person who sees to alerts and decides.
     key = firm.key(scopes=["workflow:run:use"])
     with firm.server.http(headers={"authorization": f"Bearer {key}"}) as camera:

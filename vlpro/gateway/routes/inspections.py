@@ -78,7 +78,9 @@ async def put_template(
     image = await by_size(
         request, translate.upload, body.image.url, "image.url", services.settings.max_image_bytes
     )
-    return template_message(await services.inspections.put_template(user.person, product, image))
+    return template_message(
+        await services.inspections.put_template(user.person, product, image, copper=body.copper)
+    )
 
 
 @router.get("/templates/{product}")
@@ -172,6 +174,7 @@ def _asked(body: wire.NewInspection, services: Services) -> Asked:
         product=body.product,
         station=body.station,
         method=body.method,
+        copper=body.copper,
         instruction=body.instruction.strip(),
         language=body.language,
     )

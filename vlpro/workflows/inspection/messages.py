@@ -50,7 +50,12 @@ def inspection_message(shown: Shown) -> wire.Inspection:
 def template_message(one: GoldenTemplate) -> wire.GoldenTemplate:
     """A golden template."""
     return wire.GoldenTemplate(
-        product=one.product, created=int(one.created), width=one.width, height=one.height, sha256=one.sha256
+        product=one.product,
+        created=int(one.created),
+        width=one.width,
+        height=one.height,
+        sha256=one.sha256,
+        copper=one.copper,
     )
 
 

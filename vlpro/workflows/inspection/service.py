@@ -27,6 +27,7 @@ from vlpro.workflows.inspection.drawing import annotated
 from vlpro.workflows.inspection.options import InspectionOptions
 from vlpro.workflows.inspection.result import Inspection, Method
 from vlpro.workflows.inspection.store import (
+    Copper,
     Decision,
     GoldenTemplate,
     Inspected,
@@ -59,6 +60,7 @@ class Asked:
         product: What it is; may be empty.
         station: Where; may be empty.
         method: How; ``auto`` chooses.
+        copper: Which of a board's two tones its conductors are; None: as stored with the golden picture.
         instruction: What to look for, for an engine that sees.
         language: In which such an engine names what it found.
         source: How the picture came.
@@ -69,6 +71,7 @@ class Asked:
     product: str = ""
     station: str = ""
     method: Literal["auto"] | Method = "auto"
+    copper: Copper | None = None
     instruction: str = ""
     language: Language = "zh"
     source: Source = "api"
@@ -167,6 +170,8 @@ class InspectionService:
             began = time.perf_counter()
             stored = await self._stored(person, asked)
             method, subject = self._method(asked, has_template=stored is not None)
+            if method == "template" and stored is not None and asked.copper is None:
+                asked = replace(asked, copper=stored.copper)
             pixels = (
                 self._chat.engine.capabilities.picture_pixels
                 if method == "sight"
@@ -249,19 +254,17 @@ class InspectionService:
         Raises:
             BadRequestError: It cannot be done so; names the field.
         """
-        sees, method = self._chat.engine.capabilities.sees, asked.method
+        sees = self._chat.engine.capabilities.sees
         hot = any(word in asked.instruction.casefold() for word in _HEAT)
+        method = asked.method
         if method == "auto":
-            if asked.template is not None or (has_template and not asked.instruction):
-                method = "template"
-            elif hot:
-                method = "thermal"
-            elif sees:
-                method = "sight"
-            elif asked.instruction:
-                raise _does_not_see("instruction")
-            else:
-                method = "template"
+            method = self._automatic(asked, has_template=has_template, hot=hot)
+        if method != "template" and asked.copper is not None:
+            raise UnsupportedError(
+                f"Method {method} does not ask which tone is copper. Leave copper out, or set method to template.",
+                zh=f"{method} 方式不使用 copper，请去掉该参数，或将 method 设为 template。",
+                param="copper",
+            )
         if method == "template":
             if asked.instruction:
                 raise UnsupportedError(
@@ -286,6 +289,17 @@ class InspectionService:
         if not sees:
             raise _does_not_see("method")
         return "sight", "heat" if hot else "board"
+
+    def _automatic(self, asked: Asked, *, has_template: bool, hot: bool) -> Method:
+        if asked.template is not None or (has_template and not asked.instruction):
+            return "template"
+        if hot:
+            return "thermal"
+        if self._chat.engine.capabilities.sees:
+            return "sight"
+        if asked.instruction:
+            raise _does_not_see("instruction")
+        return "template"
 
     async def _template(self, asked: Asked, stored: GoldenTemplate | None) -> Picture:
         if asked.template is not None:
@@ -348,7 +362,7 @@ class InspectionService:
             printed = await self._printed(picture, person)
         async with self._turns:
             if method == "template":
-                return await asyncio.to_thread(golden.inspect, picture, pictures[1])
+                return await asyncio.to_thread(golden.inspect, picture, pictures[1], copper=asked.copper)
             return await asyncio.to_thread(thermal.inspect, picture, printed)
 
     async def _seen(
@@ -562,8 +576,16 @@ class InspectionService:
 
     # --- golden templates
 
-    async def put_template(self, person: Person, product: str, image: Upload) -> GoldenTemplate:
+    async def put_template(
+        self, person: Person, product: str, image: Upload, *, copper: Copper | None = None
+    ) -> GoldenTemplate:
         """Store the golden picture of a product, in place of the one before.
+
+        Args:
+            person: Whose.
+            product: Its name.
+            image: The picture.
+            copper: Which of its two tones the conductors are; None: as its colours suggest.
 
         Raises:
             BadRequestError: It is no usable picture.
@@ -581,6 +603,7 @@ class InspectionService:
             read.original_width,
             read.original_height,
             read.sha256,
+            copper,
         )
         await self._recorder.anote(
             Event.TEMPLATE_CHANGED, object=name, detail={"product": product, "images": [_named(read)]}

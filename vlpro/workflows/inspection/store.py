@@ -29,6 +29,7 @@ from vlpro.workflows.inspection.tables import (
 )
 
 __all__ = [
+    "Copper",
     "Decision",
     "GoldenTemplate",
     "Inspected",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 Source = Literal["api", "folder", "mqtt"]
+Copper = Literal["dark", "light"]
+"""Which of a board's two tones its conductors are."""
 
 _DAY_S = 86_400.0
 
@@ -107,6 +110,7 @@ class GoldenTemplate:
     width: int
     height: int
     sha256: str
+    copper: Copper | None = None
 
 
 class InspectionStore:
@@ -252,7 +256,7 @@ class InspectionStore:
         """
         place = template_place(one.id, one.owner, one.level)
         key, wrapped = self._sealer.new_data_key(place)
-        told = {"product": one.product, "width": one.width, "height": one.height, "sha256": one.sha256}
+        told = {name: getattr(one, name) for name in ("product", "width", "height", "sha256", "copper")}
         row = {
             "id": one.id,
             "owner": one.owner,
