@@ -240,7 +240,7 @@ def find_header(layout: Layout) -> dict[str, Found]:
         cells = row.cells
         if name_index and _begins_name(head[name_index - 1], row):
             cells = head[name_index - 1].cells + cells
-            name = f"{_merge_text(head[name_index - 1].cells)} {name}"
+            name = f"{_clean_name(_merge_text(head[name_index - 1].cells))} {name}"
         elif name_index + 1 < len(head) and _continues_name(name, row, head[name_index + 1]):
             cells = cells + head[name_index + 1].cells
             name = f"{name} {_clean_name(_merge_text(head[name_index + 1].cells))}"
