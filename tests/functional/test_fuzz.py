@@ -101,6 +101,20 @@ OPERATIONS = [
     ("GET", "/extractions/{extraction_id}/deliveries"),
     ("POST", "/extractions/{extraction_id}/deliveries"),
     ("POST", "/extractions/{extraction_id}/deliveries/{delivery_id}/retry"),
+    ("POST", "/files"),
+    ("GET", "/files"),
+    ("GET", "/files/{file_id}"),
+    ("DELETE", "/files/{file_id}"),
+    ("GET", "/files/{file_id}/content"),
+    ("POST", "/batches"),
+    ("GET", "/batches"),
+    ("GET", "/batches/{batch_id}"),
+    ("DELETE", "/batches/{batch_id}"),
+    ("POST", "/batches/{batch_id}/cancel"),
+    ("POST", "/batches/{batch_id}/pause"),
+    ("POST", "/batches/{batch_id}/resume"),
+    ("GET", "/batches/{batch_id}/lines"),
+    ("GET", "/batches/{batch_id}/results"),
 ]
 
 
