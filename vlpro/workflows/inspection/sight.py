@@ -1,8 +1,8 @@
 """Inspection by an engine that sees, for what has no template: screening, which a person confirms.
 
 Asked in the words of Qwen3-VL's cookbook (2d_grounding), so that its boxes come in the form that
-:mod:`vlpro.chat.grounding` reads. Published measurements of such models on defects are far from a template's
-(MMAD, 2024: the best of them answers about three questions in four), so the verdict is never more than ``review``.
+:mod:`vlpro.chat.grounding` reads. Nobody has measured here how often such a model is right, so the verdict is never
+more than ``review``.
 """
 
 from __future__ import annotations
