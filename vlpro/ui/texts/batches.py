@@ -29,6 +29,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "batches.no_answer": ("服务没有响应，请重试", "the service does not answer; try again"),
     # those there are
     "batches.list": ("批处理", "Batches"),
+    "batches.first": (
+        "在左侧面板（手机上点左上角 »）添加文件，写明要做什么，然后开始；离开本页也会继续处理。",
+        "Add files in the panel (on a phone: » above), say what to do, and start. It goes on when you leave.",
+    ),
     "batches.none": ("还没有批处理。", "There is no batch yet."),
     "batches.requests": ("请求文件", "Requests"),
     "batches.files": ("{count} 个文件", "{count} files"),
@@ -81,6 +85,4 @@ TEXTS: dict[str, tuple[str, str]] = {
     "batches.file": ("文件", "File"),
     "batches.answer": ("回答", "Answer"),
     "batches.more": ("另有 {count} 项，请下载结果查看。", "{count} more: see the results file."),
-    "batches.waiting": ("未处理", "Waiting"),
-    "batches.read": ("已完成", "Completed"),
 }

@@ -34,6 +34,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "report.no_answer": ("服务没有响应，请重试", "the service does not answer; try again"),
     # those there are
     "report.list": ("我的报告", "My reports"),
+    "report.first": (
+        "在左侧面板（手机上点左上角 »）添加同一对象的图片，写明检查要求；报告可导出 Word 和 PDF。",
+        "Add pictures of one thing in the panel (on a phone: » above); the report can be taken as Word or PDF.",
+    ),
     "report.none": ("还没有报告。", "There is no report yet."),
     "report.unfinished": ("未完成的报告", "Unfinished report"),
     # one

@@ -55,6 +55,8 @@ def page() -> None:
         batch = batch or (_one(name) if name else None)
         if batch is not None:
             _shown(batch)
+        elif not listed:
+            note("info", t("batches.first"))
 
 
 def _begin() -> None:

@@ -58,6 +58,8 @@ def page() -> None:
         report = _one(name) if name else None
         if report is None:
             title(t("report.nav"), t("report.about"))
+            if not listed:
+                note("info", t("report.first"))
         elif report.report is not None:
             _complete(report, report.report)
         else:
