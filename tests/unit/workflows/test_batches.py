@@ -21,8 +21,9 @@ from vlpro.chat.service import Question
 from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.documents.label import Label
-from vlpro.errors import BadRequestError
-from vlpro.identity.principal import LOCAL, Principal
+from vlpro.engines.interface import Usage
+from vlpro.errors import BadRequestError, NotFoundError
+from vlpro.identity.principal import LOCAL, Person, Principal
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.workers import ThreadReader
 from vlpro.workflows.batch import requests, results
@@ -58,10 +59,10 @@ class Api:
 class World:
     """A database, and services over it that live and die."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str) -> None:
         self.now = 1000.0
         self.sealer = Sealer(b"k" * 32)
-        self.database = Database(sqlite_url(folder))
+        self.database = Database(url)
         self.database.migrate()
         self.api = Api()
 
@@ -128,7 +129,7 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
     done: bool,  # noqa: FBT001 - pytest passes by name
     time: int,
 ) -> None:
-    world = World(tmp_path)
+    world = World(sqlite_url(tmp_path))
     dying = world.service()
     real, calls, dead = getattr(dying.store, point), 0, asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -168,20 +169,49 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
 
 
 @pytest.mark.anyio
-async def test_what_is_not_answered_in_its_time_is_told_so_and_old_things_go(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    service = world.service(days=1)
-    name = await begun(service, window="1h")
-    world.now += 3_601
-    await service.start()
-    await eventually(lambda: service.store.load(name).state == "expired")  # type: ignore[union-attr]
-    batch = service.store.load(name)
+async def test_another_process_takes_over_what_is_late_is_told_so_and_old_things_go(
+    database_url: str,
+) -> None:
+    world = World(database_url)
+    first, second = world.service(days=1), world.service(days=1)
+    name = await begun(first, window="1h")
+    other = await begun(first)
+    assert first.store.claim() == sorted([name, other])
+    assert second.store.claim() == []  # the first one is at work
+    batch = first.store.load(name)
     assert batch is not None
-    await service.close()
+    world.now += 31  # and then silent
+    assert second.store.claim() == sorted([name, other])
+    assert not first.store.finish(batch, 1, 1, b"{}", Usage(1, 1))  # what it still answers is too late
+    newest, more = second.store.page(LOCAL.person, after=None, limit=1)
+    assert more
+    rest, more = second.store.page(LOCAL.person, after=newest[0].id, limit=1)
+    assert ({newest[0].id, rest[0].id}, more) == ({name, other}, False)
+    files, _ = second.files.page(LOCAL.person, purpose="batch", after=None, limit=1, newest_first=False)
+    assert (
+        len(
+            second.files.page(LOCAL.person, purpose="batch", after=files[0].id, limit=9, newest_first=False)[
+                0
+            ]
+        )
+        == 1
+    )
+    world.now += 3_601
+    await second.start()
+    await eventually(lambda: second.store.load(name).state == "expired")  # type: ignore[union-attr]
+    await eventually(lambda: second.store.load(other).state == "completed")  # type: ignore[union-attr]
+    done = second.store.load(other)
+    assert done is not None
+    assert (done.completed, len(list(second.store.results(done, 1)))) == (LINES, LINES)
+    with pytest.raises(NotFoundError):
+        second.store.get(Person("somebody else"), name)
+    await second.close()
+    second.store.delete(other)
+    assert second.store.load(other) is None
     world.now += 86_401
-    service._tidy()
-    assert service.store.load(name) is None
-    assert service.files.page(LOCAL.person, purpose=None, after=None, limit=9, newest_first=True) == (
+    second._tidy()
+    assert second.store.load(name) is None
+    assert second.files.page(LOCAL.person, purpose=None, after=None, limit=9, newest_first=True) == (
         [],
         False,
     )
