@@ -46,10 +46,13 @@ class Api:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.poison = ""
 
     async def post(self, who: Principal, actor: Actor, path: str, body: bytes) -> Reply:
         self.asked.append(json.loads(body)["q"])
         await asyncio.sleep(0)
+        if self.asked[-1] == self.poison:
+            raise RuntimeError("a bug")
         return Reply(200, "req_1", body)
 
     async def ask(self, who: Principal, actor: Actor, question: Question) -> Reply:
@@ -165,6 +168,24 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
     # At most what was being answered was asked again.
     assert len(world.api.asked) <= LINES + 3
     await heir.close()
+    world.database.close()
+
+
+@pytest.mark.anyio
+async def test_a_line_that_breaks_something_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    world = World(sqlite_url(tmp_path))
+    world.api.poison = "5"
+    service = world.service()
+    await service.start()
+    name = await begun(service)
+    await eventually(lambda: not service.store.load(name).going)  # type: ignore[union-attr]
+    batch = service.store.load(name)
+    assert batch is not None
+    assert (batch.state, batch.completed, batch.failed) == ("completed", LINES - 1, 1)
+    told = json.loads(b"".join(service.store.results(batch, 2)))
+    assert (told["custom_id"], told["error"]["code"]) == ("r5", "internal_error")
+    assert "a bug" not in json.dumps(told)
+    await service.close()
     world.database.close()
 
 

@@ -641,9 +641,14 @@ class BatchService:
                 self._waits_for[batch.id] = error.code
                 await _pause(news, _AGAIN_S)
                 continue
-            except VlproError as error:
+            except _HoldError:
+                raise
+            except Exception as error:  # one line that breaks something must not hold up the others
+                if not isinstance(error, VlproError):
+                    log.exception("line %d of %s failed", line.number, batch.id)
+                known = error if isinstance(error, VlproError) else _inside()
                 state, used = FAILED, Usage(0, 0)
-                told = requests.told(number, custom_id, batch=batch.id, error=error)
+                told = requests.told(number, custom_id, batch=batch.id, error=known)
             else:
                 if reply.status in _TRANSIENT:
                     self._waits_for[batch.id] = _code(reply.body)
@@ -736,6 +741,13 @@ def _window_s(window: str) -> float:
             param="completion_window",
         )
     return seconds
+
+
+def _inside() -> VlproError:
+    return VlproError(
+        "Something failed inside the service. Try again; if it happens again, tell your administrator.",
+        zh="服务内部出错，请重试；若再次出现，请告知管理员。",
+    )
 
 
 def _given_up(code: str) -> VlproError:
