@@ -303,8 +303,8 @@ def test_results_templates_and_alerts_are_their_owners(firm: Company) -> None:
         assert without.json()["error"]["code"] == "template_not_found"
         assert li.get(f"/v1/inspections/{found['id']}").json()["id"] == found["id"]
         # What the engine sees is screening, on the record with the question that it was asked.
-        for fields in ({"method": "sight"}, {"method": "thermal", "instruction": "哪里过热，为什么"}):
-            seen = inspected(wang, golden=None, **fields)
+        for method, instruction in (("sight", ""), ("thermal", "哪里过热，为什么")):
+            seen = inspected(wang, golden=None, method=method, instruction=instruction)
             assert (seen["method"], seen["screening"], seen["verdict"]) == ("sight", True, "review")
     # A key inspects, but it is no person who sees to alerts and decides.
     key = firm.key(scopes=["workflow:run:use"])
