@@ -202,10 +202,6 @@ class Client:
         """Let go of its connections."""
         self._http.close()
 
-    def close(self) -> None:
-        """Let go of its connections."""
-        self._http.close()
-
     def status(self) -> schema.Status:
         """What the service and its machine are doing."""
         return self._call(schema.Status, "GET", "/v1/status")
