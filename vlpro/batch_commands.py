@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any, get_args
 from vlpro import batch_schema
 from vlpro.client import ApiError, Client
 from vlpro.errors import BadRequestError
+from vlpro.server_option import add_server, client_of
 
 __all__ = ["add"]
 
@@ -79,14 +79,7 @@ def add(commands: Any, t: Words) -> None:
         metavar="FILE",
         help=t("结果文件：.xlsx .csv .json .docx .pdf", "file of results: .xlsx .csv .json .docx .pdf"),
     )
-    one.add_argument(
-        "--server",
-        default=os.environ.get("VLPRO_SERVER", "http://127.0.0.1:8501"),
-        metavar="URL",
-        help=t(
-            "服务地址；默认 VLPRO_SERVER，否则为本机", "of the service; VLPRO_SERVER, else this machine's"
-        ),
-    )
+    add_server(one, t)
     one.add_argument(
         "--window",
         default="7d",
@@ -99,8 +92,7 @@ def add(commands: Any, t: Words) -> None:
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser, t: Words) -> None:
     _check(options, parser, t)
-    # The key is no argument: everybody on the machine could read it there.
-    client = Client(options.server, key=os.environ.get("VLPRO_KEY") or None, timeout_s=_TIMEOUT_S)
+    client = client_of(options, timeout_s=_TIMEOUT_S)
     try:
         batch = _resumed(client, options.resume) if options.resume is not None else _begun(client, options, t)
     except KeyboardInterrupt:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -13,16 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vlpro.client import Client
 from vlpro.errors import ConfigError
 from vlpro.inspection_schema import Inspection, NewInspection, PictureUrl
+from vlpro.server_option import add_server, client_of
 
-__all__ = ["KEY", "add"]
+__all__ = ["add"]
 
 Words = Callable[[str, str], str]
-
-KEY = "VLPRO_KEY"
-"""The environment's variable that holds the key, where the service wants one: arguments can be read by others."""
 
 _TIMEOUT_S = 600.0
 
@@ -64,15 +60,7 @@ def add(commands: Any, t: Words) -> None:
         help=t("保存标出缺陷的图片（JPEG）", "write the picture with its defects, a JPEG"),
     )
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
-    one.add_argument(
-        "--server",
-        default=os.environ.get("VLPRO_SERVER", "http://127.0.0.1:8501"),
-        metavar="URL",
-        help=t(
-            f"服务地址，默认 VLPRO_SERVER；密钥放在环境变量 {KEY} 中",
-            f"where the service runs; VLPRO_SERVER where left out. A key goes into the environment as {KEY}",
-        ),
-    )
+    add_server(one, t)
     one.set_defaults(run=lambda options: _inspect(options, t))
 
 
@@ -95,8 +83,7 @@ def _inspect(options: argparse.Namespace, t: Words) -> None:
             zh=f"--{name} 无法使用：名称最多 64 个字符且不含 / \\ # +，文字最多 2,000 个字符。",
             param=name,
         ) from error
-    client = Client(options.server, key=os.environ.get(KEY) or None, timeout_s=_TIMEOUT_S)
-    with closing(client):
+    with closing(client_of(options, timeout_s=_TIMEOUT_S)) as client:
         found = client.inspect(asked)
         if options.output:
             data = client.inspection_picture(found.id)

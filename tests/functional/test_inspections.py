@@ -28,7 +28,6 @@ from vlpro.config import Settings
 from vlpro.db import sqlite_url
 from vlpro.errors import AuditError
 from vlpro.identity.permissions import Role
-from vlpro.inspection_commands import KEY
 
 GOLDEN = file_of(golden_board())
 BROKEN = file_of(board(), "JPEG")
@@ -323,7 +322,7 @@ def test_the_command_takes_its_key_from_the_environment(
     (tmp_path / "golden.png").write_bytes(GOLDEN)
     given = ["inspect", str(tmp_path / "board.jpg"), "--template", str(tmp_path / "golden.png")]
     assert cli.main([*given, "--server", firm.server.url]) == 1
-    monkeypatch.setenv(KEY, firm.key(scopes=["workflow:run:use"]))
+    monkeypatch.setenv("VLPRO_KEY", firm.key(scopes=["workflow:run:use"]))
     assert cli.main([*given, "--server", firm.server.url, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "fail"
 

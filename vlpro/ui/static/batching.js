@@ -1,5 +1,5 @@
 // Begins a batch: each file goes to the service by itself, straight from the browser, then they are asked about together.
-import { el, fill, icon } from "./dom.js";
+import { el, fill, icon, takeFiles } from "./dom.js";
 
 const ENDINGS = /\.(jpe?g|png|bmp|webp|pdf|zip)$/i;
 const ACCEPT = ".jpg,.jpeg,.png,.bmp,.webp,.pdf,.zip";
@@ -120,22 +120,7 @@ export default function (host, send) {
     say.textContent = data.words["batches.stopped"];
   }
 
-  for (const input of [files, folder]) {
-    input.addEventListener("change", () => {
-      take([...input.files]);
-      input.value = "";
-    });
-  }
-  zone.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    zone.classList.add("over");
-  });
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    if (!zone.disabled) take([...event.dataTransfer.files]);
-  });
+  takeFiles(zone, [files, folder], take);
 
   function update(given) {
     data = given;

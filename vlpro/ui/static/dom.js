@@ -77,3 +77,23 @@ export async function copy(text) {
 }
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Files that are dropped on an element, or chosen by a file field, are given to `take`. */
+export function takeFiles(zone, fields, take) {
+  for (const field of fields) {
+    field.addEventListener("change", () => {
+      take([...field.files]);
+      field.value = "";
+    });
+  }
+  zone.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    zone.classList.add("over");
+  });
+  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("over");
+    if (!zone.disabled) take([...event.dataTransfer.files]);
+  });
+}

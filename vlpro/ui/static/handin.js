@@ -1,5 +1,5 @@
 // Hands documents in: each file goes to the service by itself, one after another, as JSON that stays in memory there.
-import { el, fill, icon } from "./dom.js";
+import { el, fill, icon, takeFiles } from "./dom.js";
 
 const TYPES = /^(image\/(jpeg|png|bmp|x-ms-bmp|webp)|application\/pdf)$/;
 const ENDINGS = /\.(jpe?g|png|bmp|webp|pdf)$/i;
@@ -104,20 +104,7 @@ export default function (host, send) {
     say.textContent = told.textContent;
   }
 
-  files.addEventListener("change", () => {
-    take(files.files);
-    files.value = "";
-  });
-  zone.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    zone.classList.add("over");
-  });
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    take(event.dataTransfer.files);
-  });
+  takeFiles(zone, [files], take);
 
   function update(given) {
     const first = data === null;

@@ -1,5 +1,5 @@
 // Hands a picture in to be inspected, with its golden picture or the product that has one; as JSON that stays in memory.
-import { el, fill, icon } from "./dom.js";
+import { el, fill, icon, takeFiles } from "./dom.js";
 import { shutDrawer } from "./drawer.js";
 
 const TYPES = /^image\/(jpeg|png|bmp|x-ms-bmp|webp)$/;
@@ -20,20 +20,8 @@ function zoneFor(changed) {
   const [title, hint] = [el("b"), el("span")];
   const button = el("button", { type: "button", class: "dropzone tight", onclick: () => files.click() }, icon("picture"), title, hint);
   const zone = { button, files, title, hint, file: null };
-  const take = (list) => {
+  takeFiles(button, [files], (list) => {
     if (list.length) changed(zone, list[0]);
-    files.value = "";
-  };
-  files.addEventListener("change", () => take(files.files));
-  button.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    button.classList.add("over");
-  });
-  button.addEventListener("dragleave", () => button.classList.remove("over"));
-  button.addEventListener("drop", (event) => {
-    event.preventDefault();
-    button.classList.remove("over");
-    take(event.dataTransfer.files);
   });
   return zone;
 }

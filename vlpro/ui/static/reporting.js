@@ -1,6 +1,6 @@
 // Begins a report: pictures and PDFs go to the service one by one, straight from the browser; then they are reported on
 // together, and deleted there.
-import { el, fill, icon, iconButton } from "./dom.js";
+import { el, fill, icon, iconButton, takeFiles } from "./dom.js";
 
 const ENDINGS = /\.(jpe?g|png|bmp|webp|pdf)$/i;
 const ACCEPT = ".jpg,.jpeg,.png,.bmp,.webp,.pdf,image/jpeg,image/png,image/bmp,image/webp,application/pdf";
@@ -166,20 +166,7 @@ export default function (host, send) {
     say.textContent = data.words["report.not_sent"];
   }
 
-  files.addEventListener("change", () => {
-    take([...files.files]);
-    files.value = "";
-  });
-  zone.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    zone.classList.add("over");
-  });
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    if (!zone.disabled) take([...event.dataTransfer.files]);
-  });
+  takeFiles(zone, [files], take);
 
   function update(given) {
     const first = data === null;

@@ -35,6 +35,7 @@ from vlpro.workflows.inspection.store import (
     Source,
 )
 from vlpro.workflows.inspection.thermal import Printed
+from vlpro.workflows.paging import place_of
 
 __all__ = ["Asked", "InspectionService", "Page", "Shown"]
 
@@ -468,7 +469,7 @@ class InspectionService:
         Raises:
             BadRequestError: ``after`` is no such value.
         """
-        before = _place_of(after)
+        before = place_of(after)
         found = await asyncio.to_thread(
             self.store.page, person.id, person.level, before=before, limit=limit + 1
         )
@@ -658,7 +659,7 @@ class InspectionService:
         Raises:
             BadRequestError: ``after`` is no such value.
         """
-        before = _place_of(after)
+        before = place_of(after)
         found = await asyncio.to_thread(
             self.store.alerts, person.id, person.level, state=state, before=before, limit=limit + 1
         )
@@ -731,18 +732,6 @@ def _named(picture: Picture) -> dict[str, Any]:
         "width": picture.original_width,
         "height": picture.original_height,
     } | ({"sm3": picture.sm3} if picture.sm3 else {})
-
-
-def _place_of(after: str) -> tuple[float, str] | None:
-    if not after:
-        return None
-    when, _, name = after.partition("~")
-    try:
-        return float(when), name
-    except ValueError:
-        raise BadRequestError(
-            "after is `next` of the page before.", zh="after 应为上一页的 next。", param="after"
-        ) from None
 
 
 def _unknown(*, foreign: bool = False) -> NotFoundError:

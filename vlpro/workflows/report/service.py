@@ -17,13 +17,14 @@ from vlpro.documents.label import Label
 from vlpro.documents.writing import written
 from vlpro.engines.interface import Language, ResponseFormat, Usage
 from vlpro.engines.reading import Reading, decode
-from vlpro.errors import BadRequestError, BusyError, ContextLengthError, NotFoundError, VlproError
+from vlpro.errors import BusyError, ContextLengthError, NotFoundError, VlproError
 from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
 from vlpro.imaging.encode import to_jpeg
 from vlpro.imaging.picture import Picture
 from vlpro.masking import Masking
 from vlpro.workflows.pages import Input, Page, read_pages
+from vlpro.workflows.paging import place_of
 from vlpro.workflows.report import proof, sight
 from vlpro.workflows.report.document import annotated, document_of
 from vlpro.workflows.report.options import ReportOptions
@@ -386,7 +387,7 @@ class ReportService:
         Raises:
             BadRequestError: ``after`` is no such value.
         """
-        before = _place_of(after)
+        before = place_of(after)
         found = await asyncio.to_thread(
             self._store.page, person.id, person.level, before=before, limit=limit + 1
         )
@@ -517,18 +518,6 @@ def _masked(report: Report, masking: Masking) -> Report:
         instruction=masking.text(report.instruction),
         findings=tuple(replace(one, text=masking.text(one.text)) for one in report.findings),
     )
-
-
-def _place_of(after: str) -> tuple[float, str] | None:
-    if not after:
-        return None
-    when, _, name = after.partition("~")
-    try:
-        return float(when), name
-    except ValueError:
-        raise BadRequestError(
-            "after is `next` of the page before.", zh="after 应为上一页的 next。", param="after"
-        ) from None
 
 
 def _unknown(*, foreign: bool = False) -> NotFoundError:
