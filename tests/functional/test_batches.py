@@ -438,13 +438,15 @@ def test_the_command(one_at_a_time: tuple[Server, FakeEngine], tmp_path: Path) -
     (folder / "broken.png").write_bytes(b"no picture")
     (folder / "notes.txt").write_bytes(b"not asked about")
     out = tmp_path / "results.csv"
-    running = vlpro(server, str(folder), "--instruction", "what is it?", "--out", str(out))
     with server.http() as http:
+        before = http.get("/v1/batches", params={"limit": 1}).json()["data"]
+        running = vlpro(server, str(folder), "--instruction", "what is it?", "--out", str(out))
         newest: list[Json] = []
 
         def has_begun() -> bool:
             newest[:] = http.get("/v1/batches", params={"limit": 1}).json()["data"]
-            return bool(newest) and newest[0]["status"] == "in_progress" and running.poll() is None
+            begun = bool(newest) and [one["id"] for one in newest] != [one["id"] for one in before]
+            return begun and newest[0]["status"] == "in_progress" and running.poll() is None
 
         eventually(has_begun)
         running.send_signal(signal.SIGINT)

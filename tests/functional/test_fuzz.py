@@ -115,6 +115,13 @@ OPERATIONS = [
     ("POST", "/batches/{batch_id}/resume"),
     ("GET", "/batches/{batch_id}/lines"),
     ("GET", "/batches/{batch_id}/results"),
+    ("POST", "/reports"),
+    ("GET", "/reports"),
+    ("GET", "/reports/{report_id}"),
+    ("DELETE", "/reports/{report_id}"),
+    ("GET", "/reports/{report_id}/images/{number}"),
+    ("GET", "/reports/{report_id}/document"),
+    ("POST", "/reports/{report_id}/cancel"),
 ]
 
 

@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TypeVar
@@ -156,7 +156,7 @@ class Queue:
             try:
                 await look
             finally:
-                if not look.done() or look.cancelled():
+                with suppress(ValueError):  # it has been looked at, also where the wait ended at that moment
                     self._looking.remove(look)
 
     def _changed(self) -> None:

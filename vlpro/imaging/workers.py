@@ -216,7 +216,8 @@ class WorkerPool(PictureReader):
                 return
             await self._end_process()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
+            with theirs, contextlib.ExitStack() as unless_it_starts:
+                unless_it_starts.enter_context(ours)
                 ours.setblocking(False)  # noqa: FBT003 - the name says it
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -229,6 +230,7 @@ class WorkerPool(PictureReader):
                     stdin=asyncio.subprocess.DEVNULL,
                     env=_environment(),
                 )
+                unless_it_starts.pop_all()
             self._control = ours
             self._prepare()
 
@@ -379,13 +381,17 @@ class WorkerPool(PictureReader):
             self._prepare()
             while self._waiting:
                 worker = self._waiting.popleft()
+                waits = False
                 try:
                     async with asyncio.timeout(_START_S):
-                        if await worker.ready():
-                            return worker
+                        waits = await worker.ready()
                 except TimeoutError:
                     self._lose_process()
-                worker.close()
+                finally:  # whoever asked may have gone
+                    if not waits:
+                        worker.close()
+                if waits:
+                    return worker
         raise BusyError(
             "There is no room for a process that reads pictures now. Try again shortly.",
             zh="当前无法启动读取图片的进程，请稍后再试。",

@@ -161,6 +161,23 @@ async def test_one_turn_is_kept_free_of_the_background() -> None:
     assert queue.background == 0
 
 
+async def test_what_waits_in_the_background_may_end_as_a_turn_becomes_free() -> None:
+    queue = Queue(concurrency=1, size=0)
+    go = asyncio.Event()
+
+    async def work() -> None:
+        async with queue.ticket() as ticket, ticket.turn():
+            await go.wait()
+
+    tasks = [asyncio.create_task(in_background(work)) for _ in range(2)]
+    await eventually(lambda: queue.background == 1)
+    go.set()
+    tasks[1].cancel()  # it is told after the first has ended
+    await asyncio.wait(tasks)
+    assert tasks[1].cancelled()
+    assert queue.background == 0
+
+
 async def test_the_background_counts_as_nobody_in_the_queue() -> None:
     queue = Queue(concurrency=1, size=0)
     go = asyncio.Event()

@@ -214,6 +214,23 @@ async def test_where_no_process_can_be_made_it_is_nobodys_picture(
         await pool.read(SMALL, max_pixels_used=PLENTY)
 
 
+@pytest.mark.parametrize("where", ["while the process starts", "while the worker starts"])
+async def test_who_goes_before_a_worker_is_there_leaves_nothing_open(where: str, pool: WorkerPool) -> None:
+    before = psutil.Process().num_fds()
+    reading = asyncio.ensure_future(pool.read(SMALL, max_pixels_used=PLENTY))
+    if where == "while the worker starts":
+        await eventually(lambda: pool.pid is not None)
+    else:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert not reading.done()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await pool.stop()
+    await eventually(lambda: psutil.Process().num_fds() <= before)
+
+
 async def test_what_others_of_this_user_send_each_other_takes_no_room(pool: WorkerPool) -> None:
     """The kernel counts descriptors under way by user, against each sender's own limit (unix(7), ETOOMANYREFS)."""
     with contextlib.ExitStack() as opened:
