@@ -68,6 +68,7 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
             process.wait(3)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture(scope="module")
