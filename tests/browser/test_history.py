@@ -67,9 +67,8 @@ def test_search_finds_what_was_said_before_the_restart(full: str, open_chat: Ope
     expect(rows(chat)).to_contain_text("talk number 31")
     expect(rows(chat).locator("mark")).to_have_text("ＰＵＭＰ")
     expect(chat.page.get_by_text("找到 1 段对话")).to_be_visible()
-    expect(chat.page.get_by_role("button", name="删除全部对话")).to_have_count(
-        0
-    )  # it would delete what is not found
+    # It would delete what is not found.
+    expect(chat.page.get_by_role("button", name="删除全部对话")).to_have_count(0)
     assert "pump" not in chat.page.url.lower()
     rows(chat).click()
     expect(chat.asked.first).to_have_text("talk number 31")

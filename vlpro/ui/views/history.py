@@ -75,8 +75,9 @@ def _listed(current: str | None) -> None:
         "words": {"find": t("conversations.find")},
     }
     mount("history", data, key="history", open=_open, find=_find, more=_more)
+    place = st.empty()  # so that the button goes at once, not when the page has been drawn
     if total > 1 and not wanted:  # what was found is not what it would delete
-        st.button(
+        place.button(
             t("clear_all"),
             key="clear-all",
             type="tertiary",
