@@ -233,6 +233,9 @@ class BatchLine(_Reply):
     custom_id: str
     status: Literal["waiting", "completed", "failed"]
     answer: dict[str, Any] | None = Field(None, description="The API's answer, where there is one")
+    text: str | None = Field(
+        None, description="What the answer says, without boxes and emphasis; none where it is fields"
+    )
     error: dict[str, Any] | None = Field(
         None, description="Why there is none: code, message, `vlpro.zh`; that of the answer where it is one"
     )

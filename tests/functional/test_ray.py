@@ -37,20 +37,14 @@ def node(log: Path, *arguments: str) -> Iterator[None]:
     command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1"]
     command += ["--object-store-memory=80000000", "--include-log-monitor=false", "--disable-usage-stats"]
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
-    for last in (
-        False,
-        True,
-    ):  # a busy machine may take longer than the 30 seconds that Ray allows: once more
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [*command, *arguments], stdout=out, stderr=out, env=environment, start_new_session=True
-            )
-        with _ended(process):
-            eventually(partial(_settled, process, log), timeout_s=120)
-            if process.poll() is None:
-                yield
-                return
-        assert not last, log.read_text()
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=out, stderr=out, env=environment, start_new_session=True
+        )
+    with _ended(process):
+        eventually(partial(_settled, process, log), timeout_s=60)
+        assert process.poll() is None, log.read_text()
+        yield
 
 
 def _settled(process: subprocess.Popen[bytes], log: Path) -> bool:

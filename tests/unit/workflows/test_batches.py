@@ -329,7 +329,8 @@ def test_fields_become_columns_and_texts_are_masked() -> None:
         return {"object": "extraction", "verdict": "review", "fields": {"total": field}}
 
     refused = {"error": {"message": "It is broken.", "code": "x", "vlpro": {"zh": "已损坏。"}}}
-    said = {"choices": [{"message": {"content": "call 13800138000"}}]}
+    places = '\n\n```json\n[\n  {"bbox_2d": [1, 2, 3, 4], "label": "tel"}\n]\n```'
+    said = {"choices": [{"message": {"content": f"call **13800138000**{places}"}}]}
     lines = [line(1, total("12.50")), line(2, total(None)), line(3, refused, 400), line(4, said)]
     found = [results.result_of(each, lambda text: text.replace("13800138000", "***")) for each in lines]
     batch = cast("Batch", SimpleNamespace(id="batch_1"))

@@ -14,6 +14,7 @@ from vlpro.gateway.deps import Needs, Services, ServicesOf
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.workflows.batch.results import said_in
 from vlpro.workflows.batch.store import COMPLETED, FAILED, WAITING, Batch, Head, Line, result_file
 
 __all__ = ["router"]
@@ -163,6 +164,7 @@ def _line(line: Line) -> batch_schema.BatchLine:
         custom_id=line.source["id"],
         status=_STATES[line.state],
         answer=answer,
+        text=said_in(answer) if answer is not None and "fields" not in answer else None,
         error=error,
     )
 

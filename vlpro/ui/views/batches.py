@@ -263,20 +263,17 @@ def _said(line: BatchLine) -> str:
     if line.error is not None:
         zh = (line.error.get("vlpro") or {}).get("zh")
         return zh if zh and session.language() == "zh" else str(line.error.get("message", ""))
-    return _answer(line.answer or {})[:_EXCERPT].replace("\n\n", "\n")
+    return (_fields(line.answer or {}) or line.text or "")[:_EXCERPT].replace("\n\n", "\n")
 
 
-def _answer(answer: dict[str, Any]) -> str:
-    """In a few words: the text of an answer, or the fields of an extraction."""
-    if isinstance(answer.get("fields"), dict):
-        titled = "title_zh" if session.language() == "zh" else "title"
-        told = [
-            f"{field.get(titled) or name}: {field['normalized']}"
-            for name, field in answer["fields"].items()
-            if field.get("normalized")
-        ]
-        return " · ".join(told)
-    choices = answer.get("choices") or []
-    if choices:
-        return str(choices[0].get("message", {}).get("content") or "")
-    return str(answer.get("verdict") or answer.get("id") or "")
+def _fields(answer: dict[str, Any]) -> str:
+    """The fields of an extraction in a few words; nothing where it is another answer."""
+    if not isinstance(answer.get("fields"), dict):
+        return ""
+    titled = "title_zh" if session.language() == "zh" else "title"
+    told = [
+        f"{field.get(titled) or name}: {field['normalized']}"
+        for name, field in answer["fields"].items()
+        if field.get("normalized")
+    ]
+    return " · ".join(told)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
+from vlpro.chat.grounding import without_places
 from vlpro.documents.document import Block, Document, Figure, Heading, Paragraph, Table
 from vlpro.documents.label import Label
 from vlpro.documents.tables import Cell, Sheet, to_csv, to_xlsx
 from vlpro.documents.writing import written
 from vlpro.workflows.batch.store import COMPLETED, WAITING, Batch, Line
 
-__all__ = ["REPORT_LINES", "Format", "Language", "Result", "as_table", "report", "result_of"]
+__all__ = ["REPORT_LINES", "Format", "Language", "Result", "as_table", "report", "result_of", "said_in"]
+
+_BOLD = re.compile(r"\*\*([^*\n]{1,500})\*\*")
 
 Format = Literal["csv", "json", "xlsx", "docx", "pdf"]
 Language = Literal["zh", "en"]
@@ -90,13 +94,15 @@ def result_of(line: Line, masked: Callable[[str], str] = lambda text: text) -> R
         error = said["error"] or (body.get("error") if isinstance(body, dict) else None) or {}
         message = str(error.get("message", ""))
         return Result(name, "failed", error=(str((error.get("vlpro") or {}).get("zh") or message), message))
+    # Emphasis goes before masks come: both are asterisks.
+    text = masked(said_in(body)) if isinstance(body, dict) else ""
     body = _masked(body, masked)
     if not isinstance(body, dict):
         return Result(name, "completed", text=json.dumps(body, ensure_ascii=False), body=body)
     verdict = str(body.get("verdict", ""))
     if isinstance(body.get("fields"), dict):
         return Result(name, "completed", verdict=verdict, fields=_fields(body["fields"]), body=body)
-    return Result(name, "completed", text=_text(body), verdict=verdict, body=body)
+    return Result(name, "completed", text=text, verdict=verdict, body=body)
 
 
 def as_table(
@@ -221,14 +227,18 @@ def _cell(one: Result, name: str) -> Cell:
     return told[3]
 
 
-def _text(body: Mapping[str, Any]) -> str:
-    """What a chat completion, a Responses answer or anything else says."""
+def said_in(body: Mapping[str, Any]) -> str:
+    """What an answer of the API says, as a person reads it in a table: without boxes and emphasis.
+
+    Args:
+        body: A chat completion, a Responses answer, an inspection; anything else is given as JSON.
+    """
     try:
         if "choices" in body:
-            return "\n\n".join(choice["message"]["content"] or "" for choice in body["choices"])
+            return "\n\n".join(_read(choice["message"]["content"] or "") for choice in body["choices"])
         if body.get("object") == "response":
             parts = [part for item in body["output"] for part in item.get("content", ())]
-            return "".join(part.get("text", "") for part in parts)
+            return _read("".join(part.get("text", "") for part in parts))
         if "defects" in body:
             return "\n".join(
                 f"{each['kind']} {tuple(each['box'])} {each['score']:.2f}" for each in body["defects"]
@@ -246,3 +256,8 @@ def _masked(value: Any, masked: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {name: _masked(each, masked) for name, each in value.items()}
     return value
+
+
+def _read(answer: str) -> str:
+    # Where the answer is places and nothing else, they are what was asked for.
+    return _BOLD.sub(r"\1", without_places(answer)) or answer

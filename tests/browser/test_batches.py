@@ -1,0 +1,39 @@
+"""The page "Batches": files in, progress, answers as a person reads them, results taken, and gone again."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.chat import png
+from tests.browser.conftest import OpenChat
+from tests.browser.receipt import receipt
+
+DONE_MS = 60_000
+
+
+def test_files_are_answered_and_taken_out(reader: str, open_chat: OpenChat) -> None:
+    page = open_chat(reader).page
+    page.goto(f"{reader}/batches")
+    expect(page.get_by_text("离开本页也会继续处理")).to_be_visible()
+    door = page.locator(".batching input[type=file]").first
+    door.set_input_files([png("一.png", receipt("410.20").png), png("坏.png", b"no picture")])
+    expect(page.get_by_role("button", name="开始处理")).to_be_disabled()
+    page.get_by_role("textbox", name="对每张图片或每页的指令").fill("合计金额是多少？")
+    page.get_by_role("button", name="开始处理").click()
+
+    lines = page.locator(".batch-lines tbody tr")
+    expect(lines).to_have_count(1, timeout=DONE_MS)
+    expect(lines).to_contain_text("一.png")
+    expect(lines).to_contain_text("410.20")
+    expect(lines).not_to_contain_text("bbox_2d")
+    expect(page.locator(".batch-wrong tbody tr")).to_contain_text("坏.png")
+
+    page.reload()  # it is stored
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="CSV").click()
+    table = taken.value.path().read_text("utf-8-sig")
+    assert "410.20" in table
+    assert "**" not in table
+    assert "bbox_2d" not in table
+    page.get_by_role("button", name="删除").click()
+    expect(page.get_by_text("还没有批处理。")).to_be_visible()
