@@ -50,6 +50,7 @@ _T = TypeVar("_T")
 _AT_ONCE = 2  # each may hold a whole decoded picture beside the result
 _SMALL = 64_000  # bytes that are copied and hashed faster than a thread is asked to
 _DEATHS = 3  # in a row, after which the process that makes workers is replaced
+_GONE_S = 0.05  # between the end of a worker and that of its maker, where one is for the other
 _START_S = 60.0  # importing the decoders from a cold disk
 _FORMATS = ("jpeg", "png", "bmp", "webp")
 _TEXT_ROOM = 3_000_000  # pixels whose bytes have room for a page's text with its places
@@ -346,7 +347,8 @@ class WorkerPool(PictureReader):
             if self._deaths >= _DEATHS:  # it may be what makes the workers, such as for want of memory
                 self._deaths = 0
                 self._lose_process()
-            if not reply and self._maker_gone():  # no fault of the picture
+            if not reply and await self._maker_gone():  # no fault of the picture
+                self._lose_process()  # with all workers that it has made
                 reply = await self._ask(packet, source, result, param, what)
             with _refused(param, what):
                 told: dict[str, Any] = json.loads(reply)
@@ -412,16 +414,18 @@ class WorkerPool(PictureReader):
                     return
             self._waiting.append(_Worker(ours))
 
-    def _maker_gone(self) -> bool:
-        """Whether the process that makes workers has ended; its sockets close before its workers are killed."""
-        if self._control is None:
+    async def _maker_gone(self) -> bool:
+        """Whether the process that makes workers has ended, and its workers with it.
+
+        Its end of the socket does not tell: a worker that was just forked holds it for a moment longer. It is given
+        a moment, since the end of a worker may be seen before the end of its maker is.
+        """
+        if self._control is None or self._process is None:
             return True
-        try:
-            return self._control.recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GONE_S):
+                await self._process.wait()
+        return self._process is None or self._process.returncode is not None
 
     def _lose_process(self) -> None:
         """The process that makes workers has ended, or does not answer."""

@@ -184,6 +184,31 @@ async def test_who_makes_workers_may_end(pool: WorkerPool) -> None:
         assert pool.pid != old
 
 
+async def test_their_maker_may_end_while_a_worker_holds_its_socket(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, held = socket.socketpair, []
+
+    def held_pair(family: int, kind: int) -> tuple[socket.socket, socket.socket]:
+        ours, theirs = pair(family, kind)
+        if not held:
+            held.append(theirs.dup())  # as a worker does that was just forked
+        return ours, theirs
+
+    monkeypatch.setattr(workers.socket, "socketpair", held_pair)
+    await pool.start()
+    monkeypatch.undo()
+    await pool.read(SMALL, max_pixels_used=PLENTY)
+    assert pool.pid is not None
+    await eventually(lambda: len(children(pool)) == 2)  # both wait, and have said so
+    waiting = children(pool)
+    os.kill(pool.pid, signal.SIGKILL)
+    await eventually(lambda: not any(worker.is_running() for worker in waiting))
+    assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96
+    for end in held:
+        end.close()
+
+
 async def test_where_every_worker_dies_others_are_made(pool: WorkerPool) -> None:
     await pool.read(SMALL, max_pixels_used=10_000)
     first = pool.pid

@@ -50,8 +50,10 @@ export class Follower {
   #keep() {
     const page = this.#page;
     if (!page || !this.#following) return;
-    if (this.#growing) page.scrollTo({ top: page.scrollHeight });
-    else if (Date.now() < this.#settledAt) this.#toAnswer(page);
+    if (this.#growing) {
+      // A complete answer is drawn before this is told so, and its end may lie far below its beginning.
+      if (document.querySelector(".st-key-growing")) page.scrollTo({ top: page.scrollHeight });
+    } else if (Date.now() < this.#settledAt) this.#toAnswer(page);
   }
 
   /** Shows as much of the last answer as fits, but not past its beginning. */
