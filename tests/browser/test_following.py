@@ -14,7 +14,8 @@ FOLLOW = (Path(ui.__file__).parent / "static" / "follow.js").read_text().replace
 # As the page is built: what scrolls, the conversation in it, an earlier answer, and the one that grows.
 PAGE = """<style>body { margin: 0 } div { display: block } .tall { height: 600px }</style>
 <div data-testid="stMain" style="height: 500px; overflow: auto"><div class="st-key-chat">
-<div class="st-key-answer-1 tall">earlier</div><div id="slot"><div class="st-key-growing" style="height: 200px"></div></div>
+<div class="st-key-answer-1 tall">earlier</div>
+<div id="slot"><div class="st-key-growing" style="height: 200px"></div></div>
 </div></div>"""
 FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -31,7 +32,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def _draw(page: Page, height: int, *, complete: bool = False) -> None:
     name = "st-key-answer-2" if complete else "st-key-growing"
-    page.evaluate(f"slot.innerHTML = '<div class=\"{name}\" style=\"height: {height}px\"></div>'")
+    page.evaluate(f'slot.innerHTML = \'<div class="{name}" style="height: {height}px"></div>\'')
     page.evaluate(FRAME)
 
 
