@@ -38,7 +38,7 @@ def _draw(page: Page, height: int, *, complete: bool = False) -> None:
 
 def _top(page: Page, of: str = "#slot") -> float:
     """Of an element, in the window."""
-    return page.locator(of).evaluate("(element) => element.getBoundingClientRect().top")
+    return float(page.locator(of).evaluate("(element) => element.getBoundingClientRect().top"))
 
 
 def test_the_end_of_a_growing_answer_is_in_view(page: Page) -> None:

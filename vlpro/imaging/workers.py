@@ -420,12 +420,13 @@ class WorkerPool(PictureReader):
         Its end of the socket does not tell: a worker that was just forked holds it for a moment longer. It is given
         a moment, since the end of a worker may be seen before the end of its maker is.
         """
-        if self._control is None or self._process is None:
+        process = self._process
+        if self._control is None or process is None:
             return True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GONE_S):
-                await self._process.wait()
-        return self._process is None or self._process.returncode is not None
+                await process.wait()
+        return process.returncode is not None
 
     def _lose_process(self) -> None:
         """The process that makes workers has ended, or does not answer."""

@@ -187,7 +187,8 @@ async def test_who_makes_workers_may_end(pool: WorkerPool) -> None:
 async def test_their_maker_may_end_while_a_worker_holds_its_socket(
     pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pair, held = socket.socketpair, []
+    pair = socket.socketpair
+    held: list[socket.socket] = []
 
     def held_pair(family: int, kind: int) -> tuple[socket.socket, socket.socket]:
         ours, theirs = pair(family, kind)
@@ -195,7 +196,7 @@ async def test_their_maker_may_end_while_a_worker_holds_its_socket(
             held.append(theirs.dup())  # as a worker does that was just forked
         return ours, theirs
 
-    monkeypatch.setattr(workers.socket, "socketpair", held_pair)
+    monkeypatch.setattr(socket, "socketpair", held_pair)
     await pool.start()
     monkeypatch.undo()
     await pool.read(SMALL, max_pixels_used=PLENTY)
