@@ -35,5 +35,12 @@ def test_files_are_answered_and_taken_out(reader: str, open_chat: OpenChat) -> N
     assert "410.20" in table
     assert "**" not in table
     assert "bbox_2d" not in table
-    page.get_by_role("button", name="删除").click()
+    page.get_by_role("button", name="删除", exact=True).click()
+    expect(page.get_by_text("无法恢复")).to_be_visible()
+    page.get_by_role("button", name="不删除").click()
+    expect(page.get_by_text("无法恢复")).to_be_hidden()
+    expect(lines).to_contain_text("一.png")
+    page.get_by_role("button", name="删除", exact=True).click()
+    expect(page.get_by_text("无法恢复")).to_be_visible()
+    page.get_by_role("button", name="删除", exact=True).click()
     expect(page.get_by_text("还没有批处理。")).to_be_visible()

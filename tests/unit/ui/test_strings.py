@@ -21,7 +21,7 @@ _COMPOSED = re.compile(
     r"status\.(ready|starting|down|checking|loading)|(choice|column|confidential|factor|level|role|scope|setting|source)\..*"
     r"|(alert|event|field|group|outcome|period|what|why)\..*|export\.(csv|jsonl|record)"
     r"|verify\.(whole|wrong|stopped|failed|expected|found|meaning)"
-    r"|batches\.(is\..*|cancel|delete|keep|pause|resume)"
+    r"|batches\.(is\..*|cancel|delete|keep|keep_results|pause|resume)"
     r"|receipts\.(delivery|state)\..*"
     r"|inspections\.((kind|method|source)\..*|pass|fail|review)"
     r"|policy\.(passwords|sign_in|sessions|accounts|addresses|keys|pages|conversations|privacy)"

@@ -66,6 +66,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "取消后不再处理剩余的文件，已有结果保留。",
         "What is left will not be answered; what was answered stays.",
     ),
+    "batches.sure_delete": (
+        "文件和全部结果都会被删除，无法恢复。",
+        "The files and all results are deleted. They cannot be brought back.",
+    ),
+    "batches.keep_results": ("不删除", "Keep"),
     "batches.keep": ("不取消", "Keep going"),
     "batches.why.owner": (
         "已暂停：发起人的账号或密钥已失效，由有权限的会话继续。",

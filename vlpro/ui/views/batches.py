@@ -195,16 +195,21 @@ def _left(seconds: float | None) -> str:
 def _buttons(batch: Batch) -> None:
     api, name = session.client(), batch.id
     with st.container(horizontal=True, vertical_alignment="center"):
-        if batch.status not in _GOING:
-            if _button("delete", "delete", lambda: api.delete_batch(name)):
-                st.query_params.pop("b", None)
-                st.rerun()
-        elif batch.status == "cancelling":
+        going = batch.status in _GOING
+        if batch.status == "cancelling":
             return
-        elif st.session_state.get("batch_sure") == name:
-            st.html(f'<p class="vl-hint">{escape(t("batches.sure"))}</p>')
-            if _button("cancel", "stop", lambda: api.change_batch(name, "cancel")) or _button("keep", "undo"):
-                st.session_state.pop("batch_sure")
+        if st.session_state.get("batch_sure") == (name, going):
+            st.html(f'<p class="vl-hint">{escape(t("batches.sure" if going else "batches.sure_delete"))}</p>')
+            if going and _button("cancel", "stop", lambda: api.change_batch(name, "cancel")):
+                _no_longer_asked()
+            elif not going and _button("delete", "delete", lambda: api.delete_batch(name)):
+                st.query_params.pop("b", None)
+                _no_longer_asked()
+            elif _button("keep" if going else "keep_results", "undo"):
+                _no_longer_asked()
+        elif not going:
+            if _button("delete", "delete"):
+                st.session_state["batch_sure"] = (name, going)
                 st.rerun()
         else:
             what: Literal["resume", "pause"] = "resume" if batch.vlpro.paused else "pause"
@@ -212,8 +217,13 @@ def _buttons(batch: Batch) -> None:
             if _button(what, icon, lambda: api.change_batch(name, what)):
                 st.rerun()
             if _button("cancel", "stop"):
-                st.session_state["batch_sure"] = name
+                st.session_state["batch_sure"] = (name, going)
                 st.rerun()
+
+
+def _no_longer_asked() -> None:
+    st.session_state.pop("batch_sure")
+    st.rerun()
 
 
 def _button(what: str, icon: str, work: Callable[[], object] = lambda: True) -> bool:
