@@ -67,8 +67,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "What is left will not be answered; what was answered stays.",
     ),
     "batches.sure_delete": (
-        "文件和全部结果都会被删除，无法恢复。",
-        "The files and all results are deleted. They cannot be brought back.",
+        "全部结果会被删除，无法恢复；上传的文件到保存期限后自动删除。",
+        "All results are deleted and cannot be brought back. The files go when the time they are kept for is over.",
     ),
     "batches.keep_results": ("不删除", "Keep"),
     "batches.keep": ("不取消", "Keep going"),
