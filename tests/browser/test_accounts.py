@@ -257,6 +257,8 @@ def test_security_administrator_gives_roles_and_levels(firm: Company, visit: Vis
     heading(page, "角色与密级")
     page.get_by_role("searchbox").fill("研发部")
     waiting = page.locator(".st-key-waiting")
+    expect(waiting.get_by_role("table", name="等待授权（3）")).to_be_visible(timeout=20_000)
+    expect(waiting.get_by_role("table")).to_have_count(1, timeout=20_000)  # that of everybody is gone
     for name in ("新人0", "新人1"):
         waiting.get_by_role("checkbox", name=f"选择 {name}").check()
     waiting.get_by_role("button", name="授予普通用户（2）").click()
