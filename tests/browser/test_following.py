@@ -36,9 +36,9 @@ def _draw(page: Page, height: int, *, complete: bool = False) -> None:
     page.evaluate(FRAME)
 
 
-def _top(page: Page, of: str = "#slot") -> float:
-    """Of an element, in the window."""
-    return float(page.locator(of).evaluate("(element) => element.getBoundingClientRect().top"))
+def _top(page: Page) -> float:
+    """Of the answer, in the window."""
+    return float(page.locator("#slot").evaluate("(element) => element.getBoundingClientRect().top"))
 
 
 def test_the_end_of_a_growing_answer_is_in_view(page: Page) -> None:

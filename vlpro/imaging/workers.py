@@ -348,7 +348,6 @@ class WorkerPool(PictureReader):
                 self._deaths = 0
                 self._lose_process()
             if not reply and await self._maker_gone():  # no fault of the picture
-                self._lose_process()  # with all workers that it has made
                 reply = await self._ask(packet, source, result, param, what)
             with _refused(param, what):
                 told: dict[str, Any] = json.loads(reply)
@@ -415,7 +414,7 @@ class WorkerPool(PictureReader):
             self._waiting.append(_Worker(ours))
 
     async def _maker_gone(self) -> bool:
-        """Whether the process that makes workers has ended, and its workers with it.
+        """Whether the process that makes workers has ended, and its workers with it; then they are given up.
 
         Its end of the socket does not tell: a worker that was just forked holds it for a moment longer. It is given
         a moment, since the end of a worker may be seen before the end of its maker is.
@@ -426,7 +425,11 @@ class WorkerPool(PictureReader):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GONE_S):
                 await process.wait()
-        return process.returncode is not None
+        if process.returncode is None:
+            return False
+        if self._process is process:  # another reader may have started the next one meanwhile
+            self._lose_process()
+        return True
 
     def _lose_process(self) -> None:
         """The process that makes workers has ended, or does not answer."""

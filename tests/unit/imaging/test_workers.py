@@ -201,13 +201,13 @@ async def test_their_maker_may_end_while_a_worker_holds_its_socket(
     monkeypatch.undo()
     await pool.read(SMALL, max_pixels_used=PLENTY)
     assert pool.pid is not None
-    await eventually(lambda: len(children(pool)) == 2)  # both wait, and have said so
+    await eventually(lambda: len(children(pool)) == 2)
     waiting = children(pool)
-    os.kill(pool.pid, signal.SIGKILL)
-    await eventually(lambda: not any(worker.is_running() for worker in waiting))
-    assert (await pool.read(SMALL, max_pixels_used=PLENTY)).width == 96
-    for end in held:
-        end.close()
+    with held[0]:
+        os.kill(pool.pid, signal.SIGKILL)
+        await eventually(lambda: not any(worker.is_running() for worker in waiting))
+        several = [pool.read(SMALL, max_pixels_used=PLENTY) for _ in range(3)]
+        assert [picture.width for picture in await asyncio.gather(*several)] == [96] * 3
 
 
 async def test_where_every_worker_dies_others_are_made(pool: WorkerPool) -> None:
