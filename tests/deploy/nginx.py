@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import json
 import os
 import re
 import shutil
@@ -184,6 +185,17 @@ class Nginx:
         """What it wrote into one of its logs."""
         path = self.folder / "logs" / name
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def line(self, reply: Reply) -> dict[str, str]:
+        """What the log of accesses says about a request; it is written after the reply has been sent."""
+        name = reply.one("X-Request-Id")
+        deadline = time.monotonic() + 20
+        while True:
+            for text in self.log("vlpro.access.log").splitlines(keepends=True):
+                if text.endswith("\n") and (line := json.loads(text))["request_id"] == name:
+                    return line
+            assert time.monotonic() < deadline, f"no line about {name}"
+            time.sleep(0.01)
 
     def files(self) -> list[str]:
         """Files in its temporary folders, and those that its processes hold open although they are deleted."""

@@ -88,7 +88,7 @@ def test_a_refusal_is_an_envelope_for_programs_and_a_page_for_people(recorded: R
     assert reply.one("Content-Security-Policy") == "default-src 'none'; frame-ancestors 'none'"
     assert reply.one("X-Content-Type-Options") == "nosniff"
     assert reply.one("Cache-Control") == "no-store"
-    assert reply.one("X-Request-Id") in recorded.nginx.log("vlpro.access.log")
+    assert recorded.nginx.line(reply)["status"] == "401"
     assert recorded.nginx.ask("HEAD", "/login", source=OUTSIDE).body == b""
 
 
@@ -680,10 +680,10 @@ def test_no_log_holds_a_query(recorded: Recorded, dead: Nginx, optional: Optiona
     for nginx in (recorded.nginx, dead):
         for target in ("/login/oidc/callback?code=SECRET&state=x", "//login/oidc/%63allback?code=SECRET"):
             nginx.get(target, source="127.0.0.10")
-        nginx.get("/login?code=SECRET", source=OUTSIDE)
-        lines = nginx.log("vlpro.access.log").splitlines()
-        assert json.loads(lines[-1])["path"] == "/login"
-        assert "/login/oidc/callback" in {json.loads(line)["path"] for line in lines}
+        # Refused by nginx itself, so the reply names the request whatever stands behind.
+        assert nginx.line(nginx.get("/login?code=SECRET", source=OUTSIDE))["path"] == "/login"
+        paths = {json.loads(line)["path"] for line in nginx.log("vlpro.access.log").splitlines()}
+        assert paths >= {"/login/oidc/callback", "//login/oidc/%63allback"}
         for name in ("vlpro.access.log", "vlpro.error.log", "error.log", "access.log"):
             assert "SECRET" not in nginx.log(name), name
 
@@ -704,8 +704,7 @@ def test_the_service_writes_no_query_down_either(folder: Path, door: Nginx) -> N
 
 def test_each_line_of_the_log_names_the_request_as_the_service_does(door: Nginx) -> None:
     reply = door.get("/login?x", headers=[("X-Request-Id", "forged"), ("User-Agent", 'a"\\\x1b[31m')])
-    line = json.loads(door.log("vlpro.access.log").splitlines()[-1])
-    assert line["request_id"] == reply.one("X-Request-Id")
+    line = door.line(reply)  # by the name that the service gave the reply
     assert line["request_id"].startswith("req_")
     assert (line["address"], line["status"], line["tls"]) == (INSIDE, "200", "TLSv1.3")
     assert "forged" not in door.log("vlpro.access.log")
