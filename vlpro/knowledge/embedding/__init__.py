@@ -1,0 +1,1 @@
+"""Text, and pages as pictures, as vectors."""

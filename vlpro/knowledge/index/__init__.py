@@ -1,0 +1,1 @@
+"""Where the vectors of passages lie, and who finds the nearest of them."""
