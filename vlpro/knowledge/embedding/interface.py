@@ -43,5 +43,5 @@ class Embedder(ABC):
             EngineError: The model failed, or does not answer.
         """
 
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # noqa: B027 - nothing to let go of is common
         """Let go of what it holds; the next call starts it again."""
