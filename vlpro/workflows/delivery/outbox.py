@@ -16,7 +16,7 @@ from vlpro.db import Database
 from vlpro.errors import NotFoundError
 from vlpro.workflows.delivery.tables import deliveries
 
-__all__ = ["Delivery", "Outbox", "State", "body_place", "no_such_delivery"]
+__all__ = ["Delivery", "Outbox", "Parcel", "State", "body_place", "no_such_delivery"]
 
 State = Literal["waiting", "delivered", "failed"]
 
@@ -54,6 +54,29 @@ class Delivery:
     next: float
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is to be sent, before it is taken.
+
+    Args:
+        id: As :class:`Delivery`, like kind, subject, target and owner (:meth:`Outbox.new_id`).
+        kind: As above.
+        subject: As above.
+        target: As above.
+        owner: As above.
+        body: By which it is known again.
+        sent: What goes out.
+    """
+
+    id: str
+    kind: str
+    subject: str
+    target: str
+    owner: str
+    body: bytes
+    sent: bytes
+
+
 def body_place(delivery_id: str) -> str:
     """Where a sealed body belongs."""
     return f"deliveries.body:{delivery_id}"
@@ -86,48 +109,42 @@ class Outbox:
             ).one_or_none()
         return _delivery(row) if row is not None else None
 
-    def add(
-        self, name: str, kind: str, subject: str, target: str, body: bytes, *, sent: bytes, owner: str
-    ) -> Delivery:
-        """Take something to be sent.
-
-        Args:
-            name: The delivery's id (:meth:`new_id`).
-            kind: As :class:`Delivery`.
-            subject: As :class:`Delivery`.
-            target: As :class:`Delivery`.
-            body: By which it is known again.
-            sent: What goes out.
-            owner: As :class:`Delivery`.
-
-        Returns:
-            It; or what the same was taken as before.
-        """
-        now = self._clock()
-        row = {
-            "id": name,
-            "once": self._once(kind, subject, target, body),
-            "kind": kind,
-            "subject": subject,
-            "target": target,
-            "owner": owner,
-            "state": "waiting",
-            "tries": 0,
-            "problem": "",
-            "created_at": now,
-            "updated_at": now,
-            "next_at": now,
-            "body": self._sealer.seal(sent, body_place(name)),
-        }
+    def add(self, parcel: Parcel) -> Delivery:
+        """Take something to be sent; returns it, or what the same was taken as before."""
         try:
             with self._database.write() as connection:
-                connection.execute(sa.insert(deliveries).values(row))
+                self.put(connection, parcel)
         except IntegrityError:  # another took the same at the same time
-            found = self.find(kind, subject, target, body)
+            found = self.find(parcel.kind, parcel.subject, parcel.target, parcel.body)
             if found is None:
                 raise
             return found
-        return self.get(name)
+        return self.get(parcel.id)
+
+    def put(self, connection: sa.Connection, parcel: Parcel) -> None:
+        """Take something to be sent in a transaction of the caller's: it is taken if that is committed.
+
+        Raises:
+            IntegrityError: The same was taken before.
+        """
+        now = self._clock()
+        connection.execute(
+            sa.insert(deliveries).values(
+                id=parcel.id,
+                once=self._once(parcel.kind, parcel.subject, parcel.target, parcel.body),
+                kind=parcel.kind,
+                subject=parcel.subject,
+                target=parcel.target,
+                owner=parcel.owner,
+                state="waiting",
+                tries=0,
+                problem="",
+                created_at=now,
+                updated_at=now,
+                next_at=now,
+                body=self._sealer.seal(parcel.sent, body_place(parcel.id)),
+            )
+        )
 
     @staticmethod
     def new_id() -> str:

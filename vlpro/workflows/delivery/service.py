@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
+
 from vlpro.audit.alerts.webhook import Undelivered, post, trusting
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import Recorder
 from vlpro.errors import BadRequestError, VlproError
 from vlpro.workflows.delivery.options import DeliveryOptions
-from vlpro.workflows.delivery.outbox import Delivery, Outbox, State
+from vlpro.workflows.delivery.outbox import Delivery, Outbox, Parcel, State
 
 __all__ = ["Deliveries"]
 
@@ -119,10 +121,33 @@ class Deliveries:
             DatabaseError: It cannot be stored.
         """
         self.check(target, "deliver")
-        known = _json([event, body])
-        found = await asyncio.to_thread(self._outbox.find, kind, subject, target, known)
+        found = await asyncio.to_thread(self._outbox.find, kind, subject, target, _known(event, body))
         if found is not None:
             return found
+        parcel = await self.parcel(kind, subject, body, target, event=event, owner=owner)
+        taken = await asyncio.to_thread(self._outbox.add, parcel)
+        self.look()
+        return taken
+
+    async def parcel(
+        self, kind: str, subject: str, body: Mapping[str, Any], target: str, *, event: str, owner: str = ""
+    ) -> Parcel:
+        """Put on the record what is to be sent together with a change that makes it due (:meth:`put`).
+
+        A target that the settings do not name (any more) is none to refuse that change for: what goes there is given
+        up, which its delivery tells.
+
+        Args:
+            kind: As :meth:`deliver`, like all others.
+            subject: As above.
+            body: As above.
+            target: As above.
+            event: As above.
+            owner: As above.
+
+        Raises:
+            AuditError: It cannot be recorded.
+        """
         name = self._outbox.new_id()
         sent = _json(
             {
@@ -135,11 +160,15 @@ class Deliveries:
         )
         detail = {"delivery": name, "target": target, "kind": kind, "state": "waiting"} | _digest(sent)
         await self._recorder.anote(Event.WORKFLOW_DELIVERED, object=subject, detail=detail)
-        taken = await asyncio.to_thread(
-            self._outbox.add, name, kind, subject, target, known, sent=sent, owner=owner
-        )
+        return Parcel(name, kind, subject, target, owner, _known(event, body), sent)
+
+    def put(self, connection: sa.Connection, parcel: Parcel) -> None:
+        """Take a parcel in the transaction that stores why it is due: both are there, or neither is. Blocks."""
+        self._outbox.put(connection, parcel)
+
+    def look(self) -> None:
+        """Something was taken: send it now."""
         self._new.set()
-        return taken
 
     async def of(self, kind: str, subject: str) -> list[Delivery]:
         """All deliveries of a result, the newest first."""
@@ -152,7 +181,7 @@ class Deliveries:
     async def again(self, name: str) -> Delivery:
         """Try a delivery again that waits or was given up. Raises: NotFoundError."""
         found = await asyncio.to_thread(self._outbox.again, name)
-        self._new.set()
+        self.look()
         return found
 
     async def forget(self, kind: str, subject: str) -> None:
@@ -161,8 +190,7 @@ class Deliveries:
 
     async def start(self) -> None:
         """Begin to send, with what a process before this one left."""
-        if self._targets or await asyncio.to_thread(self._outbox.next_due) is not None:
-            self._work = asyncio.create_task(self._run())
+        self._work = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """End; what is not delivered goes on at the next start."""
@@ -244,6 +272,10 @@ class Deliveries:
         await self._recorder.anote(
             Event.WORKFLOW_DELIVERED, object=one.subject, outcome=outcome, detail=detail | _digest(body)
         )
+
+
+def _known(event: str, body: Mapping[str, Any]) -> bytes:
+    return _json([event, body])
 
 
 def _digest(sent: bytes) -> dict[str, str]:

@@ -12,7 +12,8 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from vlpro.audit.events import Event, Outcome
 from vlpro.chat.history import Rules
@@ -525,12 +526,8 @@ class ExtractionService:
                 code="unsettled",
             )
         stored.state = "approved"
-        await self._settle(viewer, stored, "approved", {"confirmed": list(stored.confirmed)})
-        standing = self._standing(viewer, stored)
-        target = stored.deliver or self.deliveries.approved
-        if target:
-            await self.deliver(viewer, name, target)
-        return standing
+        await self._settle(viewer, stored, {"confirmed": list(stored.confirmed)})
+        return self._standing(viewer, stored)
 
     async def send_back(self, viewer: Viewer, name: str, reason: str, version: int | None) -> Standing:
         """Say that a result is of no use, and why: the document may be handed in again.
@@ -543,8 +540,7 @@ class ExtractionService:
         stored = await self._open(viewer, name, version)
         stored.state, stored.reason = "returned", reason
         said, contents = self._recorder.commit_to(reason)
-        await self._settle(viewer, stored, "returned", {"reason": said}, contents)
-        await asyncio.to_thread(self._store.remark, stored, None)
+        await self._settle(viewer, stored, {"reason": said}, contents)
         return self._standing(viewer, stored)
 
     async def delete(self, viewer: Viewer, name: str) -> None:
@@ -691,14 +687,32 @@ class ExtractionService:
         self,
         viewer: Viewer,
         stored: Stored,
-        decision: Literal["approved", "returned"],
         detail: Mapping[str, Any],
         contents: Mapping[str, bytes] | None = None,
     ) -> None:
-        stored.decided_by, stored.decided = viewer.person.id, self._clock()
-        await self._decided(stored, decision, detail, contents)
+        """Store a decision; in the same transaction what is approved is taken to be sent: no crash parts them."""
+        now = self._clock()
+        stored.decided_by, stored.decided = viewer.person.id, now
+        await self._decided(stored, stored.state, detail, contents)
+        target = (stored.deliver or self.deliveries.approved) if stored.state == "approved" else ""
+        also = None
+        if target:
+            body = self._standing(viewer, replace(stored, version=stored.version + 1, updated=now)).as_json()
+            parcel = await self.deliveries.parcel(
+                KIND, stored.id, body, target, event=stored.state, owner=stored.owner
+            )
+            also = partial(self.deliveries.put, parcel=parcel)
         drop = not self._rules().keep_images
-        await asyncio.to_thread(self._store.save, stored, drop_pictures=drop)
+        await asyncio.to_thread(
+            self._store.save,
+            stored,
+            at=now,
+            drop_pictures=drop,
+            drop_mark=stored.state == "returned",
+            also=also,
+        )
+        if target:
+            self.deliveries.look()
         if drop:
             stored.pages = tuple(replace(page, available=False) for page in stored.pages)
 

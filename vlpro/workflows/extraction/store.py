@@ -225,12 +225,23 @@ class ExtractionStore:
                     )
                 )
 
-    def save(self, stored: Stored, *, drop_pictures: bool = False) -> None:
+    def save(
+        self,
+        stored: Stored,
+        *,
+        at: float | None = None,
+        drop_pictures: bool = False,
+        drop_mark: bool = False,
+        also: Callable[[sa.Connection], None] | None = None,
+    ) -> None:
         """Store a changed result; its version is one more afterwards.
 
         Args:
             stored: As it is to be from now on, with the version that it was read with.
+            at: Unix time of the change; None: now.
             drop_pictures: Whether its pictures go.
+            drop_mark: Whether the same document is not known again.
+            also: Done in the same transaction, so that it is done if and only if the result is stored.
 
         Raises:
             ConflictError: Somebody changed it since it was read.
@@ -238,7 +249,7 @@ class ExtractionStore:
         """
         assert stored.key is not None  # noqa: S101 - it was read, or added
         before = stored.version
-        stored.version, stored.updated = before + 1, self._clock()
+        stored.version, stored.updated = before + 1, self._clock() if at is None else at
         changed = (
             sa.update(extractions)
             .where(extractions.c.id == stored.id, extractions.c.version == before)
@@ -260,6 +271,12 @@ class ExtractionStore:
                 connection.execute(
                     sa.delete(extraction_pages).where(extraction_pages.c.extraction == stored.id)
                 )
+            if drop_mark:
+                connection.execute(
+                    sa.delete(extraction_marks).where(extraction_marks.c.extraction == stored.id)
+                )
+            if also is not None:
+                also(connection)
         if drop_pictures:
             self._database.overwrite()
 
