@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from vlpro.knowledge_schema import Citation, KnowledgeBaseField
+
 __all__ = [
     "AnswerPart",
     "Budget",
@@ -297,6 +299,10 @@ class _AnswerRequest(_Request):
     tools: _List[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
+    knowledge_base: Annotated[
+        KnowledgeBaseField | None,
+        Field(description="Not OpenAI's: knowledge bases whose pages are to be answered from, one or some"),
+    ] = None
 
 
 class ChatRequest(_AnswerRequest):
@@ -500,6 +506,10 @@ class Extension(_Reply):
 
     engine: str
     grounding: list[Grounding] = Field(default_factory=list)
+    citations: list[Citation] = Field(
+        default_factory=list,
+        description="What each `[n]` of the answer stands for, where it has a knowledge base",
+    )
     pictures: list[PictureInfo] = Field(default_factory=list)
     reduced: bool = Field(
         default=False, description="Whether pictures were made smaller so that all fit together"
@@ -696,6 +706,10 @@ class NewMessage(_Request):
 
     text: Annotated[str, Field(min_length=1)]
     images: Annotated[_List[str], Field(description="Ids from POST /v1/images")] = Field(default_factory=list)
+    knowledge_base: Annotated[
+        KnowledgeBaseField | None,
+        Field(description="Knowledge bases whose pages are to be answered from, one or some"),
+    ] = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: _Tokens | None = None
     language: Literal["zh", "en"] | None = None
