@@ -60,6 +60,13 @@ class Index(ABC):
     def remove(self, base: str, document: str | None = None) -> None:
         """Forget a document, or a whole base. One that is not there is no error."""
 
+    def kept(self) -> frozenset[tuple[str, str]]:
+        """Base and document of what it holds from earlier: who fills it at start can leave those out.
+
+        Nothing, where the index lives in memory.
+        """
+        return frozenset()
+
     @abstractmethod
     def candidates(
         self, bases: Collection[str], vector: Vectors, codes: frozenset[str], limit: int
