@@ -55,7 +55,9 @@ class HookServer:
 
 
 @contextmanager
-def hook(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[HookServer]:
+def hook(
+    port: int = 0, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1"
+) -> Iterator[HookServer]:
     """Listen until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -78,7 +80,7 @@ def hook(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[HookServe
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+    with ThreadingHTTPServer((host, port), Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         held = HookServer(server.server_address[1])

@@ -19,10 +19,10 @@ import pytest
 from tests.browser.server import ROOT
 from tests.support import end
 
-__all__ = ["OUTSIDE", "SINK", "UPSTREAM", "Lab", "lab"]
+__all__ = ["OFFICE", "OUTSIDE", "SINK", "UPSTREAM", "Lab", "lab"]
 
 OUTSIDE = "10.9.9.9"
-SINK, UPSTREAM = 7000, 8000
+SINK, UPSTREAM, OFFICE = 7000, 8000, 9000
 _LIFE_S = 300  # whatever becomes of the tests
 
 _SETUP = """
@@ -93,6 +93,20 @@ print("ready", flush=True)
 threading.Event().wait()
 """
 
+# A receiver of results there, by TLS; tells what came with the right signature.
+_OFFICE = """
+import json, sys, time
+from pathlib import Path
+from tests.receivers import hook, server_tls
+with hook(int(sys.argv[2]), server_tls(Path(sys.argv[1])), host="0.0.0.0") as office:
+    told = 0
+    while True:
+        for event in office.got[told:]:
+            print(json.dumps(event), flush=True)
+            told += 1
+        time.sleep(0.02)
+"""
+
 # From a Unix socket, which reaches into a network namespace, to a port there.
 _WAY_IN = """
 import asyncio, sys
@@ -157,6 +171,18 @@ class Lab:
             self.inside([sys.executable, "-c", _WAY_IN, str(path), str(port)]), self.folder / "way-in"
         ):
             yield path
+
+    @contextmanager
+    def office(self, certificate: Path) -> Iterator[Path]:
+        """A receiver of results on the other machine, on :data:`OFFICE`; yields the file of what it got, one a line.
+
+        Args:
+            certificate: Folder of ``server.pem`` and ``server.key``.
+        """
+        output = self.folder / "office"
+        start = [*_enter(self.there), sys.executable, "-c", _OFFICE, str(certificate), str(OFFICE)]
+        with _running(start, output):
+            yield output
 
     @contextmanager
     def running(self, command: Sequence[str], output: Path, **settings: str) -> Iterator[int]:

@@ -23,9 +23,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.browser.server import ROOT
-from tests.deploy.lab import OUTSIDE, SINK, UPSTREAM, Lab, lab
+from tests.deploy.lab import OFFICE, OUTSIDE, SINK, UPSTREAM, Lab, lab
 from tests.functional.server import chat, events, eventually
 from tests.postgresql import Cluster
+from tests.receivers import SECRET
+from tests.slapd import make_ca
 from vlpro.crypto import make_key_file
 from vlpro.engines.model_files import make_manifest
 
@@ -283,22 +285,85 @@ def test_the_kernel_says_so(service: Service) -> None:
         assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), who
 
 
-def test_a_model_outside_is_reached_by_the_relay_and_nothing_else_is(machines: Lab, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def connected(machines: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Path]]:
+    """With a model's server and an office system on the other machine; and what the latter got."""
+    folder = tmp_path_factory.mktemp("connected")
+    for name in ("office", "other"):
+        (folder / name).mkdir()
+        make_ca(folder / name, (OUTSIDE,))
+    target = {"url": f"https://{OUTSIDE}:{OFFICE}/hook", "secret": SECRET}
+    targets = {name: target | {"ca": str(folder / name / "ca.pem")} for name in ("office", "other")}
+    settings = {
+        "engine": "openai",
+        "upstream_url": f"http://{OUTSIDE}:{UPSTREAM}/v1",
+        "upstream_model": "m",
+        "delivery": json.dumps({"targets": targets, "approved": "office"}),
+    }
+    with (
+        machines.office(folder / "office") as got,
+        sealed(machines, folder, 8502, **settings) as service,
+    ):
+        yield service, got
+
+
+def test_a_model_outside_is_reached_by_the_relay_and_nothing_else_is(
+    machines: Lab, connected: tuple[Service, Path]
+) -> None:
+    service, _ = connected
     before = len(machines.seen())
-    url = f"http://{OUTSIDE}:{UPSTREAM}/v1"
-    with sealed(machines, tmp_path, 8502, engine="openai", upstream_url=url, upstream_model="m") as service:
-        with service.http.stream("POST", "/v1/chat/completions", json=chat(model="m", stream=True)) as reply:
-            times, text = [], ""
-            for line in reply.iter_lines():
-                if line.startswith("data: {"):
-                    found = json.loads(line.removeprefix("data: "))["choices"]
-                    text += found[0]["delta"].get("content") or "" if found else ""
-                    times.append(time.monotonic())
-        assert text == "from outside"
-        assert times[-1] - times[0] > 0.3, "it came in one piece"
-        assert service.intruder("relay") == "PermissionError"
-        assert all(attempt["refused"] for attempt in service.intruder("service"))
+    with service.http.stream("POST", "/v1/chat/completions", json=chat(model="m", stream=True)) as reply:
+        times, text = [], ""
+        for line in reply.iter_lines():
+            if line.startswith("data: {"):
+                found = json.loads(line.removeprefix("data: "))["choices"]
+                text += found[0]["delta"].get("content") or "" if found else ""
+                times.append(time.monotonic())
+    assert text == "from outside"
+    assert times[-1] - times[0] > 0.3, "it came in one piece"
+    assert service.intruder("relay") == "PermissionError"
+    assert all(attempt["refused"] for attempt in service.intruder("service"))
     assert set(machines.seen()[before:]) == {(6, UPSTREAM)}
+
+
+def batch_of_one(http: httpx.Client, file: str, **what: str) -> Any:
+    """The answer to the only line of a batch."""
+    at = f"/v1/batches/{http.post('/v1/batches', json={'input': {'file_ids': [file]}} | what).json()['id']}"
+    eventually(lambda: http.get(at).json()["status"] == "completed", timeout_s=60)
+    output = http.get(at).json()["output_file_id"]
+    return http.get(f"/v1/files/{output}/content").json()["response"]["body"]
+
+
+def test_batches_run_and_results_reach_who_the_settings_name(
+    machines: Lab, connected: tuple[Service, Path]
+) -> None:
+    (service, got), before = connected, len(machines.seen())
+    http = service.http
+    sent = http.post("/v1/files", files={"file": ("a.png", receipt())}, data={"purpose": "user_data"}).json()
+    read, answered = (
+        batch_of_one(http, sent["id"], **what)
+        for what in ({"template": "receipt"}, {"instruction": "what is it?"})
+    )  # by the embedded engine, in a second worker; by the one outside
+    assert read["fields"]["total"]["normalized"] == "128.50"
+    assert answered["choices"][0]["message"]["content"] == "from outside"
+
+    at = f"/v1/extractions/{read['id']}"
+    approved = http.post(f"{at}/approve", json={"confirmed": read["unsettled"]})
+    assert approved.json()["state"] == "approved", approved.text
+    eventually(lambda: [one["state"] for one in http.get(f"{at}/deliveries").json()["data"]] == ["delivered"])
+    # The same address, with a certificate that this target's authority has not signed.
+    assert http.post(f"{at}/deliveries", json={"target": "other"}).status_code == 202
+    eventually(
+        lambda: any(
+            "CERTIFICATE_VERIFY_FAILED" in str(one["problem"])
+            for one in http.get(f"{at}/deliveries").json()["data"]
+        )
+    )
+    refused = http.post(f"{at}/deliveries", json={"target": f"https://{OUTSIDE}:{SINK}/"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unknown_target")
+    (event,) = [json.loads(line) for line in got.read_text(encoding="utf-8").splitlines()]
+    assert (event["type"], event["data"]["id"]) == ("extraction.approved", read["id"])
+    assert set(machines.seen()[before:]) == {(6, UPSTREAM), (6, OFFICE)}
 
 
 @pytest.mark.parametrize("engine", ["openvino", "transformers"])
