@@ -38,7 +38,7 @@ class Scripted(Upstream):
         self.stream, self.status, self.listed = stream, status, listed
         self.requests: list[httpx.Request] = []
 
-    def client(self) -> httpx.AsyncClient:
+    def client(self, *, keep: int = 0, read_s: float | None = None) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

@@ -1,0 +1,105 @@
+"""A second opinion on the best hits: a reranking model behind ``/rerank``, as Jina, Cohere and vLLM have it.
+
+Qwen3-VL-Reranker reads the question and a passage together, with the page's picture where it is given, and says how
+well they fit. It is asked about a few hits only: it costs a prompt each.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlpro.engines.control import parted
+from vlpro.engines.upstream import Upstream
+from vlpro.knowledge.servers import ModelServer
+
+__all__ = ["Reranked", "Reranker"]
+
+SETTINGS = "knowledge.rerank."
+"""How the settings' names begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """What is ranked.
+
+    Args:
+        text: Of a passage.
+        picture: Of its page, as a JPEG; for a model that sees.
+    """
+
+    text: str
+    picture: bytes | None = None
+
+
+class Reranker:
+    """One server.
+
+    Args:
+        upstream: The way to it; its URL with ``/v1``.
+        model: The model's name there.
+        sees: Whether the model takes pictures; otherwise they are left out.
+    """
+
+    def __init__(self, upstream: Upstream, *, model: str, sees: bool = False) -> None:
+        self._server = ModelServer(upstream, SETTINGS)
+        self.model = model
+        self.sees = sees
+
+    async def scores(self, query: str, documents: Sequence[Reranked]) -> list[float]:
+        """How well each answers the question, in their order: the more, the better; comparable within one call.
+
+        Raises:
+            EngineError: The server refuses, does not answer, or answers nonsense.
+        """
+        if not documents:
+            return []
+        answer = await self._server.post(
+            "/rerank",
+            {
+                "model": self.model,
+                "query": parted(query),
+                "documents": [self._document(document) for document in documents],
+                "top_n": len(documents),
+            },
+        )
+        results = answer.get("results")
+        if not isinstance(results, list) or len(results) != len(documents):
+            raise self._server.nonsense(f"not {len(documents)} results")
+        found: dict[int, float] = {}
+        for result in results:
+            place, score = _read(result)
+            if place is None or not 0 <= place < len(documents) or place in found:
+                raise self._server.nonsense("not one result a document")
+            if score is None:
+                raise self._server.nonsense("a score is no number")
+            found[place] = score
+        return [found[place] for place in range(len(documents))]
+
+    async def stop(self) -> None:
+        """Close its connections."""
+        await self._server.stop()
+
+    def _document(self, document: Reranked) -> str | dict[str, Any]:
+        text = parted(document.text)
+        if not self.sees or document.picture is None:
+            return str(text)
+        url = f"data:image/jpeg;base64,{base64.b64encode(document.picture).decode()}"
+        return {
+            "content": [
+                {"type": "image_url", "image_url": {"url": url}},
+                {"type": "text", "text": text},
+            ]
+        }
+
+
+def _read(result: object) -> tuple[int | None, float | None]:
+    """Place and score of a result; None, where it is not what it should be."""
+    if not isinstance(result, dict):
+        return None, None
+    place, score = result.get("index"), result.get("relevance_score")
+    number = score if isinstance(score, int | float) and not isinstance(score, bool) else math.nan
+    return (place if type(place) is int else None), (float(number) if math.isfinite(number) else None)
