@@ -22,6 +22,8 @@ import pytest
 from tests.functional.server import Json, eventually, picture_file, run
 from vlpro.audit.events import Event
 from vlpro.config import Settings
+from vlpro.errors import ConfigError
+from vlpro.gateway.app import cluster_of
 from vlpro.workflows.batch.options import BatchOptions
 
 ray = pytest.importorskip("ray", reason="the packages of the extra ray are not installed")
@@ -82,6 +84,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield address
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def test_rays_client_is_refused_at_the_start(tmp_path: Path) -> None:
+    options = BatchOptions(ray_address="ray://head:10001")
+    with pytest.raises(ConfigError, match="ray start --address") as refused:
+        cluster_of(Settings(engine="fake", data_dir=tmp_path, batch=options))
+    assert refused.value.param == "batch.ray_address"
 
 
 def test_the_same_batch_on_two_nodes(cluster: str, tmp_path: Path) -> None:

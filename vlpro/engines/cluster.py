@@ -64,19 +64,29 @@ class ClusterEngine(Engine):
     """Answers with engines on a cluster; while that is not there, it is not ready, and says so.
 
     Args:
-        address: Of the cluster: ``ray://HOST:PORT``, or ``HOST:PORT`` or ``auto`` on a machine of it.
+        address: Of the cluster, of which this machine is a node: ``HOST:PORT``, or ``auto``.
         name: Of the engine that answers there.
         options: For it.
         workers: How many of it.
         cpus: Processors that each of them is given.
 
     Raises:
-        ConfigError: Ray is not installed, or the engine has no place on a cluster.
+        ConfigError: The address is of Ray's client, Ray is not installed, or the engine has no place on a cluster.
     """
 
     def __init__(
         self, address: str, name: str, options: Mapping[str, object], *, workers: int, cpus: float
     ) -> None:
+        if address.startswith(
+            "ray://"
+        ):  # a connection that breaks for good where the cluster is away for a while
+            raise ConfigError(
+                "ray:// is not supported. Make this machine a node of the cluster (ray start --address=HOST:6379 "
+                "--num-cpus=0), and set ray_address to HOST:6379.",
+                zh="不支持 ray:// 地址。请将本机加入集群（ray start --address=主机:6379 --num-cpus=0），"
+                "并将 ray_address 设为 主机:6379。",
+                param="batch.ray_address",
+            )
         if importlib.util.find_spec("ray") is None:
             raise ConfigError(
                 "VLPRO_BATCH names a Ray cluster, and Ray is not installed: pip install 'vlpro[ray]'.",

@@ -39,8 +39,8 @@ class BatchOptions(BaseModel):
         str,
         Field(
             pattern=r"^(auto|ray://[^\s/]+|[^\s/:]+:\d{1,5})?$",
-            description="Ray cluster that answers the lines: ray://HOST:10001, or HOST:6379 where this machine is "
-            "one of its nodes; empty: the engine here answers them",
+            description="Ray cluster that answers the lines, of which this machine is a node: HOST:6379, or auto; "
+            "empty: the engine here answers them",
         ),
     ] = ""
     ray_workers: Annotated[int, Field(ge=1, le=4096, description="Engines on the cluster")] = 4
