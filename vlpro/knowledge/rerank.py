@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,5 +102,8 @@ def _read(result: object) -> tuple[int | None, float | None]:
     if not isinstance(result, dict):
         return None, None
     place, score = result.get("index"), result.get("relevance_score")
-    number = score if isinstance(score, int | float) and not isinstance(score, bool) else math.nan
-    return (place if type(place) is int else None), (float(number) if math.isfinite(number) else None)
+    number = math.nan
+    if isinstance(score, int | float) and not isinstance(score, bool):
+        with suppress(OverflowError):
+            number = float(score)
+    return (place if type(place) is int else None), (number if math.isfinite(number) else None)

@@ -163,8 +163,11 @@ class EmbeddingServer(Embedder):
                 raise self._server.nonsense(
                     f"a vector has {len(vector)} numbers, {SETTINGS}dimensions says {self._dimensions}"
                 )
-            with np.errstate(over="ignore"):
-                vectors[place] = vector
+            try:
+                with np.errstate(over="ignore"):
+                    vectors[place] = vector
+            except OverflowError:
+                raise self._server.nonsense("a number is too large") from None
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
         if not np.isfinite(vectors).all() or lengths.min() < 1e-6:
             raise self._server.nonsense("a vector is zero or not finite")
