@@ -22,7 +22,7 @@ from vlpro.chat.history import History, Page, Rules
 from vlpro.chat.pictures import KeptPicture, PictureNote, PictureStore
 from vlpro.chat.queue import Ticket
 from vlpro.chat.search import Found
-from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn, Upload
+from vlpro.chat.service import ChatService, Finds, Finished, Piece, Question, Started, Turn, Upload
 from vlpro.chat.store import ConversationStore
 from vlpro.engines.interface import Forgotten, Language, Message, Sampling, Usage
 from vlpro.errors import (
@@ -30,6 +30,7 @@ from vlpro.errors import (
     ConflictError,
     DatabaseError,
     EngineError,
+    ForbiddenError,
     NotFoundError,
     VlproError,
 )
@@ -63,6 +64,8 @@ class Asked:
         version: Of the conversation as it was seen when this was asked; None: whatever it is.
         request_id: Of the request.
         spent: Is told what the answer took.
+        finds: Finds what it is to be answered from; None: it is answered from itself.
+        finds_level: How confidential that is, at most.
     """
 
     text: str
@@ -74,6 +77,8 @@ class Asked:
     version: int | None = None
     request_id: str = ""
     spent: Callable[[Usage], None] | None = None
+    finds: Finds | None = None
+    finds_level: Level = Level.PUBLIC
 
 
 @dataclass(slots=True, eq=False)
@@ -421,8 +426,15 @@ class ConversationService:
             NotFoundError: No such conversation, picture or earlier question.
             BadRequestError: An answer is being generated already, there are too many pictures, or it is longer than
                 the engine's context.
+            ForbiddenError: What it is to be answered from is more confidential than the conversation.
         """
         conversation = await self._history.get(person, conversation_id)
+        if asked.finds_level > conversation.level:
+            raise ForbiddenError(
+                "The knowledge base is more confidential than this conversation. Begin a conversation of its level.",
+                zh="知识库的密级高于本对话，请新建相应密级的对话后再提问。",
+                param="knowledge_base",
+            )
         if conversation.busy or conversation.working:
             raise BadRequestError(
                 "The last answer is still being generated. Stop it or wait for it.",
@@ -479,6 +491,7 @@ class ConversationService:
             owner=person.id,
             conversation=conversation.id,
             spent=asked.spent,
+            finds=asked.finds,
         )
         self._chat.check(ask)
         self._chat.fit(ask, messages)  # now, while the person can still shorten it, not as a failed answer
@@ -619,6 +632,7 @@ class ConversationService:
                         case Finished():
                             answer.usage, answer.timing = event.usage, event.timing
                             answer.grounding = _counted_with_all(conversation, event.grounding[0])
+                            answer.citations = event.citations[0]
         except asyncio.CancelledError:
             state = "stopped"
             raise

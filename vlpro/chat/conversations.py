@@ -11,6 +11,7 @@ from typing import Literal
 
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place, without_places
+from vlpro.chat.material import Citation
 from vlpro.chat.pictures import KeptPicture, PictureNote
 from vlpro.chat.queue import Ticket
 from vlpro.chat.service import Timing
@@ -61,6 +62,7 @@ class StoredMessage:
     usage: Usage | None = None
     timing: Timing | None = None
     grounding: tuple[Place, ...] = ()
+    citations: tuple[Citation, ...] = ()
     shown: tuple[Shown, ...] = ()
     ticket: Ticket | None = None
     version: int = 0

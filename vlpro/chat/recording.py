@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vlpro.audit.canonical import encode
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import Recorder
+from vlpro.chat.material import Material, cited
 from vlpro.engines.interface import Engine, FinishReason, Message, Request, Usage
 from vlpro.errors import VlproError
 
@@ -25,17 +26,32 @@ class Recorded:
         recorder: Of the audit.
         object: What the records are about: the conversation, or empty.
         asked: Number of the record of the question.
+        material: What it is to be answered from.
     """
 
-    def __init__(self, recorder: Recorder, object: str, asked: int) -> None:  # noqa: A002 - the record's word
+    def __init__(
+        self,
+        recorder: Recorder,
+        object: str,  # noqa: A002 - the record's word
+        asked: int,
+        material: Material | None = None,
+    ) -> None:
         self._recorder = recorder
         self._object = object
         self._asked = asked
         self._open = True
+        self._material = material or Material()
 
     @classmethod
     async def ask(
-        cls, recorder: Recorder, question: Question, request: Request, engine: Engine, model_digest: str
+        cls,
+        recorder: Recorder,
+        question: Question,
+        request: Request,
+        engine: Engine,
+        model_digest: str,
+        *,
+        material: Material | None = None,
     ) -> Recorded:
         """Record that a question is asked; returns when that is durable.
 
@@ -45,6 +61,8 @@ class Recorded:
         # As the person wrote it: the request to the engine may have words for the language before it.
         asked_in = next((turn for turn in reversed(question.turns) if turn.role == "user"), None)
         text = "\n".join(p for p in asked_in.parts if isinstance(p, str)) if asked_in is not None else ""
+        material = material or Material()
+        images = images_of(request.messages)
         prompt = encode([[m.role, m.text] for m in request.messages]).decode()
         said, contents = recorder.commit_to(text)
         whole, _ = recorder.commit_to(prompt)
@@ -52,17 +70,19 @@ class Recorded:
             "question": said,
             "prompt": {"chars": whole["chars"], "commitment": whole["commitment"]},
             "turns": len(request.messages),
-            "images": images_of(request.messages),
+            "images": images[: len(images) - material.pictures],  # pages are named as pages
             "parameters": _parameters(question),
             "engine": engine.name,
             "model": engine.capabilities.model,
         }
         if model_digest:
             detail["model_digest"] = model_digest
+        if material.named:
+            detail["knowledge"] = dict(material.named)
         asked = await recorder.anote(
             Event.ASKED, object=question.conversation, detail=detail, contents=contents
         )
-        return cls(recorder, question.conversation, asked)
+        return cls(recorder, question.conversation, asked, material)
 
     async def answered(
         self, texts: Sequence[str], reasons: Sequence[FinishReason], usage: Usage, timing: Timing
@@ -101,7 +121,11 @@ class Recorded:
             answers.append(said)
             contents |= kept
         tokens = {"read": usage.prompt_tokens, "written": usage.completion_tokens}
-        return {"asked": self._asked, "answers": answers, "tokens": tokens}, contents
+        detail: dict[str, Any] = {"asked": self._asked, "answers": answers, "tokens": tokens}
+        if self._material.named:
+            cites = {one.number for text in texts for one in cited(text, self._material.sources)}
+            detail["cited"] = [dict(self._material.names[number]) for number in sorted(cites)]
+        return detail, contents
 
 
 def images_of(messages: Sequence[Message]) -> list[dict[str, Any]]:

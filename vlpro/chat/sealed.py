@@ -13,6 +13,7 @@ from vlpro import errors
 from vlpro.chat.conversations import StoredMessage
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place
+from vlpro.chat.material import Citation
 from vlpro.chat.pictures import PictureNote
 from vlpro.chat.service import Timing
 from vlpro.engines.interface import Usage
@@ -67,6 +68,7 @@ def message_bytes(message: StoredMessage) -> bytes:
         "usage": asdict(message.usage) if message.usage else None,
         "timing": asdict(message.timing) if message.timing else None,
         "places": [asdict(place) for place in message.grounding],
+        "citations": [asdict(citation) for citation in message.citations],
         "shown": [asdict(shown) for shown in message.shown],
         "pictures": [_note(picture.note) for picture in message.pictures],
         "error": _error(error) if error is not None else None,
@@ -97,6 +99,7 @@ def message_of(data: bytes, version: int, stored: frozenset[str] = frozenset()) 
         usage=_made(Usage, told.get("usage")),
         timing=_made(Timing, told.get("timing")),
         grounding=tuple(_place(place) for place in told.get("places", ())),
+        citations=tuple(_citation(citation) for citation in told.get("citations", ())),
         shown=tuple(Shown(**shown) for shown in told.get("shown", ())),
         pictures=tuple(PictureNote(**note, stored=note["id"] in stored) for note in told.get("pictures", ())),
         error=_error_of(told["error"]) if "error" in told else None,
@@ -142,6 +145,10 @@ def _note(note: PictureNote) -> dict[str, Any]:
 def _place(told: Mapping[str, Any]) -> Place:
     lists = {name: tuple(told[name]) for name in ("box", "point") if told.get(name) is not None}
     return Place(**{**told, **lists})
+
+
+def _citation(told: Mapping[str, Any]) -> Citation:
+    return Citation(**{**told, "boxes": tuple(tuple(box) for box in told["boxes"])})
 
 
 def _made(kind: Callable[..., Any], fields: Mapping[str, Any] | None) -> Any:

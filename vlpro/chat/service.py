@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from copy import copy
@@ -15,6 +16,7 @@ from vlpro.chat import grounding
 from vlpro.chat.fitting import Counted, Shown, count, reduced
 from vlpro.chat.json_schema import check_schema
 from vlpro.chat.language import AnswerLanguage, with_language
+from vlpro.chat.material import Citation, Material, cited, with_material
 from vlpro.chat.queue import Queue, Ticket, is_background
 from vlpro.chat.recording import Recorded
 from vlpro.chat.stopping import StopCutter
@@ -43,12 +45,24 @@ from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader, ThreadReader
 from vlpro.masking import Masking
 
-__all__ = ["ALIAS", "ChatService", "Finished", "Piece", "Question", "Started", "Timing", "Turn", "Upload"]
+__all__ = [
+    "ALIAS",
+    "ChatService",
+    "Finds",
+    "Finished",
+    "Piece",
+    "Question",
+    "Started",
+    "Timing",
+    "Turn",
+    "Upload",
+]
 
 log = logging.getLogger(__name__)
 
 ALIAS = "vlpro"
 """A model name that always means the engine in use, for scripts that outlive an engine."""
+_QUOTED_CHARS = 24  # of an answer that comes from the material itself, at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,7 @@ class Question:
         owner: Whose question it is.
         conversation: The conversation that it belongs to, where it is one of ours.
         spent: Is told what the answers took, also where they were ended.
+        finds: Finds what it is to be answered from; None: it is answered from itself.
     """
 
     turns: tuple[Turn, ...]
@@ -102,6 +117,11 @@ class Question:
     owner: str = ""
     conversation: str = ""
     spent: Callable[[Usage], None] | None = None
+    finds: Finds | None = None
+
+
+Finds = Callable[["Question", Sequence[Message], int], Awaitable[Material]]
+"""Finds material for a question, its turns with their pictures read in, and the tokens that it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +158,13 @@ class Finished:
         usage: Of all answers together; the prompt counts once.
         timing: Of the whole question.
         grounding: Boxes of each answer.
+        citations: What each answer cites of its material.
     """
 
     usage: Usage
     timing: Timing
     grounding: tuple[tuple[grounding.Place, ...], ...]
+    citations: tuple[tuple[Citation, ...], ...] = ()
 
 
 @dataclass(slots=True)
@@ -284,9 +306,14 @@ class ChatService:
             await asyncio.to_thread(check_schema, question.response_format.schema, question.schema_param)
         async with self.queue.ticket() as ticket:
             waits(ticket)
-            counted = self.fit(question, await self._read(question))
-            request, shown = await self._reduced(counted)
-            record = await Recorded.ask(self.recorder, question, request, self.engine, self._model_digest)
+            messages = await self._read(question)
+            material = await self._found(question, messages)
+            counted = self.fit(question, messages, material)
+            request, given = await self._reduced(counted)
+            shown = given[: len(given) - material.pictures]
+            record = await Recorded.ask(
+                self.recorder, question, request, self.engine, self._model_digest, material=material
+            )
             written, masking = _Written(), self.masking()
             try:
                 async with ticket.turn():
@@ -297,7 +324,7 @@ class ChatService:
                         written.begin()
                         json = question.response_format is not None
                         masker = masking.stream(json=json) if masking is not None else None
-                        async with aclosing(self._one(request, question, choice)) as deltas:
+                        async with aclosing(self._one(request, question, choice, material.answer)) as deltas:
                             async for delta in deltas:
                                 if timing.first_token_ms is None and delta.text:
                                     first = (time.perf_counter() - began) * 1000
@@ -323,12 +350,16 @@ class ChatService:
             finally:
                 if question.spent is not None:
                     question.spent(self._spent(request, written))
-        sizes = [(p.original_width, p.original_height) for p in shown]
+        sizes = [(p.original_width, p.original_height) for p in given]
         # Where something is, is read from what the engine wrote: masked coordinates would be none.
-        boxes = tuple(grounding.places(text, sizes) for text in written.raw)
+        boxes = tuple(_of_own(grounding.places(text, sizes), len(shown)) for text in written.raw)
+        citations = tuple(cited(text, material.sources) for text in written.raw)
         if masking is not None:
             boxes = tuple(tuple(_masked(place, masking) for place in places) for places in boxes)
-        yield Finished(written.used, timing, boxes)
+            citations = tuple(
+                tuple(replace(one, text=masking.text(one.text)) for one in cites) for cites in citations
+            )
+        yield Finished(written.used, timing, boxes, citations)
 
     async def whole(
         self, question: Question, *, reading: bool = False, began: Callable[[], Awaitable[None]] | None = None
@@ -395,14 +426,19 @@ class ChatService:
         except VlproError as error:
             log.info("a picture was not read ahead: %s", error.message)
 
-    async def _one(self, request: Request, question: Question, choice: int) -> AsyncGenerator[Delta, None]:
-        """One answer, ended before a stop string; the last delta always has usage."""
+    async def _one(
+        self, request: Request, question: Question, choice: int, said: str | None = None
+    ) -> AsyncGenerator[Delta, None]:
+        """One answer, ended before a stop string; the last delta always has usage. ``said``: what it says."""
         if choice and request.sampling.seed is not None:
             seed = (request.sampling.seed + choice) % 2**63
             request = replace(request, sampling=replace(request.sampling, seed=seed))
         cutter = StopCutter(question.stop)
         written = 0
-        answer = self.engine.generate(request, timeout_s=self._answer_timeout_s)
+        if said is not None:
+            answer = self._quoted(request, said)
+        else:
+            answer = self.engine.generate(request, timeout_s=self._answer_timeout_s)
         async with aclosing(answer) as deltas:
             async for delta in deltas:
                 if question.stop:  # otherwise the engine itself has counted, and counting each piece is dear
@@ -419,6 +455,26 @@ class ChatService:
                     return
                 if text:
                     yield Delta(text)
+
+    async def _quoted(self, request: Request, said: str) -> AsyncGenerator[Delta, None]:
+        """An answer that the material gives itself, as an engine would."""
+        most, count = request.sampling.max_tokens, self.engine.count_tokens
+        end = len(said)
+        if count(said) > most:  # more characters are never fewer tokens
+            end = bisect_right(range(len(said)), most, key=lambda chars: count(said[:chars])) - 1
+        for begin in range(0, end, _QUOTED_CHARS):
+            yield Delta(said[begin : min(begin + _QUOTED_CHARS, end)])
+        usage = Usage(self.engine.count_prompt(request), count(said[:end]))
+        yield Delta(finish_reason="length" if end < len(said) else "stop", usage=usage)
+
+    async def _found(self, question: Question, messages: Sequence[Message]) -> Material:
+        """What the question is to be answered from, within what the context leaves."""
+        if question.finds is None:
+            return Material()
+        capabilities = self.engine.capabilities
+        answer = question.max_tokens or min(capabilities.default_max_tokens, capabilities.context_tokens // 4)
+        room = capabilities.context_tokens - self.count(question, messages).tokens - answer
+        return await question.finds(question, messages, max(room, 0))
 
     async def _reduced(self, counted: Counted) -> tuple[Request, tuple[Shown, ...]]:
         if not counted.too_large:
@@ -480,12 +536,15 @@ class ChatService:
             for turn in question.turns
         )
 
-    def count(self, question: Question, messages: Sequence[Message]) -> Counted:
+    def count(
+        self, question: Question, messages: Sequence[Message], material: Material | None = None
+    ) -> Counted:
         """The request for the engine, and what it takes of the context, be it too much.
 
         Args:
             question: What is asked.
             messages: Its turns, with their pictures read in.
+            material: What it is to be answered from.
         """
         if self.engine.capabilities.sees and question.response_format is None:
             chosen = [turn.language for turn in question.turns]
@@ -493,6 +552,8 @@ class ChatService:
             if asking is not None and question.language is not None:
                 chosen[asking] = question.language
             messages = with_language(messages, chosen, self._answer_language)
+        if material is not None:  # last, so that the language is that of the person's own words
+            messages = with_material(messages, material)
         request = Request(
             messages=tuple(messages),
             sampling=question.sampling,
@@ -503,19 +564,22 @@ class ChatService:
         )
         return count(self.engine, request, question.max_tokens)
 
-    def fit(self, question: Question, messages: Sequence[Message]) -> Counted:
+    def fit(
+        self, question: Question, messages: Sequence[Message], material: Material | None = None
+    ) -> Counted:
         """The request for the engine; only counted, no picture is made smaller yet.
 
         Args:
             question: What is asked.
             messages: Its turns, with their pictures read in.
+            material: What it is to be answered from.
 
         Raises:
             ContextLengthError: With its answer, and with its pictures as small as can be, it is longer than the
                 engine's context.
         """
         capabilities = self.engine.capabilities
-        counted = self.count(question, messages)
+        counted = self.count(question, messages, material)
         request, prompt = counted.request, counted.tokens
         wanted = question.max_tokens or 1
         if prompt + wanted > capabilities.context_tokens:
@@ -534,6 +598,11 @@ class ChatService:
         return replace(
             counted, request=replace(request, sampling=replace(request.sampling, max_tokens=limit))
         )
+
+
+def _of_own(places: Sequence[grounding.Place], pictures: int) -> tuple[grounding.Place, ...]:
+    """Those in the person's own pictures: the material's are not the conversation's."""
+    return tuple(place for place in places if place.image <= pictures)
 
 
 def _masked(place: grounding.Place, masking: Masking) -> grounding.Place:

@@ -8,12 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from vlpro import schema
+from vlpro import knowledge_schema, schema
 from vlpro.chat.conversation_service import Receipt
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.fitting import Shown
 from vlpro.chat.grounding import Place
 from vlpro.chat.history import Page
+from vlpro.chat.material import Citation
 from vlpro.chat.pictures import KeptPicture, PictureNote
 from vlpro.chat.queue import Ticket
 from vlpro.chat.search import Found
@@ -275,7 +276,11 @@ def usage(counted: Usage) -> schema.Usage:
 
 
 def extension(
-    engine: Engine, pictures: Sequence[Shown], places: Sequence[Place], timing: Timing | None
+    engine: Engine,
+    pictures: Sequence[Shown],
+    places: Sequence[Place],
+    timing: Timing | None,
+    citations: Sequence[Citation] = (),
 ) -> schema.Extension:
     """What this product adds to an answer."""
     return schema.Extension(
@@ -291,6 +296,7 @@ def extension(
             )
             for place in places
         ],
+        citations=[_citation(one) for one in citations],
         pictures=[
             schema.PictureInfo(
                 sha256=picture.sha256,
@@ -306,6 +312,17 @@ def extension(
         ],
         reduced=any(picture.reduced for picture in pictures),
         timing=timed(timing) if timing else None,
+    )
+
+
+def _citation(one: Citation) -> knowledge_schema.Citation:
+    return knowledge_schema.Citation(
+        number=one.number,
+        base=one.base,
+        document=one.document,
+        page=one.page,
+        boxes=list(one.boxes),
+        text=one.text,
     )
 
 
@@ -361,7 +378,11 @@ def message(stored: StoredMessage, engine: Engine) -> schema.Message:
         error=errors.body(stored.error) if stored.error else None,
         request_id=stored.request_id or None,
         usage=usage(stored.usage) if stored.usage else None,
-        vlpro=extension(engine, stored.shown, stored.grounding, stored.timing) if is_answer else None,
+        vlpro=(
+            extension(engine, stored.shown, stored.grounding, stored.timing, stored.citations)
+            if is_answer
+            else None
+        ),
     )
 
 
@@ -452,6 +473,7 @@ def masked(told: schema.Conversation, masking: Masking | None) -> schema.Convers
                 )
                 for place in extension.grounding
             ]
-            extension = extension.model_copy(update={"grounding": places})
+            cites = [one.model_copy(update={"text": masking.text(one.text)}) for one in extension.citations]
+            extension = extension.model_copy(update={"grounding": places, "citations": cites})
         messages.append(message.model_copy(update={"text": masking.text(message.text), "vlpro": extension}))
     return told.model_copy(update={"title": masking.text(told.title), "messages": messages})

@@ -155,7 +155,11 @@ class _Answer:
         return b"data: " + pydantic_core.to_json(chunk) + b"\n\n"
 
     def _extension(self, finished: Finished) -> schema.Extension:
-        """Boxes are those of the first answer."""
+        """Boxes and citations are those of the first answer."""
         return translate.extension(
-            self._services.chat.engine, self._started.pictures, finished.grounding[0], finished.timing
+            self._services.chat.engine,
+            self._started.pictures,
+            finished.grounding[0],
+            finished.timing,
+            finished.citations[0],
         )

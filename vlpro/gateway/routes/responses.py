@@ -140,7 +140,11 @@ class _Reply:
         if cut:
             response["incomplete_details"] = {"reason": "max_output_tokens"}
         response["vlpro"] = translate.extension(
-            self._services.chat.engine, self._pictures.pictures, finished.grounding[0], finished.timing
+            self._services.chat.engine,
+            self._pictures.pictures,
+            finished.grounding[0],
+            finished.timing,
+            finished.citations[0],
         ).model_dump()
         return [
             {"type": "response.output_text.done", **where, "text": self._text, "logprobs": []},
