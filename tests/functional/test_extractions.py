@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from tests.receivers import SECRET, HookServer, hook
 from tests.unit.imaging.pdfs import pdf
 from vlpro.db import sqlite_url
 from vlpro.engines.fake import FakeEngine
-from vlpro.errors import AuditError
+from vlpro.errors import AuditError, BusyError
 from vlpro.gateway import app as gateway
 from vlpro.identity.permissions import Permission, Role
 
@@ -310,3 +312,51 @@ def test_without_a_record_there_is_no_result(firm: Company, liwei: httpx.Client)
     assert reply.status_code == 503, reply.text
     assert not asked.called  # no engine heard of it
     assert liwei.get("/v1/extractions").json()["open"] == before
+
+
+@contextmanager
+def busy(firm: Company) -> Iterator[None]:
+    """While people's pages take every place of the second reader."""
+    queue = firm.server.services.extractions._reader._queue
+    places = AsyncExitStack()
+
+    async def take() -> None:
+        first = await places.enter_async_context(queue.ticket())
+        await places.enter_async_context(first.turn())
+        with suppress(BusyError):
+            while True:
+                await places.enter_async_context(queue.ticket())
+
+    def inside(what: Coroutine[Any, Any, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(what, firm.server.loop).result(20)
+
+    inside(take())
+    try:
+        yield
+    finally:
+        inside(places.aclose())
+
+
+def test_when_the_second_reader_is_busy_people_are_told_and_batches_wait(
+    firm: Company, liwei: httpx.Client
+) -> None:
+    _, data = drawn(9)
+    with busy(firm):
+        asked = {"template": "vat_invoice", "input": [image(data)]}
+        refused = liwei.post("/v1/extractions", json=asked)
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        error = refused.json()["error"]
+        assert (error["type"], "Try again in" in error["message"]) == ("rate_limit_error", True)
+        assert refused.json()["error"]["vlpro"]["zh"]
+        sent = liwei.post("/v1/files", files={"file": ("a.png", data)}, data={"purpose": "user_data"}).json()
+        made = {"input": {"file_ids": [sent["id"]]}, "template": "vat_invoice"}
+        at = f"/v1/batches/{liwei.post('/v1/batches', json=made).json()['id']}"
+        eventually(lambda: liwei.get(at).json()["status"] == "in_progress")
+        queue = firm.server.services.extractions._reader._queue
+        eventually(
+            lambda: bool(firm.server.call(lambda: len(queue._looking)))
+        )  # it waits, and takes no place
+        assert liwei.get(at).json()["request_counts"] == {"total": 1, "completed": 0, "failed": 0}
+    eventually(lambda: liwei.get(at).json()["status"] == "completed")
+    assert liwei.get(at).json()["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
