@@ -175,6 +175,15 @@ def test_what_cannot_be_done_is_refused_by_name(
 def test_a_thermal_picture_goes_to_the_region_finder(http: httpx.Client) -> None:
     found = inspected(http, picture_file(64, 48), golden=None, method="thermal")
     assert (found["method"], found["screening"]) == ("thermal", False)
+    assert "instruction" not in found["message"]
+    # Nobody is there who could say why: the answer says so.
+    for method in ("thermal", "auto"):
+        found = inspected(
+            http, picture_file(64, 48), golden=None, method=method, instruction="哪里过热，为什么"
+        )
+        assert found["method"] == "thermal"
+        assert "instruction was not followed" in found["message"]
+        assert "未按 instruction 判断" in found["message_zh"]
 
 
 def test_nothing_is_found_without_a_record(http: httpx.Client, line: Server) -> None:

@@ -364,7 +364,8 @@ class InspectionService:
         async with self._turns:
             if method == "template":
                 return await asyncio.to_thread(golden.inspect, picture, pictures[1], copper=asked.copper)
-            return await asyncio.to_thread(thermal.inspect, picture, printed)
+            found = await asyncio.to_thread(thermal.inspect, picture, printed)
+        return _without_sight(found) if asked.instruction else found
 
     async def _seen(
         self, person: Person, asked: Asked, subject: sight.Subject, picture: Picture
@@ -721,6 +722,16 @@ async def _all(wanted: Sequence[Awaitable[Picture]]) -> list[Picture]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _without_sight(found: Inspection) -> Inspection:
+    """Say that nobody was there to follow the instruction: the regions stand by themselves."""
+    return replace(
+        found,
+        message=f"{found.message} The instruction was not followed: the engine in use does not see. It takes the "
+        "model to say why a region is hot.".strip(),
+        zh=f"{found.zh}当前引擎不能看图，未按 instruction 判断；要说明发热原因，需安装模型。",
+    )
 
 
 def _named(picture: Picture) -> dict[str, Any]:
