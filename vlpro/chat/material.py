@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vlpro.chat.grounding import places
 from vlpro.engines.interface import Message
 from vlpro.imaging.picture import Picture
 
-__all__ = ["Citation", "Material", "cited", "with_material"]
+__all__ = ["Citation", "Material", "ShownPage", "citations", "cited", "with_material"]
 
 # [1], [1, 2], and as Chinese types it: 【1】, [1、2]; a link's text, [1](…), is none.
 _CITED = re.compile(r"[\[\u3010]\s*(\d{1,2}(?:\s*[,\uff0c\u3001]\s*\d{1,2})*)\s*[\]\u3011](?!\()")
@@ -43,6 +44,21 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownPage:
+    """A page that the engine is given as a picture.
+
+    Args:
+        width: As :class:`Citation` counts boxes, pixels.
+        height: Likewise.
+        sources: Numbers of the citations on it, the best first; at least one.
+    """
+
+    width: int
+    height: int
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """What one question is to be answered from.
 
@@ -50,6 +66,7 @@ class Material:
         rules: What the engine is told about it, before all turns.
         parts: Stand before the question's own words, behind its pictures.
         sources: What can be cited.
+        pages: For each picture of the parts: its size, and the sources on it by number.
         answer: The whole answer, where the engine is none that writes; None: the engine writes it.
         named: How the record of the question names it.
         names: How the record of the answer names each source that it cites, by number.
@@ -58,14 +75,35 @@ class Material:
     rules: str = ""
     parts: tuple[str | Picture, ...] = ()
     sources: tuple[Citation, ...] = ()
+    pages: tuple[ShownPage, ...] = ()
     answer: str | None = None
     named: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
-    @property
-    def pictures(self) -> int:
-        """How many pictures it has."""
-        return sum(isinstance(part, Picture) for part in self.parts)
+
+def citations(text: str, material: Material, own: int) -> tuple[Citation, ...]:
+    """What an answer cites, with the places in pages that it names.
+
+    Args:
+        text: As the engine wrote it.
+        material: That the engine was given.
+        own: How many pictures of the person came before the material's.
+    """
+    told = {one.number: one for one in cited(text, material.sources)}
+    if material.pages and "2d" in text:
+        by_number = {source.number: source for source in material.sources}
+        blank = [(1000, 1000)] * own
+        sizes = [*blank, *((page.width, page.height) for page in material.pages)]
+        if len(sizes) > 1:  # a place that does not say in which picture it is: not to be guessed
+            sizes.append((1000, 1000))
+        for place in places(text, sizes):
+            if place.box is None or not own < place.image <= own + len(material.pages):
+                continue
+            number = material.pages[place.image - own - 1].sources[0]
+            known = told.get(number, by_number[number])
+            x1, y1, x2, y2 = (round(edge) for edge in place.box)
+            told[number] = replace(known, boxes=(*known.boxes, (x1, y1, x2, y2)))
+    return tuple(told.values())
 
 
 def cited(text: str, sources: Sequence[Citation]) -> tuple[Citation, ...]:

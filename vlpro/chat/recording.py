@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vlpro.audit.canonical import encode
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import Recorder
-from vlpro.chat.material import Material, cited
+from vlpro.chat.material import Material, citations
 from vlpro.engines.interface import Engine, FinishReason, Message, Request, Usage
 from vlpro.errors import VlproError
 
@@ -27,6 +27,7 @@ class Recorded:
         object: What the records are about: the conversation, or empty.
         asked: Number of the record of the question.
         material: What it is to be answered from.
+        pictures: How many of the person's own came before the material's.
     """
 
     def __init__(
@@ -34,13 +35,15 @@ class Recorded:
         recorder: Recorder,
         object: str,  # noqa: A002 - the record's word
         asked: int,
-        material: Material | None = None,
+        material: Material,
+        pictures: int,
     ) -> None:
         self._recorder = recorder
         self._object = object
         self._asked = asked
         self._open = True
-        self._material = material or Material()
+        self._material = material
+        self._pictures = pictures
 
     @classmethod
     async def ask(
@@ -63,6 +66,7 @@ class Recorded:
         text = "\n".join(p for p in asked_in.parts if isinstance(p, str)) if asked_in is not None else ""
         material = material or Material()
         images = images_of(request.messages)
+        images = images[: len(images) - len(material.pages)]  # pages are named as pages
         prompt = encode([[m.role, m.text] for m in request.messages]).decode()
         said, contents = recorder.commit_to(text)
         whole, _ = recorder.commit_to(prompt)
@@ -70,7 +74,7 @@ class Recorded:
             "question": said,
             "prompt": {"chars": whole["chars"], "commitment": whole["commitment"]},
             "turns": len(request.messages),
-            "images": images[: len(images) - material.pictures],  # pages are named as pages
+            "images": images,
             "parameters": _parameters(question),
             "engine": engine.name,
             "model": engine.capabilities.model,
@@ -82,7 +86,7 @@ class Recorded:
         asked = await recorder.anote(
             Event.ASKED, object=question.conversation, detail=detail, contents=contents
         )
-        return cls(recorder, question.conversation, asked, material)
+        return cls(recorder, question.conversation, asked, material, len(images))
 
     async def answered(
         self, texts: Sequence[str], reasons: Sequence[FinishReason], usage: Usage, timing: Timing
@@ -123,7 +127,7 @@ class Recorded:
         tokens = {"read": usage.prompt_tokens, "written": usage.completion_tokens}
         detail: dict[str, Any] = {"asked": self._asked, "answers": answers, "tokens": tokens}
         if self._material.named:
-            cites = {one.number for text in texts for one in cited(text, self._material.sources)}
+            cites = {one.number for text in texts for one in citations(text, self._material, self._pictures)}
             detail["cited"] = [dict(self._material.names[number]) for number in sorted(cites)]
         return detail, contents
 

@@ -16,7 +16,7 @@ from vlpro.chat import grounding
 from vlpro.chat.fitting import Counted, Shown, count, reduced
 from vlpro.chat.json_schema import check_schema
 from vlpro.chat.language import AnswerLanguage, with_language
-from vlpro.chat.material import Citation, Material, cited, with_material
+from vlpro.chat.material import Citation, Material, citations, with_material
 from vlpro.chat.queue import Queue, Ticket, is_background
 from vlpro.chat.recording import Recorded
 from vlpro.chat.stopping import StopCutter
@@ -310,7 +310,7 @@ class ChatService:
             material = await self._found(question, messages)
             counted = self.fit(question, messages, material)
             request, given = await self._reduced(counted)
-            shown = given[: len(given) - material.pictures]
+            shown = given[: len(given) - len(material.pages)]
             record = await Recorded.ask(
                 self.recorder, question, request, self.engine, self._model_digest, material=material
             )
@@ -350,16 +350,16 @@ class ChatService:
             finally:
                 if question.spent is not None:
                     question.spent(self._spent(request, written))
-        sizes = [(p.original_width, p.original_height) for p in given]
+        sizes = [(p.original_width, p.original_height) for p in shown]
         # Where something is, is read from what the engine wrote: masked coordinates would be none.
-        boxes = tuple(_of_own(grounding.places(text, sizes), len(shown)) for text in written.raw)
-        citations = tuple(cited(text, material.sources) for text in written.raw)
+        boxes = tuple(grounding.places(text, sizes) for text in written.raw)
+        cites = tuple(citations(text, material, len(shown)) for text in written.raw)
         if masking is not None:
             boxes = tuple(tuple(_masked(place, masking) for place in places) for places in boxes)
-            citations = tuple(
-                tuple(replace(one, text=masking.text(one.text)) for one in cites) for cites in citations
+            cites = tuple(
+                tuple(replace(one, text=masking.text(one.text)) for one in found) for found in cites
             )
-        yield Finished(written.used, timing, boxes, citations)
+        yield Finished(written.used, timing, boxes, cites)
 
     async def whole(
         self, question: Question, *, reading: bool = False, began: Callable[[], Awaitable[None]] | None = None
@@ -598,11 +598,6 @@ class ChatService:
         return replace(
             counted, request=replace(request, sampling=replace(request.sampling, max_tokens=limit))
         )
-
-
-def _of_own(places: Sequence[grounding.Place], pictures: int) -> tuple[grounding.Place, ...]:
-    """Those in the person's own pictures: the material's are not the conversation's."""
-    return tuple(place for place in places if place.image <= pictures)
 
 
 def _masked(place: grounding.Place, masking: Masking) -> grounding.Place:
