@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-__all__ = ["bombs", "mutations", "seeds"]
+__all__ = ["bombs", "mutations", "pdf_mutations", "seeds"]
 
 Named = tuple[str, bytes]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -170,6 +170,26 @@ _GAMES: Sequence[Callable[[random.Random, bytearray], None]] = (
 )  # fmt: skip
 
 
+def _digits(dice: random.Random, data: bytearray) -> None:
+    """PDF: places, lengths and counts that are not so."""
+    begin = dice.randrange(len(data))
+    places = [at for at in range(begin, min(len(data), begin + 4000)) if data[at : at + 1].isdigit()]
+    for at in dice.sample(places, min(len(places), 5)):
+        data[at] = dice.choice(b"0123456789-")
+
+
+def _words(dice: random.Random, data: bytearray) -> None:
+    """PDF: words of its language where they do not belong."""
+    at = dice.randrange(len(data))
+    data[at:at] = dice.choice(
+        (b"<<", b">>", b"[" * 200, b"1 0 R", b"endobj", b"stream\n", b"/Kids[2 0 R]", b"/Count 999999", b"2147483648",
+         b"/Length 99999999", b"/Width 100000", b"/Filter/JBIG2Decode", b"/Filter/JPXDecode")
+    )  # fmt: skip
+
+
+_PDF_GAMES = (_flip, _cut, _cut_out, _double, _fill, _digits, _digits, _words, _words)
+
+
 def mutations(from_: Sequence[Named], count: int, seed: int) -> Iterator[Named]:
     """So many malformed pictures; a few bombs among each thousand.
 
@@ -179,6 +199,18 @@ def mutations(from_: Sequence[Named], count: int, seed: int) -> Iterator[Named]:
         seed: Equal seeds, equal pictures.
     """
     return _mutated(from_, count, random.Random(seed), bombs())
+
+
+def pdf_mutations(from_: Sequence[Named], count: int, seed: int) -> Iterator[Named]:
+    """So many malformed PDFs, likewise."""
+    dice = random.Random(seed)
+    for number in range(count):
+        name, valid = from_[dice.randrange(len(from_))]
+        data = bytearray(valid)
+        for _ in range(dice.choice((1, 1, 2, 4, 16))):
+            if len(data) > 20:
+                dice.choice(_PDF_GAMES)(dice, data)
+        yield f"{number}: {name}", bytes(data)
 
 
 def _mutated(

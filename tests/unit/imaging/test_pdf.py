@@ -9,11 +9,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
+from tests.malformed import pdf_mutations
+from tests.unit.documents.test_documents import document as report
 from tests.unit.imaging.pdfs import ENCRYPTED, invoice, pdf, picture
 from tests.unit.imaging.samples import file, quarters
 from vlpro.crypto.sm3 import sm3
+from vlpro.documents.paper import to_pdf
 from vlpro.errors import ImageError
 from vlpro.imaging import workers
 from vlpro.imaging.ingest import Limits
@@ -151,6 +155,35 @@ async def test_two_pages_at_once_and_all_in_order(pool: WorkerPool) -> None:
     opened = await pool.pdf_pages(invoice(12))
     pages = await asyncio.gather(*(pool.pdf_page(opened, n, max_pixels_used=100_000) for n in range(1, 13)))
     assert len({page.pixels_sha256 for page in pages}) == 1
+
+
+async def test_each_broken_pdf_is_its_own_error_and_costs_nothing_else(pool: WorkerPool) -> None:
+    seeds = [("invoice", invoice(3)), ("picture", picture(600, 800)), ("report", to_pdf(report()))]
+    await pool.pdf_pages(invoice())
+    assert pool.pid is not None
+    maker = psutil.Process(pool.pid)
+    before = maker.memory_full_info().uss
+    read: list[str] = []
+    refused: dict[str, ImageError] = {}
+
+    async def one(name: str, data: bytes) -> None:
+        try:
+            opened = await pool.pdf_pages(data, param="file")
+            await pool.pdf_page(opened, len(opened.pages), max_pixels_used=100_000)
+            await pool.pdf_text(opened, 1)
+            read.append(name)
+        except ImageError as error:
+            refused[name] = error
+
+    await asyncio.gather(*(one(*each) for each in pdf_mutations(seeds, 50, seed=11)))
+    assert len(read) + len(refused) == 50
+    assert len(read) > 10  # PDFium mends much
+    assert len(refused) > 5
+    for name, error in refused.items():
+        assert (error.code in ("invalid_pdf", "pdf_too_large"), error.param) == (True, "file"), name
+        assert error.zh != error.message, name
+    assert pool.pid == maker.pid
+    assert maker.memory_full_info().uss < before + 5_000_000
 
 
 LIES: dict[str, dict[str, Any]] = {
