@@ -214,7 +214,7 @@ class BodyLimit:
         app: The application behind it.
         max_bytes: The largest body.
         forms: Paths, and all below them, that take short forms only; some of them anybody can reach.
-        uploads: Paths that take files, which are not held in memory, and the most bytes of each.
+        uploads: Paths that take files, as regular expressions of the whole path, and the most bytes of each.
         idle_timeout_s: The most seconds between two pieces of a body.
     """
 
@@ -229,7 +229,7 @@ class BodyLimit:
         self._app = app
         self._max_bytes = max_bytes
         self._forms = tuple(forms)
-        self._uploads = dict(uploads or {})
+        self._uploads = [(re.compile(path), most) for path, most in (uploads or {}).items()]
         self._idle_timeout_s = idle_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -239,7 +239,8 @@ class BodyLimit:
             return
         path = scope["path"]
         is_form = any(path == form or path.startswith(f"{form}/") for form in self._forms)
-        most = min(_FORM_BYTES, self._max_bytes) if is_form else self._uploads.get(path, self._max_bytes)
+        upload = next((most for known, most in self._uploads if known.fullmatch(path)), self._max_bytes)
+        most = min(_FORM_BYTES, self._max_bytes) if is_form else upload
         told = Headers(scope=scope).get("content-length", "0")
         if not told.isdecimal() or int(told[:20]) > most:
             await errors.response(self._error(most))(scope, receive, send)
