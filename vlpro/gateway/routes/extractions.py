@@ -15,7 +15,8 @@ from vlpro.gateway.stream import while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
-from vlpro.workflows.extraction.service import ExtractionService, Viewer
+from vlpro.workflows.extraction.service import ExtractionService
+from vlpro.workflows.extraction.standing import Viewer
 
 __all__ = ["router"]
 

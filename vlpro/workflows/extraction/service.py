@@ -1,4 +1,4 @@
-"""An extraction's path: pages read in, recorded, read, checked, stored; then a person's decision, and on its way."""
+"""Extractions: read, looked at, corrected, decided by a person, taken out, and on their way to other systems."""
 
 from __future__ import annotations
 
@@ -6,120 +6,44 @@ import asyncio
 import contextlib
 import datetime as dt
 import hashlib
-import json
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from vlpro.audit.events import Event, Outcome
+from vlpro.audit.events import Event
 from vlpro.chat.history import Rules
-from vlpro.chat.json_schema import check_schema
-from vlpro.chat.service import ChatService, Question, Turn
-from vlpro.engines.interface import ResponseFormat, Usage
-from vlpro.engines.reading import Readings
-from vlpro.errors import BadRequestError, ConflictError, EngineError, VlproError
-from vlpro.identity.labels import Level, check_read
-from vlpro.identity.principal import Person
-from vlpro.imaging.encode import to_jpeg
+from vlpro.chat.service import ChatService
+from vlpro.errors import BadRequestError, ConflictError, VlproError
+from vlpro.identity.labels import check_read
 from vlpro.masking import Masking
 from vlpro.workflows.delivery.outbox import Delivery, no_such_delivery
 from vlpro.workflows.delivery.service import Deliveries
 from vlpro.workflows.extraction import review
-from vlpro.workflows.extraction.custom import seen_custom
-from vlpro.workflows.extraction.exports import Format, as_file, as_json
-from vlpro.workflows.extraction.extract import extract, extract_custom, identity_of, recognise
-from vlpro.workflows.extraction.result import Extraction
+from vlpro.workflows.extraction.duplicates import compare
+from vlpro.workflows.extraction.exports import Format, as_file
+from vlpro.workflows.extraction.extract import identity_of
+from vlpro.workflows.extraction.reading import KIND, Asked, DocumentReader
+from vlpro.workflows.extraction.standing import Standing, Viewer, standing_of
 from vlpro.workflows.extraction.store import (
     ExtractionStore,
     Head,
-    PageNote,
     State,
     Stored,
     changed_meanwhile,
     no_such_extraction,
 )
-from vlpro.workflows.extraction.template import CUSTOM, Template, json_schema
-from vlpro.workflows.pages import Input, Page, read_pages
+from vlpro.workflows.extraction.template import Template
 from vlpro.workflows.reading import PageReader
 
-__all__ = ["AUTO", "Asked", "ExtractionService", "Measured", "Standing", "Viewer"]
+__all__ = ["ExtractionService", "Measured"]
 
 log = logging.getLogger(__name__)
 
-AUTO = "auto"
-KIND = "extraction"
-"""Of deliveries."""
-
 _SWEEP_S = 3_600.0
 _MOST_EXPORTED = 10_000
-_SIGHT = (
-    "Read the document in the pictures. Give each value as it is written there; null where it is not there."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """Who asks.
-
-    Args:
-        person: The person.
-        reviews: Whether they may review what others handed over.
-        spent: Is told what engines took for them.
-    """
-
-    person: Person
-    reviews: bool = True
-    spent: Callable[[Usage], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be read.
-
-    Args:
-        inputs: Files of one document, in order.
-        template: Name of a template; :data:`AUTO` or :data:`~vlpro.workflows.extraction.template.CUSTOM`.
-        schema: The caller's own JSON Schema.
-        review: Whether everybody who may review sees it.
-        deliver: Where it goes when it is approved; empty: as the settings say.
-        level: How confidential; None: as much as the person may read.
-        metadata: Of the caller's own.
-    """
-
-    inputs: Sequence[Input]
-    template: str = AUTO
-    schema: Mapping[str, Any] | None = None
-    review: bool = False
-    deliver: str = ""
-    level: Level | None = None
-    metadata: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A result as one person sees it.
-
-    Args:
-        stored: As it is stored.
-        now: With what people put.
-        template: That it was made with; None: there is none (any more).
-        unsettled: What stands between it and approval.
-        own: Whether it is this person's.
-    """
-
-    stored: Stored
-    now: Extraction
-    template: Template | None
-    unsettled: tuple[str, ...]
-    own: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return as_json(self.stored, self.now, self.template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +91,9 @@ class ExtractionService:
     ) -> None:
         self.templates = templates
         self.deliveries = deliveries
-        self._chat = chat
+        self._documents = DocumentReader(chat, reader, store, templates, max_pages=max_pages, clock=clock)
         self._reader = reader
         self._store = store
-        self._max_pages = max_pages
         self._rules = rules
         self._masking = masking
         self._clock = clock
@@ -201,199 +124,9 @@ class ExtractionService:
             EngineError: The engine failed.
             AuditError: It cannot be recorded.
         """
-        person = viewer.person
-        named = self._named(asked)
-        level = person.level if asked.level is None else asked.level
-        check_read(person.level, level)
         if asked.deliver:
             self.deliveries.check(asked.deliver, "deliver")
-        if asked.schema is not None:
-            await asyncio.to_thread(check_schema, asked.schema, "schema")
-        pages = await read_pages(
-            asked.inputs,
-            self._chat.reader,
-            max_pixels_used=self._reader.pixels,
-            max_pages=self._max_pages,
-        )
-        name = f"ext_{secrets.token_hex(12)}"
-        # Durable before any engine hears of it: without a record there is no result.
-        started = await self._recorder.anote(
-            Event.WORKFLOW_STARTED, object=name, detail=self._start(asked, pages, level)
-        )
-        try:
-            template, read = await self._read(viewer, asked, named, pages)
-            stored = Stored(
-                id=name,
-                owner=person.id,
-                level=level,
-                created=(now := self._clock()),
-                updated=now,
-                state="open",
-                handed_over=asked.review,
-                extraction=read,
-                engine=self._engine_name,
-                pages=tuple(PageNote(page.name, page.picture.sha256, available=True) for page in pages),
-                deliver=asked.deliver,
-                metadata=dict(asked.metadata) if asked.metadata else None,
-                schema=dict(asked.schema) if asked.schema is not None else None,
-            )
-            await self._keep(stored, template, pages)
-        except BaseException as error:
-            why = error.code if isinstance(error, VlproError) else "stopped"
-            outcome = Outcome.REFUSED if isinstance(error, BadRequestError) else Outcome.FAILED
-            self._recorder.later(
-                Event.WORKFLOW_COMPLETED,
-                object=name,
-                outcome=outcome,
-                detail={"workflow": KIND, "started": started, "why": why},
-            )
-            raise
-        done = {
-            "workflow": KIND,
-            "started": started,
-            "template": stored.extraction.template,
-            "verdict": stored.extraction.verdict,
-            "fields": sum(field.value is not None for field in stored.extraction.fields.values()),
-            "failed": [check.name for check in stored.extraction.checks if check.passed is False],
-        }
-        try:
-            await self._recorder.anote(Event.WORKFLOW_COMPLETED, object=name, detail=done)
-        except VlproError:
-            await asyncio.to_thread(self._store.delete, name, keep_mark=False)
-            raise
-        return self._standing(viewer, stored)
-
-    def _named(self, asked: Asked) -> Template | None:
-        """The template that is asked for; None: it is told by the pages, or the schema is the caller's own."""
-        if asked.schema is not None and asked.template not in (AUTO, CUSTOM):
-            raise BadRequestError(
-                "template and schema exclude each other. Leave one of them out.",
-                zh="template 与 schema 不能同时使用，请只保留一个。",
-                param="schema",
-            )
-        if asked.template == CUSTOM and asked.schema is None:
-            raise BadRequestError(
-                "The template custom needs a JSON Schema in schema.",
-                zh="模板 custom 需要在 schema 中给出 JSON Schema。",
-                param="schema",
-            )
-        if asked.template in (AUTO, CUSTOM):
-            return None
-        if asked.template not in self.templates:
-            known = ", ".join((AUTO, CUSTOM, *self.templates))
-            raise BadRequestError(
-                f"There is no template {asked.template[:100]!r}. Use one of: {known}.",
-                zh=f"没有模板 {asked.template[:100]!r}，可用：{known}。",
-                param="template",
-                code="unknown_template",
-            )
-        return self.templates[asked.template]
-
-    def _start(self, asked: Asked, pages: Sequence[Page], level: Level) -> dict[str, Any]:
-        files = {
-            page.picture.sha256: {
-                "sha256": page.picture.sha256,
-                "bytes": page.picture.size,
-                "format": page.picture.format,
-            }
-            | ({"sm3": page.picture.sm3} if page.picture.sm3 else {})
-            for page in pages
-        }
-        return {
-            "workflow": KIND,
-            "template": CUSTOM if asked.schema is not None else asked.template,
-            "images": list(files.values()),
-            "pages": len(pages),
-            "level": level.word,
-            "engine": self._engine_name,
-            "model": self._chat.engine.capabilities.model,
-        }
-
-    @property
-    def _engine_name(self) -> str:
-        reads, sees = self._reader.engine.name, self._chat.engine
-        return f"{reads}+{sees.name}" if sees.capabilities.sees else reads
-
-    async def _read(
-        self, viewer: Viewer, asked: Asked, named: Template | None, pages: Sequence[Page]
-    ) -> tuple[Template | None, Extraction]:
-        pictures = [page.picture for page in pages]
-        owner = viewer.person.id
-        try:
-            readings = await self._reader.read(pictures, schema=asked.schema, owner=owner)
-        finally:
-            await self._reader.forget(pictures)
-        if asked.schema is not None:
-            seen = await self._seen(viewer, asked.schema, pages)
-            custom = await asyncio.to_thread(extract_custom, readings, asked.schema)
-            return None, custom if seen is None else seen_custom(custom, seen)
-        template = named or await self._recognised(readings)
-        seen = await self._seen(viewer, json_schema(template), pages)
-        today = dt.datetime.fromtimestamp(self._clock()).astimezone().date()
-        return template, await asyncio.to_thread(extract, readings, template, today=today, seen=seen)
-
-    async def _recognised(self, readings: Readings) -> Template:
-        template = await asyncio.to_thread(recognise, readings, self.templates)
-        if template is None:
-            raise BadRequestError(
-                "None of the templates fits these pages. Name the template, or send a JSON Schema in schema.",
-                zh="没有模板适合这些页面，请指定模板，或在 schema 中给出 JSON Schema。",
-                param="template",
-                code="template_not_recognised",
-            )
-        return template
-
-    async def _seen(
-        self, viewer: Viewer, schema: Mapping[str, Any], pages: Sequence[Page]
-    ) -> Mapping[str, Any] | None:
-        """The second reading, by an engine that sees; None: there is none, or it failed, which the log tells."""
-        if not self._chat.engine.capabilities.sees:
-            return None
-        question = Question(
-            turns=(Turn("user", (*(page.picture for page in pages), _SIGHT)),),
-            response_format=ResponseFormat(schema),
-            schema_param="schema",
-            param="input",
-            owner=viewer.person.id,
-            spent=viewer.spent,
-        )
-        try:
-            found = json.loads(await self._chat.whole(question))
-        except EngineError as error:
-            log.warning("there is no second reading: %s", error.message)
-            return None
-        except ValueError:
-            log.warning("there is no second reading: the engine's answer is no JSON")
-            return None
-        return found if isinstance(found, dict) else None
-
-    async def _keep(self, stored: Stored, template: Template | None, pages: Sequence[Page]) -> None:
-        identity = identity_of(stored.extraction, template) if template is not None else None
-        mark = self._store.mark((identity,)) if identity is not None else None
-        pictures = [await asyncio.to_thread(to_jpeg, page.picture) for page in pages]
-        await self._compare(stored, mark)
-        await asyncio.to_thread(self._store.add, stored, pictures, mark)
-        if mark is not None and not stored.duplicate_of and await self._compare(stored, mark):
-            # Another one came in between: the earlier of the two is the first.
-            await asyncio.to_thread(self._store.save, stored)
-
-    async def _compare(self, stored: Stored, mark: bytes | None) -> bool:
-        """Say in a result whether the same document is known, as far as it can be told; returns whether it is."""
-        seen = await asyncio.to_thread(self._store.seen, mark) if mark is not None else None
-        known = seen is not None and seen.id != stored.id
-        checks = [check for check in stored.extraction.checks if check.name != review.DUPLICATE]
-        stored.duplicate_of = ""
-        if seen is not None and known:
-            own = seen.owner == stored.owner
-            # The id of somebody else's result is nobody's business.
-            stored.duplicate_of = seen.id if own else ""
-            day = dt.datetime.fromtimestamp(seen.created).astimezone().date().isoformat()
-            checks.append(review.duplicate("own" if own else "other", day))
-        elif mark is not None:
-            checks.append(review.duplicate(None, ""))
-        verdict = "fail" if known else stored.extraction.verdict
-        stored.extraction = replace(stored.extraction, checks=tuple(checks), verdict=verdict)
-        return known
+        return self._standing(viewer, await self._documents.read(viewer, asked))
 
     # --- looking
 
@@ -481,7 +214,7 @@ class ExtractionService:
         if (identity := self._identity(stored, template)) != before:
             mark = self._store.mark((identity,)) if identity is not None else None
             await asyncio.to_thread(self._store.remark, stored, mark)
-            await self._compare(stored, mark)
+            await compare(self._store, stored, mark)
         now = review.current(stored, template)
         stored.extraction = replace(stored.extraction, verdict=now.verdict)
         await self._decided(stored, "corrected", {"fields": sorted(fields)})
@@ -727,11 +460,7 @@ class ExtractionService:
         await self._recorder.anote(Event.WORKFLOW_DECIDED, object=stored.id, detail=told, contents=contents)
 
     def _standing(self, viewer: Viewer, stored: Stored) -> Standing:
-        template = self._template_of(stored)
-        now = review.current(stored, template)
-        now = replace(now, verdict=stored.extraction.verdict)
-        left = tuple(review.unsettled(stored, now, template))
-        return Standing(stored, now, template, left, own=stored.owner == viewer.person.id)
+        return standing_of(viewer, stored, self.templates)
 
     def _identity(self, stored: Stored, template: Template | None) -> str | None:
         return identity_of(review.current(stored, template), template) if template is not None else None

@@ -24,7 +24,8 @@ from vlpro.workflows.delivery.options import DeliveryOptions
 from vlpro.workflows.delivery.outbox import Outbox
 from vlpro.workflows.delivery.service import Deliveries
 from vlpro.workflows.extraction.result import ExtractedField, Extraction
-from vlpro.workflows.extraction.service import ExtractionService, Viewer
+from vlpro.workflows.extraction.service import ExtractionService
+from vlpro.workflows.extraction.standing import Viewer
 from vlpro.workflows.extraction.store import ExtractionStore, Stored
 
 pytestmark = pytest.mark.anyio
