@@ -90,7 +90,7 @@ def citations(text: str, material: Material, own: int) -> tuple[Citation, ...]:
         own: How many pictures of the person came before the material's.
     """
     told = {one.number: one for one in cited(text, material.sources)}
-    if material.pages and "2d" in text:
+    if material.pages:
         by_number = {source.number: source for source in material.sources}
         blank = [(1000, 1000)] * own
         sizes = [*blank, *((page.width, page.height) for page in material.pages)]
