@@ -21,7 +21,8 @@ class Upstream:
 
     Args:
         url: Base of its API, with ``/v1``.
-        key: Bearer token, if it wants one.
+        key: Sent with each request, if it wants one.
+        scheme: How the key is sent: ``Bearer``, or Elasticsearch's ``ApiKey``.
         ca: PEM file with the authorities that may have signed its certificate; empty: those that the system trusts.
         socket: Path of the Unix socket that it listens on; empty: it is reached over the network.
         settings: How the settings' names begin that these are of, for errors: ``upstream_``, or the name of a table
@@ -32,7 +33,14 @@ class Upstream:
     """
 
     def __init__(
-        self, url: str, *, key: str = "", ca: str = "", socket: str = "", settings: str = "upstream_"
+        self,
+        url: str,
+        *,
+        key: str = "",
+        scheme: str = "Bearer",
+        ca: str = "",
+        socket: str = "",
+        settings: str = "upstream_",
     ) -> None:
         named = _Names(settings)
         self.url = _checked(url, named)
@@ -45,7 +53,7 @@ class Upstream:
                     zh=f"{named('key')} 含有空格、换行或非 ASCII 字符，请只填写密钥本身。",
                     param=f"{settings}key",
                 )
-            self._headers["authorization"] = f"Bearer {key}"
+            self._headers["authorization"] = f"{scheme} {key}"
         secure = httpx.URL(self.url).scheme == "https"
         if ca and not secure:
             raise ConfigError(
@@ -70,6 +78,19 @@ class Upstream:
             headers=self._headers,
             transport=outside.async_transport(self._tls, path=self._socket, retries=1, keep=keep),
             trust_env=False,  # no proxy from the environment: nothing may lead a picture out of the network
+            timeout=httpx.Timeout(read_s, connect=_CONNECT_S, write=_WRITE_S),
+        )
+
+    def blocking_client(self, *, read_s: float) -> httpx.Client:
+        """Connections to the server for threads, kept; over the network only.
+
+        Args:
+            read_s: Most seconds without a byte of an answer.
+        """
+        return httpx.Client(
+            headers=self._headers,
+            transport=outside.transport(self._tls),
+            trust_env=False,
             timeout=httpx.Timeout(read_s, connect=_CONNECT_S, write=_WRITE_S),
         )
 
