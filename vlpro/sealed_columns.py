@@ -19,7 +19,9 @@ from vlpro.workflows.delivery.tables import deliveries
 from vlpro.workflows.extraction.store import extraction_place
 from vlpro.workflows.extraction.tables import extractions
 from vlpro.workflows.inspection import tables as inspection
-from vlpro.workflows.inspection.store import alert_place, inspection_place, template_place
+from vlpro.workflows.inspection.alert_store import alert_place
+from vlpro.workflows.inspection.store import inspection_place
+from vlpro.workflows.inspection.template_store import template_place
 from vlpro.workflows.report.store import report_place
 from vlpro.workflows.report.tables import reports
 

@@ -13,12 +13,16 @@ from vlpro.identity.principal import Person
 from vlpro.identity.service import Identity
 from vlpro.imaging.picture import Picture
 from vlpro.workflows.delivery.service import Deliveries
+from vlpro.workflows.inspection.alert_store import AlertStore
 from vlpro.workflows.inspection.alerts import Alert
 from vlpro.workflows.inspection.inputs import Inputs
 from vlpro.workflows.inspection.messages import alert_message
 from vlpro.workflows.inspection.options import InspectionOptions
+from vlpro.workflows.inspection.raising import InspectionAlerts
 from vlpro.workflows.inspection.service import InspectionService
 from vlpro.workflows.inspection.store import InspectionStore
+from vlpro.workflows.inspection.template_store import TemplateStore
+from vlpro.workflows.inspection.templates import GoldenTemplates
 from vlpro.workflows.inspection.thermal import Printed
 from vlpro.workflows.reading import PageReader
 
@@ -48,10 +52,11 @@ def inspections_of(
             zh=f"inspection.alert_targets 中的 {unknown[0]} 不在 delivery.targets 中。",
             param="inspection.alert_targets",
         )
-    if identity is not None:
-        store = InspectionStore(identity.database, identity.sealer)
-    else:
-        store = InspectionStore(database_of(settings), sealer_of(settings))
+    where = (
+        (identity.database, identity.sealer)
+        if identity is not None
+        else (database_of(settings), sealer_of(settings))
+    )
 
     async def printed(picture: Picture, person: Person) -> Sequence[Printed]:
         read = await reader.read([picture], owner=person.id)
@@ -64,11 +69,14 @@ def inspections_of(
 
     return InspectionService(
         chat,
-        store,
+        InspectionStore(*where),
+        GoldenTemplates(chat.reader, TemplateStore(*where), chat.recorder, max_pixels=options.max_pixels),
+        InspectionAlerts(
+            AlertStore(*where), chat.recorder, options, deliver=deliver if options.alert_targets else None
+        ),
         options,
         keeps_pictures=lambda: rules().keep_images,
         printed=printed,
-        deliver=deliver if options.alert_targets else None,
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import sqlalchemy as sa
+
 from vlpro.errors import BadRequestError
 
-__all__ = ["place_of"]
+__all__ = ["ordered", "place_of"]
 
 
 def place_of(after: str) -> tuple[float, str] | None:
@@ -25,3 +29,21 @@ def place_of(after: str) -> tuple[float, str] | None:
         raise BadRequestError(
             "after is `next` of the page before.", zh="after 应为上一页的 next。", param="after"
         ) from None
+
+
+def ordered(
+    query: sa.Select[Any], table: sa.Table, last: tuple[float, str] | None, *, newest_first: bool = True
+) -> sa.Select[Any]:
+    """Go through rows by the time when they were made, and their id.
+
+    Args:
+        query: Which rows of the table.
+        table: With ``created_at`` and ``id``.
+        last: Both of the last row of the page before; None: from the beginning.
+        newest_first: In which order.
+    """
+    columns = (table.c.created_at, table.c.id)
+    if last is not None:
+        place, there = sa.tuple_(*columns), sa.tuple_(*map(sa.literal, last))
+        query = query.where(place < there if newest_first else place > there)
+    return query.order_by(*(column.desc() if newest_first else column for column in columns))

@@ -16,7 +16,8 @@ from vlpro.gateway.strict import StrictRoute, by_size
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
 from vlpro.workflows.inspection.messages import alert_message, inspection_message, template_message
-from vlpro.workflows.inspection.service import Asked, InspectionService
+from vlpro.workflows.inspection.method import Asked
+from vlpro.workflows.inspection.service import InspectionService
 
 __all__ = ["router"]
 
@@ -66,7 +67,7 @@ async def inspections(
 async def templates(service: ServiceOf, user: User) -> wire.GoldenTemplateList:
     """One's own golden pictures, by product."""
     return wire.GoldenTemplateList(
-        data=[template_message(one) for one in await service.templates(user.person)]
+        data=[template_message(one) for one in await service.templates.all_of(user.person)]
     )
 
 
@@ -79,26 +80,26 @@ async def put_template(
         request, translate.upload, body.image.url, "image.url", services.settings.max_image_bytes
     )
     return template_message(
-        await services.inspections.put_template(user.person, product, image, copper=body.copper)
+        await services.inspections.templates.put(user.person, product, image, copper=body.copper)
     )
 
 
 @router.get("/templates/{product}")
 async def get_template(product: Product, service: ServiceOf, user: User) -> wire.GoldenTemplate:
     """What is known of a golden picture."""
-    return template_message(await service.template(user.person, product))
+    return template_message(await service.templates.get(user.person, product))
 
 
 @router.get("/templates/{product}/picture", response_class=Response, responses={200: _PNG})
 async def template_picture(product: Product, service: ServiceOf, user: User) -> Response:
     """A golden picture: a PNG made anew from clean pixels, never the file that was sent."""
-    return Response(await service.template_picture(user.person, product), 200, _PRIVATE, "image/png")
+    return Response(await service.templates.picture(user.person, product), 200, _PRIVATE, "image/png")
 
 
 @router.delete("/templates/{product}")
 async def delete_template(product: Product, service: ServiceOf, user: User) -> schema.Deleted:
     """Delete a golden picture."""
-    name = await service.delete_template(user.person, product)
+    name = await service.templates.delete(user.person, product)
     return schema.Deleted(id=name, object="inspection.template.deleted")
 
 
@@ -111,14 +112,14 @@ async def alerts(
     limit: Limit = 50,
 ) -> wire.InspectionAlertList:
     """One's own alerts, the newest first."""
-    found, following = await service.alerts(user.person, state=state, after=after, limit=limit)
+    found, following = await service.alerts.page(user.person, state=state, after=after, limit=limit)
     return wire.InspectionAlertList(data=[alert_message(one) for one in found], next=following)
 
 
 @router.get("/alerts/{alert_id}")
 async def alert(alert_id: str, service: ServiceOf, user: User) -> wire.InspectionAlert:
     """One alert."""
-    return alert_message(await service.alert(user.person, alert_id))
+    return alert_message(await service.alerts.get(user.person, alert_id))
 
 
 @router.post("/alerts/{alert_id}/acknowledge")
@@ -126,7 +127,7 @@ async def acknowledge(
     alert_id: str, body: wire.Acknowledgement, service: ServiceOf, reviewer: Reviewer
 ) -> wire.InspectionAlert:
     """Say that somebody saw to an alert: a person, so no API key can."""
-    seen = await service.acknowledge(reviewer.person, alert_id, by=reviewer.login, note=body.note)
+    seen = await service.alerts.acknowledge(reviewer.person, alert_id, by=reviewer.login, note=body.note)
     return alert_message(seen)
 
 

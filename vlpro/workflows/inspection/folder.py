@@ -21,9 +21,10 @@ from vlpro.chat.queue import in_background
 from vlpro.chat.service import Upload
 from vlpro.errors import BadRequestError, ConfigError, ImageError, VlproError
 from vlpro.workflows.inspection.messages import inspection_message
+from vlpro.workflows.inspection.method import Asked
 from vlpro.workflows.inspection.operator import Operator
 from vlpro.workflows.inspection.options import NAME, FolderOptions
-from vlpro.workflows.inspection.service import Asked, InspectionService, Shown
+from vlpro.workflows.inspection.service import InspectionService, Shown
 
 __all__ = ["DONE", "FAILED", "WatchedFolder"]
 

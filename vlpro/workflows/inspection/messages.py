@@ -8,7 +8,7 @@ from vlpro import inspection_schema as wire
 from vlpro.errors import VlproError
 from vlpro.workflows.inspection.alerts import Alert
 from vlpro.workflows.inspection.service import Shown
-from vlpro.workflows.inspection.store import GoldenTemplate
+from vlpro.workflows.inspection.template_store import GoldenTemplate
 
 __all__ = ["alert_message", "error_message", "inspection_message", "template_message"]
 

@@ -33,9 +33,10 @@ from vlpro.chat.service import Upload
 from vlpro.errors import BadRequestError, ForbiddenError, ImageError, VlproError
 from vlpro.sealing import outside
 from vlpro.workflows.inspection.messages import alert_message, error_message, inspection_message
+from vlpro.workflows.inspection.method import Asked
 from vlpro.workflows.inspection.operator import Operator
 from vlpro.workflows.inspection.options import NAME, MqttOptions
-from vlpro.workflows.inspection.service import Asked, InspectionService
+from vlpro.workflows.inspection.service import InspectionService
 
 __all__ = ["MqttInput"]
 
@@ -187,7 +188,7 @@ class MqttInput:
 
     async def _tell(self, client: _Client) -> None:
         """Publish alerts, those first that were raised while there was no connection."""
-        store, raised = self._service.store, self._service.raised
+        store, raised = self._service.alerts.store, self._service.alerts.raised
         properties = _properties(PacketTypes.PUBLISH, **_IS_JSON)
         while True:
             raised.clear()

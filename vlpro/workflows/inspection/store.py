@@ -1,7 +1,6 @@
-"""Inspections, golden templates and alerts in the database: sealed, and bound to owner, level and state.
+"""Inspections in the database: sealed, each under a data key of its own, which is deleted with it.
 
-An inspection and a template have a data key of their own, which is deleted with them. What stands in clear is what
-the database needs: ids, owner, level, times, states; each of them is bound into what is sealed.
+What stands in clear is what the database needs: ids, owner, level, times; each of them is bound into what is sealed.
 """
 
 from __future__ import annotations
@@ -13,37 +12,24 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
-from vlpro.crypto import DataKey, Sealer
+from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.errors import ConflictError
 from vlpro.identity.labels import Level
-from vlpro.workflows.inspection.alerts import Alert, AlertState
 from vlpro.workflows.inspection.result import Defect, Inspection
-from vlpro.workflows.inspection.tables import (
-    golden_templates,
-    inspection_alerts,
-    inspection_silences,
-    inspections,
-)
+from vlpro.workflows.inspection.tables import inspections
+from vlpro.workflows.paging import ordered
 
 __all__ = [
-    "Copper",
     "Decision",
-    "GoldenTemplate",
     "Inspected",
     "InspectionStore",
     "Source",
-    "alert_place",
     "inspection_place",
-    "template_place",
 ]
 
 Source = Literal["api", "folder", "mqtt"]
-Copper = Literal["dark", "light"]
-"""Which of a board's two tones its conductors are."""
-
 _DAY_S = 86_400.0
 
 
@@ -98,27 +84,12 @@ class Inspected:
         return self.result.method == "sight"
 
 
-@dataclass(frozen=True, slots=True)
-class GoldenTemplate:
-    """What is known of a golden template, without its pixels."""
-
-    id: str
-    owner: str
-    level: int
-    created: float
-    product: str
-    width: int
-    height: int
-    sha256: str
-    copper: Copper | None = None
-
-
 class InspectionStore:
-    """All that inspections leave. Blocks: not for the event loop.
+    """Inspections by id. Blocks: not for the event loop.
 
     Args:
         database: Migrated.
-        sealer: Wraps data keys, and seals alerts.
+        sealer: Wraps data keys.
         clock: Unix time.
     """
 
@@ -126,8 +97,6 @@ class InspectionStore:
         self._database = database
         self._sealer = sealer
         self._clock = clock
-
-    # --- inspections
 
     def add(self, one: Inspected, picture: bytes | None) -> Inspected:
         """Store an inspection.
@@ -187,9 +156,10 @@ class InspectionStore:
             before: When the last one of the page before was made, and its id.
             limit: How many at most.
         """
-        query = _page_of(_HEADS, inspections, owner, level, before).limit(limit)
+        c = inspections.c
+        own = _HEADS.where(c.owner == owner, c.level <= int(level))
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(ordered(own, inspections, before).limit(limit)).all()
         return [self._inspected(row) for row in rows]
 
     def change(self, one: Inspected, *, keep_picture: bool) -> Inspected:
@@ -241,236 +211,14 @@ class InspectionStore:
         told = json.loads(key.open(bytes(row.data), f"inspections.data:{row.id}", row.version))
         return _inspected_of(told, row)
 
-    # --- golden templates
-
-    def template_id(self, owner: str, product: str) -> str:
-        """Under which the template of a product is stored: tells nothing of the product."""
-        return f"tpl_{self._hash('golden_templates.id', owner, product)}"
-
-    def put_template(self, one: GoldenTemplate, png: bytes) -> None:
-        """Store a golden template in place of the one before.
-
-        Args:
-            one: What is known of it.
-            png: Its clean pixels.
-        """
-        place = template_place(one.id, one.owner, one.level)
-        key, wrapped = self._sealer.new_data_key(place)
-        told = {name: getattr(one, name) for name in ("product", "width", "height", "sha256", "copper")}
-        row = {
-            "id": one.id,
-            "owner": one.owner,
-            "level": one.level,
-            "created_at": one.created,
-            "key": wrapped,
-            "data": key.seal(_json(told), f"golden_templates.data:{one.id}"),
-            "picture": key.seal(png, f"golden_templates.picture:{one.id}"),
-        }
-        with self._database.write() as connection:
-            connection.execute(sa.delete(golden_templates).where(golden_templates.c.id == one.id))
-            connection.execute(sa.insert(golden_templates).values(row))
-        self._database.overwrite()
-
-    def template(self, name: str) -> GoldenTemplate | None:
-        """What is known of a template; None: there is none."""
-        with self._database.read() as connection:
-            row = connection.execute(_TEMPLATES.where(golden_templates.c.id == name)).one_or_none()
-        return None if row is None else self._template(row)[0]
-
-    def template_picture(self, name: str) -> tuple[GoldenTemplate, bytes] | None:
-        """A template with its pixels, as PNG; None: there is none."""
-        with self._database.read() as connection:
-            row = connection.execute(
-                sa.select(golden_templates).where(golden_templates.c.id == name)
-            ).one_or_none()
-        if row is None:
-            return None
-        one, key = self._template(row)
-        return one, key.open(bytes(row.picture), f"golden_templates.picture:{name}")
-
-    def templates(self, owner: str, level: Level) -> list[GoldenTemplate]:
-        """A person's templates up to a level, by product."""
-        own = _TEMPLATES.where(golden_templates.c.owner == owner, golden_templates.c.level <= int(level))
-        with self._database.read() as connection:
-            rows = connection.execute(own.limit(1_000)).all()
-        return sorted((self._template(row)[0] for row in rows), key=lambda one: one.product)
-
-    def delete_template(self, name: str) -> bool:
-        """Delete a template with its key; whether it was there."""
-        with self._database.write() as connection:
-            gone = connection.execute(
-                sa.delete(golden_templates).where(golden_templates.c.id == name)
-            ).rowcount
-        if gone:
-            self._database.overwrite()
-        return bool(gone)
-
-    def _template(self, row: Any) -> tuple[GoldenTemplate, DataKey]:
-        key = self._sealer.data_key(bytes(row.key), template_place(row.id, row.owner, row.level))
-        told = json.loads(key.open(bytes(row.data), f"golden_templates.data:{row.id}"))
-        return GoldenTemplate(row.id, row.owner, row.level, row.created_at, **told), key
-
-    # --- alerts
-
-    def alert_id(self, owner: str, station: str, sha256: str) -> str:
-        """The id of the alert that a picture raises at a station: the same each time."""
-        return f"ialert_{self._hash('inspection_alerts.id', owner, station, sha256)}"
-
-    def raise_alert(self, alert: Alert, *, quiet_s: float, to_mqtt: bool) -> tuple[Alert, bool]:
-        """Store an alert, once; silenced where all its kinds were raised at its station a short while ago.
-
-        Args:
-            alert: The alert; ``silenced`` already where the hour is a quiet one.
-            quiet_s: Seconds for which its kinds are silent afterwards.
-            to_mqtt: Whether it is to be published, unless it is silenced.
-
-        Returns:
-            As it is stored; and whether it is new.
-        """
-        now = self._clock()
-        kinds = [
-            self._hash("inspection_silences.id", alert.owner, alert.station, kind) for kind in alert.kinds
-        ]
-        silences = inspection_silences.c
-        try:
-            with self._database.write() as connection:
-                there = connection.execute(_ALERTS.where(inspection_alerts.c.id == alert.id)).one_or_none()
-                if there is not None:
-                    return self._alert(there), False
-                if quiet_s and alert.state == "open":
-                    rows = connection.execute(
-                        sa.select(silences.id).where(
-                            silences.id.in_(kinds), silences.raised_at > now - quiet_s
-                        )
-                    ).all()
-                    if {row.id for row in rows} == set(kinds):
-                        alert = replace(alert, state="silenced")
-                if alert.state == "open":
-                    connection.execute(sa.delete(inspection_silences).where(silences.id.in_(kinds)))
-                    connection.execute(
-                        sa.insert(inspection_silences),
-                        [{"id": kind, "raised_at": now} for kind in set(kinds)],
-                    )
-                row = self._alert_row(alert) | {"to_mqtt": to_mqtt and alert.state == "open"}
-                connection.execute(sa.insert(inspection_alerts).values(row))
-        except IntegrityError:  # another process raised it, or one of its kinds, in the same instant
-            with self._database.read() as connection:
-                there = connection.execute(_ALERTS.where(inspection_alerts.c.id == alert.id)).one_or_none()
-            if there is None:
-                return self.raise_alert(alert, quiet_s=quiet_s, to_mqtt=to_mqtt)
-            return self._alert(there), False
-        return alert, True
-
-    def alert(self, name: str) -> Alert | None:
-        """An alert; None: there is none. Raises: VlproError, ``integrity_error``: it was altered."""
-        with self._database.read() as connection:
-            row = connection.execute(_ALERTS.where(inspection_alerts.c.id == name)).one_or_none()
-        return None if row is None else self._alert(row)
-
-    def alerts(
-        self,
-        owner: str,
-        level: Level,
-        *,
-        state: AlertState | None,
-        before: tuple[float, str] | None,
-        limit: int,
-    ) -> list[Alert]:
-        """A person's alerts up to a level, the newest first.
-
-        Args:
-            owner: Whose.
-            level: The highest.
-            state: Only those; None: all.
-            before: When the last one of the page before was raised, and its id.
-            limit: How many at most.
-        """
-        query = _page_of(_ALERTS, inspection_alerts, owner, level, before)
-        if state is not None:
-            query = query.where(inspection_alerts.c.state == state)
-        with self._database.read() as connection:
-            rows = connection.execute(query.limit(limit)).all()
-        return [self._alert(row) for row in rows]
-
-    def alert_states(self, names: Sequence[str]) -> dict[str, AlertState]:
-        """How alerts stand now, by id; those that are there."""
-        c = inspection_alerts.c
-        with self._database.read() as connection:
-            rows = connection.execute(sa.select(c.id, c.state).where(c.id.in_(names))).all()
-        return {row.id: row.state for row in rows}
-
-    def acknowledge(self, alert: Alert) -> bool:
-        """Store that somebody saw to an alert; whether it was not acknowledged before.
-
-        Args:
-            alert: As acknowledged.
-        """
-        c = inspection_alerts.c
-        row = self._alert_row(alert)
-        with self._database.write() as connection:
-            done = connection.execute(
-                sa.update(inspection_alerts)
-                .where(c.id == alert.id, c.state != "acknowledged")
-                .values(state=row["state"], data=row["data"])
-            )
-        return bool(done.rowcount)
-
-    def to_publish(self, limit: int) -> list[Alert]:
-        """Alerts that are still to be published, the oldest first."""
-        c = inspection_alerts.c
-        query = _ALERTS.where(c.to_mqtt).order_by(c.created_at).limit(limit)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [self._alert(row) for row in rows]
-
-    def published(self, name: str) -> None:
-        """An alert was published."""
-        with self._database.write() as connection:
-            connection.execute(
-                sa.update(inspection_alerts).where(inspection_alerts.c.id == name).values(to_mqtt=False)
-            )
-
-    def _alert_row(self, alert: Alert) -> dict[str, Any]:
-        told = asdict(alert)
-        for bound in ("id", "owner", "level", "created", "state"):
-            del told[bound]
-        place = alert_place(alert.id, alert.owner, alert.level, alert.state)
-        return {
-            "id": alert.id,
-            "owner": alert.owner,
-            "level": alert.level,
-            "created_at": alert.created,
-            "state": alert.state,
-            "data": self._sealer.seal(_json(told), place),
-        }
-
-    def _alert(self, row: Any) -> Alert:
-        place = alert_place(row.id, row.owner, row.level, row.state)
-        told = json.loads(self._sealer.open(bytes(row.data), place))
-        told["kinds"] = tuple(told["kinds"])
-        return Alert(
-            id=row.id, owner=row.owner, level=row.level, created=row.created_at, state=row.state, **told
-        )
-
-    # --- what is over
-
     def sweep(self, days: int) -> int:
-        """Delete what is older than so many days; returns how many rows."""
-        now, gone = self._clock(), 0
+        """Delete what is older than so many days; returns how many."""
+        old = inspections.c.created_at < self._clock() - days * _DAY_S
         with self._database.write() as connection:
-            for table in (inspections, inspection_alerts):
-                gone += connection.execute(
-                    sa.delete(table).where(table.c.created_at < now - days * _DAY_S)
-                ).rowcount
-            connection.execute(
-                sa.delete(inspection_silences).where(inspection_silences.c.raised_at < now - _DAY_S)
-            )
+            gone = connection.execute(sa.delete(inspections).where(old)).rowcount
         if gone:
             self._database.overwrite()
         return gone
-
-    def _hash(self, place: str, *parts: str) -> str:
-        return self._sealer.mac("\0".join(parts).encode(), place).hex()[:32]
 
 
 _HEADS = sa.select(
@@ -483,42 +231,11 @@ _HEADS = sa.select(
     inspections.c.data,
     inspections.c.picture.is_not(None).label("has_picture"),
 )
-_TEMPLATES = sa.select(
-    golden_templates.c.id,
-    golden_templates.c.owner,
-    golden_templates.c.level,
-    golden_templates.c.created_at,
-    golden_templates.c.key,
-    golden_templates.c.data,
-)
-_ALERTS = sa.select(inspection_alerts)
-
-
-def _page_of(
-    query: sa.Select[Any], table: sa.Table, owner: str, level: Level, before: tuple[float, str] | None
-) -> sa.Select[Any]:
-    c = table.c
-    query = query.where(c.owner == owner, c.level <= int(level))
-    if before is not None:
-        query = query.where(
-            sa.or_(c.created_at < before[0], sa.and_(c.created_at == before[0], c.id < before[1]))
-        )
-    return query.order_by(c.created_at.desc(), c.id.desc())
 
 
 def inspection_place(name: str, owner: str, level: int) -> str:
     """Of an inspection's wrapped data key: one that is given to somebody else, or a lower level, does not open."""
     return f"inspections.key:{name}:{owner}:{Level(level).word}"
-
-
-def template_place(name: str, owner: str, level: int) -> str:
-    """Of a template's wrapped data key, likewise."""
-    return f"golden_templates.key:{name}:{owner}:{Level(level).word}"
-
-
-def alert_place(name: str, owner: str, level: int, state: str) -> str:
-    """Of an alert: one whose state was altered does not open either."""
-    return f"inspection_alerts.data:{name}:{owner}:{Level(level).word}:{state}"
 
 
 def _inspected_bytes(one: Inspected) -> bytes:

@@ -16,10 +16,12 @@ from vlpro.db import Database
 from vlpro.errors import ConflictError, VlproError
 from vlpro.identity.labels import Level
 from vlpro.sealed_columns import MAIN
+from vlpro.workflows.inspection.alert_store import AlertStore
 from vlpro.workflows.inspection.alerts import Alert
 from vlpro.workflows.inspection.result import Defect, Inspection
-from vlpro.workflows.inspection.store import Decision, GoldenTemplate, Inspected, InspectionStore
+from vlpro.workflows.inspection.store import Decision, Inspected, InspectionStore
 from vlpro.workflows.inspection.tables import golden_templates, inspection_alerts, inspections
+from vlpro.workflows.inspection.template_store import GoldenTemplate, TemplateStore
 
 FOUND = Inspection("template", (Defect("open", (1, 2, 3, 4), 0.9, "n"),), "fail", 9, 9, (0.5, 1.0, 2.0, 3.0))
 
@@ -32,7 +34,10 @@ class World:
         self.database = Database(url)
         self.database.migrate()
         self.key = secrets.token_bytes(32)
-        self.store = InspectionStore(self.database, Sealer(self.key), clock=lambda: self.now)
+        sealer = Sealer(self.key)
+        self.store = InspectionStore(self.database, sealer, clock=lambda: self.now)
+        self.alerts = AlertStore(self.database, sealer, clock=lambda: self.now)
+        self.templates = TemplateStore(self.database, sealer)
 
     def inspected(self, name: str, **fields: Any) -> Inspected:
         given: dict[str, Any] = {
@@ -43,7 +48,7 @@ class World:
 
     def alert(self, picture: str, *, station: str = "S1", kinds: tuple[str, ...] = ("open",)) -> Alert:
         return Alert(
-            id=self.store.alert_id("li", station, picture), owner="li", level=1, created=self.now, state="open",
+            id=self.alerts.id_of("li", station, picture), owner="li", level=1, created=self.now, state="open",
             inspection="insp_1", product="A1", station=station, kinds=kinds, defects=1, score=0.9, verdict="fail",
             screening=False, picture_sha256=picture,
         )  # fmt: skip
@@ -83,26 +88,26 @@ def test_what_is_stored_comes_back_and_goes_after_its_days(world: World) -> None
 def test_an_alert_is_raised_once_whoever_finds_it_first(world: World) -> None:
     with ThreadPoolExecutor(8) as pool:
         raised = list(
-            pool.map(lambda _: world.store.raise_alert(world.alert("a"), quiet_s=0, to_mqtt=True), range(16))
+            pool.map(lambda _: world.alerts.raise_once(world.alert("a"), quiet_s=0, to_mqtt=True), range(16))
         )
     assert sorted(new for _, new in raised) == [False] * 15 + [True]
     assert len({alert.id for alert, _ in raised}) == 1
-    (waiting,) = world.store.to_publish(9)
-    world.store.published(waiting.id)
-    assert world.store.to_publish(9) == []
+    (waiting,) = world.alerts.to_publish(9)
+    world.alerts.published(waiting.id)
+    assert world.alerts.to_publish(9) == []
     seen = replace(waiting, state="acknowledged", acknowledged_by="li", acknowledged_at=1.0)
-    assert world.store.acknowledge(seen)
-    assert not world.store.acknowledge(seen)
-    assert world.store.alert(seen.id) == seen
-    assert world.store.alerts("li", Level.SECRET, state="open", before=None, limit=9) == []
-    again, new = world.store.raise_alert(world.alert("a"), quiet_s=0, to_mqtt=True)
+    assert world.alerts.acknowledge(seen)
+    assert not world.alerts.acknowledge(seen)
+    assert world.alerts.get(seen.id) == seen
+    assert world.alerts.page("li", Level.SECRET, state="open", before=None, limit=9) == []
+    again, new = world.alerts.raise_once(world.alert("a"), quiet_s=0, to_mqtt=True)
     assert (again.state, new) == ("acknowledged", False)
 
 
 def test_kinds_are_silent_at_their_station_for_a_while(world: World) -> None:
     def raised(picture: str, station: str = "S1", kinds: tuple[str, ...] = ("open",)) -> str:
         alert = world.alert(picture, station=station, kinds=kinds)
-        return world.store.raise_alert(alert, quiet_s=60, to_mqtt=True)[0].state
+        return world.alerts.raise_once(alert, quiet_s=60, to_mqtt=True)[0].state
 
     assert raised("a") == "open"
     world.now += 59
@@ -113,7 +118,7 @@ def test_kinds_are_silent_at_their_station_for_a_while(world: World) -> None:
     assert raised("e") == "silenced"
     world.now += 2
     assert raised("f") == "open"
-    assert len(world.store.to_publish(9)) == 4
+    assert len(world.alerts.to_publish(9)) == 4
 
 
 @pytest.mark.parametrize("column", ["data", "picture", "owner", "level"])
@@ -132,25 +137,25 @@ def test_what_was_altered_or_given_to_somebody_else_does_not_open(world: World, 
 
 
 def test_an_alert_cannot_be_acknowledged_in_the_database(world: World) -> None:
-    alert, _ = world.store.raise_alert(world.alert("a"), quiet_s=0, to_mqtt=False)
+    alert, _ = world.alerts.raise_once(world.alert("a"), quiet_s=0, to_mqtt=False)
     with world.database.write() as connection:
         connection.execute(sa.update(inspection_alerts).values(state="acknowledged"))
     with pytest.raises(VlproError) as told:
-        world.store.alert(alert.id)
+        world.alerts.get(alert.id)
     assert told.value.code == "integrity_error"
 
 
 def test_everything_opens_under_a_new_key_and_its_columns_are_gone_through(world: World) -> None:
     world.store.add(world.inspected("insp_1"), b"jpeg")
-    alert, _ = world.store.raise_alert(world.alert("a"), quiet_s=0, to_mqtt=False)
-    name = world.store.template_id("li", "A1")
+    alert, _ = world.alerts.raise_once(world.alert("a"), quiet_s=0, to_mqtt=False)
+    name = world.templates.id_of("li", "A1")
     golden = GoldenTemplate(name, "li", 1, 1.0, "A1", 9, 9, "0" * 64)
-    world.store.put_template(golden, b"png")
+    world.templates.put(golden, b"png")
     tables = (inspections, golden_templates, inspection_alerts)
     columns = [one for one in MAIN if one.column.table in tables]
     assert len(columns) == 3
     both = Sealer(Keys([(world.key, 0.0), (secrets.token_bytes(32), 1.0)]))
     assert [sum(reseal(world.database, column, both)) for column in columns] == [1, 1, 1]
-    store = InspectionStore(world.database, both)
-    assert (store.picture("insp_1"), store.alert(alert.id)) == (b"jpeg", alert)
-    assert store.template_picture(name) == (golden, b"png")
+    assert InspectionStore(world.database, both).picture("insp_1") == b"jpeg"
+    assert AlertStore(world.database, both).get(alert.id) == alert
+    assert TemplateStore(world.database, both).picture(name) == (golden, b"png")
