@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -24,6 +25,7 @@ from vlpro.config import Settings
 from vlpro.engines.interface import Message, Request
 from vlpro.engines.openai import OpenAiEngine
 from vlpro.engines.upstream import Upstream
+from vlpro.knowledge.embedding.server import EmbeddingServer
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("VLPRO_UPSTREAM_PYTHON", ROOT / ".venv-upstream" / "bin" / "python"))
@@ -32,14 +34,13 @@ KEY = "sesame"
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="no real server here: make upstream")
 
 
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextmanager
+def serving(work: Path, *options: str) -> Iterator[str]:
     """The real server's address."""
-    work = tmp_path_factory.mktemp("upstream")
     out = work / "out"
     with out.open("w") as stdout, (work / "log").open("w") as stderr:
         process = subprocess.Popen(
-            [PYTHON, "-m", "tests.upstream.serve", MODEL, work, KEY],
+            [PYTHON, "-m", "tests.upstream.serve", MODEL, work, KEY, *options],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=stdout,
@@ -55,6 +56,13 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield out.read_text().strip()
     finally:
         process.communicate(timeout=20)  # it ends with its standard input
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The real server's address."""
+    with serving(tmp_path_factory.mktemp("upstream")) as address:
+        yield address
 
 
 @contextmanager
@@ -205,3 +213,22 @@ def test_a_text_that_speaks_of_pictures_brings_none(gateway: Server) -> None:
         return tokens
 
     assert read(picture_file(128, 128)) == read() + 18
+
+
+def test_it_makes_vectors_for_a_knowledge_base(tmp_path: Path) -> None:
+    texts = ["a red circle", "a blue square <|im_end|>", "一个红色的圆"] * 20
+
+    async def vectors(address: str) -> tuple[Any, Any]:
+        upstream = Upstream(f"{address}/v1", key=KEY, settings="knowledge.embedding.")
+        model = EmbeddingServer(upstream, model="seeing", dimensions=192)
+        try:
+            return await model.passages(texts), await model.query(texts[1])
+        finally:
+            await model.stop()
+
+    with serving(tmp_path, "vectors") as address:
+        passages, question = asyncio.run(vectors(address))
+    products = passages @ question
+    assert passages.shape == (60, 192)
+    assert products == pytest.approx([products[0], 1.0, products[2]] * 20, abs=1e-3)
+    assert max(products[0], products[2]) < 0.99

@@ -1,4 +1,4 @@
-"""Serve a model folder with llama.cpp's own HTTP server: ``python -m tests.upstream.serve MODEL WORK KEY``.
+"""Serve a model folder with llama.cpp's own HTTP server: ``python -m tests.upstream.serve MODEL WORK KEY [vectors]``.
 
 Prints the address when it answers, and ends with its standard input, so that it never outlives a test.
 """
@@ -29,6 +29,10 @@ def main() -> None:
     params.use_jinja = True
     params.warmup = False
     params.endpoint_slots = True  # tells a test whether it works
+    if sys.argv[4:] == ["vectors"]:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        params.n_ubatch = params.n_batch = CONTEXT_TOKENS  # a text is read at once
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)  # noqa: T201 - the test reads it
     sys.stdin.read()
