@@ -303,7 +303,7 @@ def api(all_services: Services) -> FastAPI:
         responses={"default": {"model": schema.ErrorEnvelope, "description": "Refused or failed"}},
     )
     app.state.services = all_services
-    all_services.batches.api = Inside(app, all_services)
+    all_services.batches.worker.asker.api = Inside(app, all_services)
     all_services.batches.generates = lambda: all_services.chat.engine.capabilities.sees
     app.state.refusals = Refusals(all_services.recorder)
     for router in routers(accounts=all_services.identity is not None):
@@ -323,7 +323,7 @@ def _answer_batches_on(cluster: ClusterEngine, all_services: Services) -> None:
         made = extractions_of(settings, identity, behind.chat, reader, behind.deliveries, rules=rules)
         behind = replace(behind, extractions=made)
     api(behind)
-    all_services.batches.cluster = cluster
+    all_services.batches.worker.cluster = cluster
 
 
 def routers(*, accounts: bool) -> list[APIRouter]:

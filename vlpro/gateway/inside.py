@@ -20,7 +20,7 @@ from vlpro.gateway.deps import Services, asker
 from vlpro.gateway.routes.chat import whole
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
-from vlpro.workflows.batch.service import Reply
+from vlpro.workflows.batch.asking import Reply
 
 __all__ = ["Inside"]
 
@@ -28,7 +28,7 @@ Message = MutableMapping[str, Any]
 
 
 class Inside:
-    """As :class:`vlpro.workflows.batch.service.Api`.
+    """As :class:`vlpro.workflows.batch.asking.Api`.
 
     Args:
         app: Everything under ``/v1``: permissions, strict JSON, services and errors are those of a request from

@@ -28,9 +28,10 @@ from vlpro.imaging.ingest import Limits
 from vlpro.imaging.workers import ThreadReader
 from vlpro.workflows.batch import requests, results
 from vlpro.workflows.batch.archive import Archive, ArchiveLimits
+from vlpro.workflows.batch.asking import Reply
 from vlpro.workflows.batch.files import FileStore
 from vlpro.workflows.batch.options import BatchOptions
-from vlpro.workflows.batch.service import BatchService, Reply
+from vlpro.workflows.batch.service import BatchService
 from vlpro.workflows.batch.store import Batch, BatchStore, Head, Line
 
 CHAT = "/v1/chat/completions"
@@ -85,7 +86,7 @@ class World:
             picture_pixels=1_000_000,
             clock=lambda: self.now,
         )
-        made.api = self.api
+        made.worker.asker.api = self.api
         return made
 
     @staticmethod
@@ -153,10 +154,10 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
     name = await begun(dying)
     await dead.wait()
     # The dead release nothing.
-    for task in [*dying._drivers.values(), dying._loop]:
+    for task in [*dying.worker._drivers.values(), dying.worker._loop]:
         assert task is not None
         task.cancel()
-    await asyncio.gather(*dying._drivers.values(), return_exceptions=True)
+    await asyncio.gather(*dying.worker._drivers.values(), return_exceptions=True)
     heir = world.service()
     await heir.start()
     await eventually(lambda: not heir.store.load(name).going)  # type: ignore[union-attr]
@@ -231,7 +232,7 @@ async def test_another_process_takes_over_what_is_late_is_told_so_and_old_things
     second.store.delete(other)
     assert second.store.load(other) is None
     world.now += 86_401
-    second._tidy()
+    second.worker._tidy()
     assert second.store.load(name) is None
     assert second.files.page(LOCAL.person, purpose=None, after=None, limit=9, newest_first=True) == (
         [],

@@ -170,7 +170,7 @@ def _line(line: Line) -> batch_schema.BatchLine:
 
 
 def _told(services: Services, batch: Batch) -> batch_schema.Batch:
-    head, progress = batch.head, services.batches.progress(batch)
+    head, progress = batch.head, services.batches.worker.progress(batch)
     times = {f"{state}_at": int(when) for state, when in head.times.items()}
     results = {
         name: result_file(batch.id, state)
