@@ -6,6 +6,10 @@
 --   VLPRO_DATABASE_URL=postgresql://vlpro_owner:…@host/vlpro vlpro migrate        (at each upgrade)
 --   psql -d vlpro -f roles.sql …                                                   (again, after the first migration)
 --
+-- With knowledge.index = postgres (docs/knowledge.md), before the migration, where pgvector is installed:
+--
+--   psql -d vlpro -c 'CREATE EXTENSION IF NOT EXISTS vector'
+--
 -- The service runs with VLPRO_DATABASE_URL=postgresql://vlpro_app:…@host/vlpro.
 
 DO $$
