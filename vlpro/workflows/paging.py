@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from vlpro.errors import BadRequestError
 
-__all__ = ["ordered", "place_of"]
+__all__ = ["ordered", "place_of", "place_of_id"]
 
 
 def place_of(after: str) -> tuple[float, str] | None:
@@ -29,6 +29,31 @@ def place_of(after: str) -> tuple[float, str] | None:
         raise BadRequestError(
             "after is `next` of the page before.", zh="after 应为上一页的 next。", param="after"
         ) from None
+
+
+def place_of_id(
+    connection: sa.Connection, own: sa.Select[Any], after: str | None
+) -> tuple[float, str] | None:
+    """The same for pages that go on behind an id.
+
+    Args:
+        connection: To look it up.
+        own: Time and id of the rows that the list is of, as :func:`ordered` has them.
+        after: Id of the last one of the page before; None: there is none.
+
+    Raises:
+        BadRequestError: None of them has this id.
+    """
+    if after is None:
+        return None
+    row = connection.execute(own.where(own.selected_columns.id == after)).one_or_none()
+    if row is None:
+        raise BadRequestError(
+            "after is the id of the last one of the page before.",
+            zh="after 应为上一页最后一项的编号。",
+            param="after",
+        )
+    return row[0], row[1]
 
 
 def ordered(

@@ -16,10 +16,11 @@ from pydantic_core import from_json
 
 from vlpro.crypto import DataKey, Sealer
 from vlpro.db import Database
-from vlpro.errors import BadRequestError, ConflictError, NotFoundError
+from vlpro.errors import ConflictError, NotFoundError
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
 from vlpro.workflows.batch.tables import batch_inputs, batch_lines, file_parts, files
+from vlpro.workflows.paging import ordered, place_of_id
 
 __all__ = ["FileStore", "NewFile", "Purpose", "StoredFile", "file_key_place"]
 
@@ -268,25 +269,11 @@ class FileStore:
         )
         if purpose is not None:
             query = query.where(files.c.purpose == purpose)
-        place = sa.tuple_(files.c.created_at, files.c.id)
-        order = [files.c.created_at, files.c.id]
+        own = sa.select(files.c.created_at, files.c.id).where(files.c.owner == person.id)
         with self._database.read() as connection:
-            if after is not None:
-                last = connection.execute(
-                    sa.select(files.c.created_at, files.c.id).where(
-                        files.c.id == after, files.c.owner == person.id
-                    )
-                ).one_or_none()
-                if last is None:
-                    raise BadRequestError(
-                        "after names no file of yours.", zh="after 不是您的文件。", param="after"
-                    )
-                there = sa.tuple_(*map(sa.literal, last))
-                query = query.where(place < there if newest_first else place > there)
+            last = place_of_id(connection, own, after)
             rows = connection.execute(
-                query.order_by(*(column.desc() if newest_first else column for column in order)).limit(
-                    limit + 1
-                )
+                ordered(query, files, last, newest_first=newest_first).limit(limit + 1)
             ).all()
         return [self._opened(row) for row in rows[:limit]], len(rows) > limit
 

@@ -20,11 +20,12 @@ from vlpro.audit.record import Actor
 from vlpro.crypto import DataKey, Sealer
 from vlpro.db import Database
 from vlpro.engines.interface import Usage
-from vlpro.errors import BadRequestError, ConflictError, NotFoundError
+from vlpro.errors import ConflictError, NotFoundError
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
 from vlpro.workflows.batch.files import FileStore
 from vlpro.workflows.batch.tables import batch_inputs, batch_lines, batches
+from vlpro.workflows.paging import ordered, place_of_id
 
 __all__ = [
     "COMPLETED",
@@ -236,24 +237,12 @@ class BatchStore:
             after: Id of the last one of the page before.
             limit: How many at most.
         """
-        query = sa.select(batches).where(batches.c.owner == person.id, batches.c.level <= int(person.level))
+        c = batches.c
+        query = sa.select(batches).where(c.owner == person.id, c.level <= int(person.level))
+        own = sa.select(c.created_at, c.id).where(c.owner == person.id)
         with self._database.read() as connection:
-            if after is not None:
-                last = connection.execute(
-                    sa.select(batches.c.created_at, batches.c.id).where(
-                        batches.c.id == after, batches.c.owner == person.id
-                    )
-                ).one_or_none()
-                if last is None:
-                    raise BadRequestError(
-                        "after names no batch of yours.", zh="after 不是您的批处理。", param="after"
-                    )
-                query = query.where(
-                    sa.tuple_(batches.c.created_at, batches.c.id) < sa.tuple_(*map(sa.literal, last))
-                )
-            rows = connection.execute(
-                query.order_by(batches.c.created_at.desc(), batches.c.id.desc()).limit(limit + 1)
-            ).all()
+            last = place_of_id(connection, own, after)
+            rows = connection.execute(ordered(query, batches, last).limit(limit + 1)).all()
         return [self._opened(row) for row in rows[:limit]], len(rows) > limit
 
     def change(

@@ -36,6 +36,7 @@ from vlpro.workflows.extraction.store import (
     no_such_extraction,
 )
 from vlpro.workflows.extraction.template import Template
+from vlpro.workflows.paging import place_of
 from vlpro.workflows.reading import PageReader
 
 __all__ = ["ExtractionService", "Measured"]
@@ -163,7 +164,7 @@ class ExtractionService:
             viewer.person.level,
             reviews=viewer.reviews,
             states=states,
-            before=_position(after),
+            before=place_of(after),
             limit=limit + 1,
         )
         today = dt.datetime.fromtimestamp(self._clock()).astimezone()
@@ -178,7 +179,7 @@ class ExtractionService:
         following = None
         if len(found) > limit:
             found = found[:limit]
-            following = f"{found[-1].created!r}_{found[-1].id}"
+            following = f"{found[-1].created!r}~{found[-1].id}"
         return (
             [self._standing(viewer, one) if isinstance(one, Stored) else one for one in found],
             following,
@@ -478,17 +479,3 @@ class ExtractionService:
             except VlproError as error:
                 log.warning("old results were not deleted: %s", error.message)
             await asyncio.sleep(_SWEEP_S)
-
-
-def _position(after: str) -> tuple[float, str] | None:
-    if not after:
-        return None
-    made, _, name = after.partition("_")
-    try:
-        return float(made), name
-    except ValueError:
-        raise BadRequestError(
-            "after must be the next of an earlier page.",
-            zh="after 必须是前一页返回的 next。",
-            param="after",
-        ) from None

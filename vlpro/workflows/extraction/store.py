@@ -21,6 +21,7 @@ from vlpro.errors import ConflictError, NotFoundError, VlproError
 from vlpro.identity.labels import Level
 from vlpro.workflows.extraction.result import Check, ExtractedField, Extraction, Verdict
 from vlpro.workflows.extraction.tables import extraction_marks, extraction_pages, extractions
+from vlpro.workflows.paging import ordered
 
 __all__ = [
     "Correction",
@@ -389,17 +390,8 @@ class ExtractionStore:
         query = sa.select(extractions).where(_visible(owner, level, reviews))
         if states:
             query = query.where(extractions.c.state.in_(states))
-        if before is not None:
-            made, name = before
-            query = query.where(
-                sa.or_(
-                    extractions.c.created_at < made,
-                    sa.and_(extractions.c.created_at == made, extractions.c.id < name),
-                )
-            )
-        query = query.order_by(extractions.c.created_at.desc(), extractions.c.id.desc()).limit(limit)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(ordered(query, extractions, before).limit(limit)).all()
         return [self._listed(row) for row in rows]
 
     def counts(self, owner: str, level: Level, *, reviews: bool, since: float) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from vlpro.crypto import DataKey, Sealer
 from vlpro.db import Database
 from vlpro.identity.labels import Level
+from vlpro.workflows.paging import ordered
 from vlpro.workflows.report.result import Box, Finding, Report, ReportPicture
 from vlpro.workflows.report.tables import report_pictures, reports
 
@@ -124,12 +125,8 @@ class ReportStore:
         """
         c = reports.c
         query = sa.select(reports).where(c.owner == owner, c.level <= int(level))
-        if before is not None:
-            made, name = before
-            query = query.where(sa.or_(c.created_at < made, sa.and_(c.created_at == made, c.id < name)))
-        query = query.order_by(c.created_at.desc(), c.id.desc()).limit(limit)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(ordered(query, reports, before).limit(limit)).all()
             kept = connection.execute(
                 sa.select(report_pictures.c.report, report_pictures.c.number).where(
                     report_pictures.c.report.in_([row.id for row in rows])
