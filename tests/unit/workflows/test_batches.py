@@ -29,10 +29,11 @@ from vlpro.imaging.workers import ThreadReader
 from vlpro.workflows.batch import requests, results
 from vlpro.workflows.batch.archive import Archive, ArchiveLimits
 from vlpro.workflows.batch.asking import Reply
+from vlpro.workflows.batch.batch import Batch, Head, Line
 from vlpro.workflows.batch.files import FileStore
 from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.batch.service import BatchService
-from vlpro.workflows.batch.store import Batch, BatchStore, Head, Line
+from vlpro.workflows.batch.store import BatchStore
 
 CHAT = "/v1/chat/completions"
 LINES = 12
@@ -112,14 +113,14 @@ async def begun(service: BatchService, window: str = "24h") -> str:
 
 # What a process does last, and whether that is still done.
 POINTS = [
-    ("add_lines", False, 1),
-    ("add_lines", True, 1),
+    ("lines.add", False, 1),
+    ("lines.add", True, 1),
     ("begin", False, 1),
     ("begin", True, 1),
-    ("finish", False, 1),
-    ("finish", True, 1),
-    ("finish", False, 7),
-    ("finish", True, LINES),
+    ("lines.finish", False, 1),
+    ("lines.finish", True, 1),
+    ("lines.finish", False, 7),
+    ("lines.finish", True, LINES),
     ("change", True, 2),  # to finalizing
     ("end", False, 1),
     ("end", True, 1),
@@ -136,7 +137,9 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
 ) -> None:
     world = World(sqlite_url(tmp_path))
     dying = world.service()
-    real, calls, dead = getattr(dying.store, point), 0, asyncio.Event()
+    *part, method = point.split(".")
+    store = getattr(dying.store, part[0]) if part else dying.store
+    real, calls, dead = getattr(store, method), 0, asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def last(*arguments: object, **more: object) -> object:
@@ -149,7 +152,7 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
         loop.call_soon_threadsafe(dead.set)
         raise Killed
 
-    setattr(dying.store, point, last)
+    setattr(store, method, last)
     await dying.start()
     name = await begun(dying)
     await dead.wait()
@@ -164,7 +167,7 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
     batch = heir.store.load(name)
     assert batch is not None
     assert (batch.state, batch.total, batch.completed, batch.failed) == ("completed", LINES, LINES, 0)
-    told = [json.loads(line)["custom_id"] for line in heir.store.results(batch, 1)]
+    told = [json.loads(line)["custom_id"] for line in heir.store.lines.results(batch, 1)]
     assert told == [f"r{i}" for i in range(LINES)]
     assert set(world.api.asked) == {str(i) for i in range(LINES)}
     # At most what was being answered was asked again.
@@ -184,7 +187,7 @@ async def test_a_line_that_breaks_something_does_not_hold_up_the_others(tmp_path
     batch = service.store.load(name)
     assert batch is not None
     assert (batch.state, batch.completed, batch.failed) == ("completed", LINES - 1, 1)
-    told = json.loads(b"".join(service.store.results(batch, 2)))
+    told = json.loads(b"".join(service.store.lines.results(batch, 2)))
     assert (told["custom_id"], told["error"]["code"]) == ("r5", "internal_error")
     assert "a bug" not in json.dumps(told)
     await service.close()
@@ -205,7 +208,7 @@ async def test_another_process_takes_over_what_is_late_is_told_so_and_old_things
     assert batch is not None
     world.now += 31  # and then silent
     assert second.store.claim() == sorted([name, other])
-    assert not first.store.finish(batch, 1, 1, b"{}", Usage(1, 1))  # what it still answers is too late
+    assert not first.store.lines.finish(batch, 1, 1, b"{}", Usage(1, 1))  # what it still answers is too late
     newest, more = second.store.page(LOCAL.person, after=None, limit=1)
     assert more
     rest, more = second.store.page(LOCAL.person, after=newest[0].id, limit=1)
@@ -225,7 +228,7 @@ async def test_another_process_takes_over_what_is_late_is_told_so_and_old_things
     await eventually(lambda: second.store.load(other).state == "completed")  # type: ignore[union-attr]
     done = second.store.load(other)
     assert done is not None
-    assert (done.completed, len(list(second.store.results(done, 1)))) == (LINES, LINES)
+    assert (done.completed, len(list(second.store.lines.results(done, 1)))) == (LINES, LINES)
     with pytest.raises(NotFoundError):
         second.store.get(Person("somebody else"), name)
     await second.close()

@@ -14,8 +14,9 @@ from vlpro.gateway.deps import Needs, Services, ServicesOf
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.workflows.batch.batch import COMPLETED, FAILED, WAITING, Batch, Head, Line
 from vlpro.workflows.batch.results import said_in
-from vlpro.workflows.batch.store import COMPLETED, FAILED, WAITING, Batch, Head, Line, result_file
+from vlpro.workflows.batch.store import result_file
 
 __all__ = ["router"]
 
@@ -121,7 +122,7 @@ async def lines(
     store = services.batches.store
     batch = await asyncio.to_thread(store.get, who.person, batch_id)
     state = next((number for number, word in _STATES.items() if word == status), None)
-    found = await asyncio.to_thread(store.lines, batch, after=after, limit=limit + 1, state=state)
+    found = await asyncio.to_thread(store.lines.some, batch, after=after, limit=limit + 1, state=state)
     return batch_schema.BatchLineList(
         data=[_line(line) for line in found[:limit]], has_more=len(found) > limit
     )

@@ -15,8 +15,8 @@ from vlpro.gateway.stream import Download
 from vlpro.gateway.uploads import Form
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.workflows.batch.batch import COMPLETED, FAILED
 from vlpro.workflows.batch.files import Purpose, StoredFile
-from vlpro.workflows.batch.store import COMPLETED, FAILED
 
 __all__ = ["router"]
 
@@ -104,7 +104,7 @@ async def content(file_id: FileId, services: ServicesOf, who: Who) -> Response:
     if file.batch is not None:
         batch = await asyncio.to_thread(batches.store.get, who.person, file.batch)
         state = COMPLETED if file.id.endswith("o") else FAILED
-        pieces, media = batches.store.results(batch, state), "application/jsonl"
+        pieces, media = batches.store.lines.results(batch, state), "application/jsonl"
     else:
         pieces, media = batches.files.parts(file), "application/octet-stream"
     return Download(

@@ -15,8 +15,8 @@ from vlpro.engines.interface import Usage
 from vlpro.errors import ForbiddenError, UnauthenticatedError
 from vlpro.identity.principal import Principal
 from vlpro.imaging.pdf import is_pdf
+from vlpro.workflows.batch.batch import Batch, Line
 from vlpro.workflows.batch.sources import Sources
-from vlpro.workflows.batch.store import Batch, Line
 
 __all__ = ["Api", "HoldError", "LineAsker", "Reply", "code_of", "usage_of"]
 

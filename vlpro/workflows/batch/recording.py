@@ -7,7 +7,7 @@ from dataclasses import asdict
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.record import Actor
 from vlpro.audit.recorder import Recorder
-from vlpro.workflows.batch.store import Batch
+from vlpro.workflows.batch.batch import Batch
 
 __all__ = ["note"]
 

@@ -15,7 +15,7 @@ from vlpro.documents.document import Block, Document, Figure, Heading, Paragraph
 from vlpro.documents.label import Label
 from vlpro.documents.tables import Cell, Sheet, to_csv, to_xlsx
 from vlpro.documents.writing import written
-from vlpro.workflows.batch.store import COMPLETED, WAITING, Batch, Line
+from vlpro.workflows.batch.batch import COMPLETED, WAITING, Batch, Line
 
 __all__ = ["REPORT_LINES", "Format", "Language", "Result", "as_table", "report", "result_of", "said_in"]
 

@@ -27,11 +27,12 @@ from vlpro.masking import Masking
 from vlpro.workflows.batch import results
 from vlpro.workflows.batch.archive import ArchiveLimits
 from vlpro.workflows.batch.asking import LineAsker
+from vlpro.workflows.batch.batch import Batch, Head, Line, State
 from vlpro.workflows.batch.files import PART_BYTES, FileStore, NewFile, Purpose, StoredFile
 from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.batch.recording import note
 from vlpro.workflows.batch.sources import Sources
-from vlpro.workflows.batch.store import Batch, BatchStore, Head, Line, State
+from vlpro.workflows.batch.store import BatchStore
 from vlpro.workflows.batch.worker import DAY_S, BatchWorker
 
 __all__ = ["BatchService"]
@@ -280,11 +281,11 @@ class BatchService:
         label = Label(self._producer, batch.id) if self.generates() else None
 
         def read() -> Iterator[results.Result]:
-            return (results.result_of(line, masked) for line in self.store.all_lines(batch))
+            return (results.result_of(line, masked) for line in self.store.lines.all(batch))
 
         match kind:
             case "docx" | "pdf":
-                lines = await asyncio.to_thread(list, self.store.all_lines(batch))
+                lines = await asyncio.to_thread(list, self.store.lines.all(batch))
                 found = [(results.result_of(line, masked), await self._figure(batch, line)) for line in lines]
                 return await asyncio.to_thread(results.report, batch, found, kind, language, label)
             case _:

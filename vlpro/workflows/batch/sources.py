@@ -15,8 +15,8 @@ from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader
 from vlpro.workflows.batch import requests
 from vlpro.workflows.batch.archive import Archive, ArchiveLimits, is_archive
+from vlpro.workflows.batch.batch import FAILED, WAITING, Batch, Line
 from vlpro.workflows.batch.files import FileStore, StoredFile
-from vlpro.workflows.batch.store import FAILED, WAITING, Batch, Line
 
 __all__ = ["Document", "Sources"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import from_json
@@ -23,30 +23,18 @@ from vlpro.engines.interface import Usage
 from vlpro.errors import ConflictError, NotFoundError
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
+from vlpro.workflows.batch.batch import COMPLETED, FAILED, GOING, Batch, Head, State
 from vlpro.workflows.batch.files import FileStore
+from vlpro.workflows.batch.line_store import LineStore
 from vlpro.workflows.batch.tables import batch_inputs, batch_lines, batches
 from vlpro.workflows.paging import ordered, place_of_id
 
 __all__ = [
-    "COMPLETED",
-    "FAILED",
     "LEASE_S",
-    "WAITING",
-    "Batch",
     "BatchStore",
-    "Head",
-    "Line",
-    "State",
     "batch_key_place",
     "result_file",
 ]
-
-State = Literal[
-    "validating", "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled"
-]
-GOING: tuple[State, ...] = ("validating", "in_progress", "finalizing", "cancelling")
-
-WAITING, COMPLETED, FAILED = 0, 1, 2
 
 LEASE_S = 30.0
 """A process that works on a batch says so at least this often; one that is silent for longer is taken for dead."""
@@ -66,74 +54,6 @@ def result_file(name: str, state: int) -> str:
     return f"file-{name.removeprefix('batch_')}{'o' if state == COMPLETED else 'e'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What is asked, by whom, and what became of it.
-
-    Args:
-        endpoint: Path that each line goes to.
-        window: How long it may take, as it was asked for.
-        inputs: Ids of the files, in the order that they were named.
-        jsonl: Whether the file holds requests, one a line; otherwise files are asked about one by one.
-        instruction: What is asked about each file.
-        template: What is extracted from each file.
-        model: That the instruction goes to.
-        metadata: The caller's own.
-        actor: Who asked; whose permissions each line needs.
-        why: Code of what it was paused for, or failed of.
-        errors: What is wrong with its input: code, message, param, line, zh.
-        times: Unix seconds by state.
-    """
-
-    endpoint: str
-    window: str
-    inputs: tuple[str, ...]
-    jsonl: bool
-    instruction: str = ""
-    template: str = ""
-    model: str = ""
-    metadata: Mapping[str, str] | None = None
-    actor: Actor = field(default_factory=Actor)
-    why: str = ""
-    errors: tuple[Mapping[str, Any], ...] = ()
-    times: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch as it stands; times are Unix seconds."""
-
-    id: str
-    owner: str
-    level: Level
-    created: float
-    expires: float
-    ended: float | None
-    state: State
-    paused: bool
-    total: int
-    completed: int
-    failed: int
-    usage: Usage
-    version: int
-    key: DataKey
-    head: Head
-
-    @property
-    def going(self) -> bool:
-        """Whether it has not ended."""
-        return self.state in GOING
-
-
-class Line(NamedTuple):
-    """One line; its source is where its request is, its answer as it stands in a file of results."""
-
-    number: int
-    state: int
-    source: dict[str, Any]
-    answer: bytes | None = None
-
-
 class BatchStore:
     """Batches by id. Blocks: not for the event loop.
 
@@ -142,6 +62,10 @@ class BatchStore:
         sealer: Wraps data keys.
         files: What batches read, and their results.
         clock: Unix time.
+
+    Attributes:
+        runner: Names this process.
+        lines: Lines of batches.
     """
 
     def __init__(
@@ -157,6 +81,7 @@ class BatchStore:
         self._files = files
         self._clock = clock
         self.runner = secrets.token_hex(16)
+        self.lines = LineStore(database, self.runner)
 
     # --- batches
 
@@ -396,30 +321,6 @@ class BatchStore:
         with self._database.write() as connection:
             connection.execute(query)
 
-    # --- lines
-
-    def clear_lines(self, batch: Batch) -> None:
-        """Forget lines of a reading of the input that was broken off."""
-        with self._database.write() as connection:
-            connection.execute(sa.delete(batch_lines).where(batch_lines.c.batch == batch.id))
-
-    def add_lines(self, batch: Batch, lines: Sequence[Line]) -> None:
-        """Add lines; those with an answer have failed already."""
-        rows = [
-            {
-                "batch": batch.id,
-                "number": line.number,
-                "state": line.state,
-                "source": batch.key.seal(_json(line.source), _source_place(batch.id, line.number)),
-                "answer": self._sealed_answer(batch, line.number, line.answer),
-                "answer_bytes": None if line.answer is None else len(line.answer) + 1,
-            }
-            for line in lines
-        ]
-        if rows:
-            with self._database.write() as connection:
-                connection.execute(sa.insert(batch_lines), rows)
-
     def begin(self, batch: Batch) -> Batch:
         """All lines are there: they are answered from now on.
 
@@ -435,108 +336,6 @@ class BatchStore:
                 sa.update(batches).where(batches.c.id == batch.id).values(total=total, failed=int(failed))
             )
         return self.change(batch, state="in_progress")
-
-    def finish(self, batch: Batch, number: int, state: int, answer: bytes, used: Usage) -> bool:
-        """Store the answer of a line that waits.
-
-        Returns:
-            Whether it was stored; False: another process did before, or works on the batch now.
-        """
-        sealed = self._sealed_answer(batch, number, answer)
-        mine = sa.exists().where(batches.c.id == batch.id, batches.c.runner == self.runner)
-        query = (
-            sa.update(batch_lines)
-            .where(
-                batch_lines.c.batch == batch.id,
-                batch_lines.c.number == number,
-                batch_lines.c.state == WAITING,
-                mine,
-            )
-            .values(state=state, answer=sealed, answer_bytes=len(answer) + 1)
-        )
-        counted = batches.c.completed if state == COMPLETED else batches.c.failed
-        with self._database.write() as connection:
-            if not connection.execute(query).rowcount:
-                return False
-            connection.execute(
-                sa.update(batches)
-                .where(batches.c.id == batch.id)
-                .values(
-                    {
-                        counted: counted + 1,
-                        batches.c.tokens_read: batches.c.tokens_read + used.prompt_tokens,
-                        batches.c.tokens_cached: batches.c.tokens_cached + used.cached_tokens,
-                        batches.c.tokens_written: batches.c.tokens_written + used.completion_tokens,
-                    }
-                )
-            )
-        return True
-
-    def give_up(self, batch: Batch, answer: Callable[[Line], bytes]) -> None:
-        """No line that waits is answered any more; some a transaction, so that nobody else waits for long."""
-        while waiting := self.lines(batch, state=WAITING, limit=_AT_ONCE):
-            told = {line.number: answer(line) for line in waiting}
-            with self._database.write() as connection:
-                for number, data in told.items():
-                    connection.execute(
-                        sa.update(batch_lines)
-                        .where(batch_lines.c.batch == batch.id, batch_lines.c.number == number)
-                        .values(
-                            state=FAILED,
-                            answer=self._sealed_answer(batch, number, data),
-                            answer_bytes=len(data) + 1,
-                        )
-                    )
-                connection.execute(
-                    sa.update(batches)
-                    .where(batches.c.id == batch.id)
-                    .values(failed=batches.c.failed + len(told))
-                )
-
-    def lines(
-        self, batch: Batch, *, after: int = 0, limit: int = _AT_ONCE, state: int | None = None
-    ) -> list[Line]:
-        """Some lines in their order, opened.
-
-        Args:
-            batch: Whose.
-            after: Number of the last one before.
-            limit: How many at most.
-            state: Only those; None: all.
-        """
-        query = sa.select(batch_lines).where(batch_lines.c.batch == batch.id, batch_lines.c.number > after)
-        if state is not None:
-            query = query.where(batch_lines.c.state == state)
-        with self._database.read() as connection:
-            rows = connection.execute(query.order_by(batch_lines.c.number).limit(limit)).all()
-        return [
-            Line(
-                row.number,
-                row.state,
-                from_json(batch.key.open(row.source, _source_place(batch.id, row.number))),
-                None
-                if row.answer is None
-                else batch.key.open(row.answer, _answer_place(batch.id, row.number)),
-            )
-            for row in rows
-        ]
-
-    def all_lines(self, batch: Batch, *, state: int | None = None) -> Iterator[Line]:
-        """All lines in their order, opened some at a time."""
-        after = 0
-        while some := self.lines(batch, after=after, limit=50, state=state):
-            yield from some
-            after = some[-1].number
-
-    def results(self, batch: Batch, state: int) -> Iterable[bytes]:
-        """A file of results, a line at a time (JSON Lines, UTF-8)."""
-        for line in self.all_lines(batch, state=state):
-            if line.answer is not None:
-                yield line.answer + b"\n"
-
-    @staticmethod
-    def _sealed_answer(batch: Batch, number: int, answer: bytes | None) -> bytes | None:
-        return None if answer is None else batch.key.seal(answer, _answer_place(batch.id, number))
 
     def _opened(self, row: Any) -> Batch:
         key = self._sealer.data_key(row.key, batch_key_place(row.id, row.owner, row.level))
@@ -584,14 +383,6 @@ def _sealed(key: DataKey, name: str, head: Head, version: int) -> bytes:
 
 def _head_place(name: str) -> str:
     return f"batches.head:{name}"
-
-
-def _source_place(name: str, number: int) -> str:
-    return f"batch_lines.source:{name}:{number}"
-
-
-def _answer_place(name: str, number: int) -> str:
-    return f"batch_lines.answer:{name}:{number}"
 
 
 def _json(value: object) -> bytes:

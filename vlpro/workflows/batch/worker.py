@@ -30,11 +30,12 @@ from vlpro.errors import (
 )
 from vlpro.workflows.batch import requests
 from vlpro.workflows.batch.asking import HoldError, LineAsker, code_of, usage_of
+from vlpro.workflows.batch.batch import COMPLETED, FAILED, Batch, Line, State
 from vlpro.workflows.batch.files import FileStore
 from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.batch.recording import note
 from vlpro.workflows.batch.sources import Sources
-from vlpro.workflows.batch.store import COMPLETED, FAILED, LEASE_S, Batch, BatchStore, Line, State
+from vlpro.workflows.batch.store import LEASE_S, BatchStore
 
 __all__ = ["BatchWorker", "Progress"]
 
@@ -226,12 +227,12 @@ class BatchWorker:
         news.clear()
 
     async def _find_lines(self, batch: Batch) -> None:
-        await asyncio.to_thread(self._store.clear_lines, batch)
+        await asyncio.to_thread(self._store.lines.clear, batch)
         try:
             async for lines in self._sources.lines(batch):
-                await asyncio.to_thread(self._store.add_lines, batch, lines)
+                await asyncio.to_thread(self._store.lines.add, batch, lines)
         except (BadRequestError, NotFoundError) as error:
-            await asyncio.to_thread(self._store.clear_lines, batch)
+            await asyncio.to_thread(self._store.lines.clear, batch)
             told = replace(batch, total=0, failed=0)
             await note(
                 self._recorder, told, "failed", outcome=Outcome.FAILED, by=batch.head.actor, why=error.code
@@ -251,7 +252,7 @@ class BatchWorker:
         try:
             while not news.is_set():
                 lines = await asyncio.to_thread(
-                    self._store.lines, batch, after=last, limit=self._options.workers, state=0
+                    self._store.lines.some, batch, after=last, limit=self._options.workers, state=0
                 )
                 for line in lines:
                     last = line.number
@@ -304,7 +305,7 @@ class BatchWorker:
         def answer(line: Line) -> bytes:
             return requests.told(line.source["line"], line.source["id"], batch=batch.id, error=error)
 
-        await asyncio.to_thread(self._store.give_up, batch, answer)
+        await asyncio.to_thread(self._store.lines.give_up, batch, answer)
         now = await asyncio.to_thread(self._store.load, batch.id)
         if now is None or now.version != batch.version:
             return
@@ -364,7 +365,7 @@ class BatchWorker:
         """Keep at it: what was answered is not asked again for the database's sake."""
         while True:
             try:
-                if await asyncio.to_thread(self._store.finish, batch, line.number, state, told, used):
+                if await asyncio.to_thread(self._store.lines.finish, batch, line.number, state, told, used):
                     self._done[batch.id].append(time.monotonic())
             except DatabaseError as error:
                 log.warning("an answer of %s waits to be stored: %s", batch.id, error.message)
