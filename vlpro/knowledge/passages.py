@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Box", "Clause", "PageContent", "Passage", "PassageKind"]
+from vlpro.knowledge.layout import Block, Line, blocks_of, rows_of
+
+__all__ = ["Box", "Clause", "PageContent", "Passage", "PassageKind", "page_content", "running_lines"]
 
 Box = tuple[int, int, int, int]
 """``(x1, y1, x2, y2)`` in pixels of the page, as :class:`PageContent` states its size."""
@@ -56,3 +61,158 @@ class PageContent:
     width: int
     height: int
     passages: tuple[Passage, ...]
+
+
+_SHORT, _LONG = 60, 320  # characters of a passage: one that is shorter takes the next in, a longer one is cut
+_EDGE = 0.12  # of a page's height: where running heads and feet stand
+_SHORT_CLAUSE, _LONG_CLAUSE = 8, 80
+_CHINESE = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
+# Where a sentence or a part of it ends; a point within 3.3V or V2.0 ends nothing.
+_END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]|\.(?=\s|$)|[\uff1a\uff0c\u3001]|[,:](?=\s)")
+_SENTENCE_END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]$|\.$")
+
+
+def page_content(
+    lines: Sequence[Line],
+    width: int,
+    height: int,
+    *,
+    drawn: Sequence[Line] = (),
+    running: frozenset[str] = frozenset(),
+) -> PageContent:
+    """A page's lines as passages.
+
+    Args:
+        lines: Text with its places, in any order: of a PDF's text, or as read.
+        width: Of the page's picture, pixels.
+        height: Of the page's picture, pixels.
+        drawn: What was read in the page's pictures and drawings.
+        running: What stands on most pages of the document, as :func:`running_lines` tells; it is left out.
+    """
+    told = [line for line in lines if not (_at_edge(line, height) and _in_one_form(line.text) in running)]
+    passages: list[Passage] = []
+    waiting: list[Block] = []
+
+    def length(blocks: Sequence[Block]) -> int:
+        return sum(len(line.text) for block in blocks for line in block.lines)
+
+    def finish() -> None:
+        if waiting:
+            passages.extend(_passages(waiting))
+            waiting.clear()
+
+    for block in blocks_of(told):
+        short = length(waiting) < _SHORT or waiting[-1].heading
+        ends = bool(waiting) and bool(_SENTENCE_END.search(_last(waiting[-1]).text))
+        apart = bool(waiting) and (block.kind != waiting[0].kind or block.group != waiting[-1].group)
+        if waiting and not short and (ends or apart or length([*waiting, block]) > _LONG):
+            finish()
+        waiting.append(block)
+    finish()
+    passages.extend(_passage(part, "figure") for part in _cut_rows(rows_of(drawn)))
+    return PageContent(width, height, tuple(passages))
+
+
+def running_lines(pages: Sequence[tuple[Sequence[Line], int]]) -> frozenset[str]:
+    """What stands at the head or foot of most pages, but for numbers.
+
+    Args:
+        pages: Of some pages of a document, three or more: the lines, and the page's height in pixels.
+    """
+    seen: Counter[str] = Counter()
+    for lines, height in pages:
+        seen.update({_in_one_form(line.text) for line in lines if _at_edge(line, height)})
+    least = max(3, 0.6 * len(pages))
+    return frozenset(text for text, count in seen.items() if count >= least)
+
+
+def _at_edge(line: Line, height: int) -> bool:
+    return line.box[3] < _EDGE * height or line.box[1] > (1 - _EDGE) * height
+
+
+def _in_one_form(text: str) -> str:
+    return re.sub(r"[\d\s]+", "", text)
+
+
+def joined(first: str, second: str) -> str:
+    """Two lines as one text: Chinese goes on without a space, a word cut by a hyphen is whole again."""
+    if not first or not second:
+        return first or second
+    if first.endswith("-") and len(first) > 1 and first[-2].isalpha() and second[0].islower():
+        return first[:-1] + second
+    if _CHINESE.match(first[-1]) or _CHINESE.match(second[0]):
+        return first + second
+    return f"{first} {second}"
+
+
+def _last(block: Block) -> Line:
+    return block.rows[-1][-1]
+
+
+def _passages(blocks: Sequence[Block]) -> Iterator[Passage]:
+    kind = blocks[-1].kind  # a heading is above a table
+    for rows in _cut_rows([row for block in blocks for row in block.rows]):
+        yield _passage(rows, kind)
+
+
+def _cut_rows(rows: Sequence[Sequence[Line]]) -> Iterator[list[Sequence[Line]]]:
+    """Rows that are not too long together, cut at the end of a sentence where there is one."""
+    taken: list[Sequence[Line]] = []
+    length = 0
+    for row in rows:
+        size = sum(len(line.text) for line in row)
+        if taken and (
+            length + size > _LONG or (length > 0.7 * _LONG and _SENTENCE_END.search(taken[-1][-1].text))
+        ):
+            yield taken
+            taken, length = [], 0
+        taken.append(row)
+        length += size
+    if taken:
+        yield taken
+
+
+def _passage(rows: Sequence[Sequence[Line]], kind: PassageKind) -> Passage:
+    flat = [line for row in rows for line in row]
+    if kind == "text":
+        text = ""
+        for line in flat:
+            text = joined(text, line.text)
+        clauses = tuple(_clauses(flat))
+    else:
+        text = "\n".join(" ".join(line.text for line in row) for row in rows)
+        clauses = tuple(
+            Clause(" ".join(line.text for line in row), tuple(line.box for line in row)) for row in rows
+        )
+    return Passage(text, tuple(line.box for line in flat), kind, clauses)
+
+
+def _clauses(lines: Sequence[Line]) -> Iterator[Clause]:
+    """Cut at punctuation, whatever lines it is written in; a part of a line gets its share of the line's box."""
+    text, boxes = "", list[Box]()
+    for line in lines:
+        start = 0
+        for end in [*(match.end() for match in _END.finditer(line.text)), len(line.text)]:
+            part = line.text[start:end]
+            if not part.strip():
+                start = end
+                continue
+            text = joined(text, part) if start == 0 else text + part
+            boxes.append(_part(line, start, end))
+            start = end
+            strong = bool(_SENTENCE_END.search(part.rstrip()))
+            ends = bool(_END.search(part[-1:] + " ")) and end != 0
+            if (ends and (strong or len(text) >= _SHORT_CLAUSE)) or len(text) >= _LONG_CLAUSE:
+                yield Clause(text.strip(), tuple(boxes))
+                text, boxes = "", []
+    if text.strip():
+        yield Clause(text.strip(), tuple(boxes))
+
+
+def _part(line: Line, start: int, end: int) -> Box:
+    """Where a part of a line is, by its share of the characters; Chinese ones are twice as wide."""
+    x1, y1, x2, y2 = line.box
+    wide = [2 if _CHINESE.match(c) else 1 for c in line.text]
+    whole = max(1, sum(wide))
+    left, right = sum(wide[:start]) / whole, sum(wide[:end]) / whole
+    return round(x1 + left * (x2 - x1)), y1, round(x1 + right * (x2 - x1)), y2
