@@ -1,0 +1,227 @@
+"""The embedded default: vectors in this process's memory, looked through without exception.
+
+Two steps, as in Yamada et al., "Efficient Passage Retrieval with Hashing for Open-domain Question Answering" (ACL
+2021): the signs of a vector's parts, one bit each, tell the few thousand nearest; whole vectors, a byte a part, then
+tell the order of those. Nothing is trained, a document is there at once, and gone at once. 432 bytes a passage.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlpro.knowledge.embedding.interface import Vectors
+from vlpro.knowledge.index.interface import Candidate, Index, IndexedPage
+
+__all__ = ["MemoryIndex"]
+
+_LOOKED_AT = 4_000  # of the nearest by signs; also what is looked at without them
+_FIRST_ROOM = 1_024  # passages
+_MOST_DEAD = 0.25  # share of passages that are forgotten, but still take room
+
+
+class MemoryIndex(Index):
+    """All bases, in memory.
+
+    Args:
+        dimensions: Of a vector; a multiple of 64 is fastest.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self._dimensions = dimensions
+        self._bases: dict[str, _Base] = {}
+        self._changing = threading.Lock()
+
+    def put(self, base: str, document: str, pages: Sequence[IndexedPage]) -> None:
+        """See :meth:`Index.put`."""
+        with self._changing:
+            held = self._bases.setdefault(base, _Base(self._dimensions))
+            held.remove(document)
+            held.add(document, pages)
+
+    def remove(self, base: str, document: str | None = None) -> None:
+        """See :meth:`Index.remove`."""
+        with self._changing:
+            if document is None:
+                self._bases.pop(base, None)
+            elif base in self._bases:
+                self._bases[base].remove(document)
+
+    def candidates(
+        self, bases: Collection[str], vector: Vectors, codes: frozenset[str], limit: int
+    ) -> list[Candidate]:
+        """See :meth:`Index.candidates`."""
+        with self._changing:
+            views = [
+                (name, self._bases[name].view(codes)) for name in dict.fromkeys(bases) if name in self._bases
+            ]
+        near = [found for name, view in views for found in view.nearest(name, vector, limit)]
+        near = sorted(near, key=lambda one: -one.score)[:limit]
+        named = [found for name, view in views for found in view.named(name, vector, limit)]
+        named = sorted(named, key=lambda one: -one.score)[:limit]
+        return list(dict.fromkeys([*near, *named]))
+
+    @property
+    def passages(self) -> int:
+        """How many can be found."""
+        with self._changing:
+            return sum(held.alive for held in self._bases.values())
+
+
+class _View:
+    """A base as it was at one moment: what is added later lies behind its count."""
+
+    def __init__(self, base: _Base, codes: frozenset[str]) -> None:
+        self._count = base.count
+        self._vectors, self._scales, self._signs = base.vectors, base.scales, base.signs
+        self._mean = base.mean
+        self._places, self._names, self._dead = base.places, base.names, base.dead
+        self._rows = np.fromiter({row for code in codes for row in base.codes.get(code, ())}, np.int64)
+
+    def nearest(self, base: str, vector: Vectors, limit: int) -> list[Candidate]:
+        """The nearest by whole vectors among the nearest by signs."""
+        count = self._count
+        if count > _LOOKED_AT:
+            apart = np.bitwise_count(self._signs[:count] ^ _signs(vector[None], self._mean)).sum(1, np.uint16)
+            apart[self._dead[:count]] = np.iinfo(np.uint16).max
+            rows = np.argpartition(apart, _LOOKED_AT - 1)[:_LOOKED_AT]
+        else:
+            rows = np.arange(count)
+        return self._best(base, rows, vector, limit)
+
+    def named(self, base: str, vector: Vectors, limit: int) -> list[Candidate]:
+        """Those that name one of the codes."""
+        return self._best(base, self._rows, vector, limit)
+
+    def _best(self, base: str, rows: NDArray[np.int64], vector: Vectors, limit: int) -> list[Candidate]:
+        rows = rows[~self._dead[rows]]
+        scores = (self._vectors[rows].astype(np.float32) @ vector) * self._scales[rows]
+        order = np.lexsort((rows, -scores))[:limit]
+        found = []
+        for at in order:
+            document, page, passage = self._places[rows[at]]
+            found.append(Candidate(base, self._names[document], int(page), int(passage), float(scores[at])))
+        return found
+
+
+class _Base:
+    """The passages of a base, in arrays that grow; only ever changed under the index's lock."""
+
+    def __init__(self, dimensions: int) -> None:
+        self._dimensions = dimensions
+        self._words = -(-dimensions // 64)
+        self._clear(_FIRST_ROOM)
+
+    def _clear(self, room: int) -> None:
+        self.count = 0
+        self.alive = 0
+        self.vectors = np.zeros((room, self._dimensions), np.int8)
+        self.scales = np.zeros(room, np.float32)
+        self.signs = np.zeros((room, self._words), np.uint64)
+        self.places = np.zeros((room, 3), np.int32)
+        self.dead = np.zeros(room, np.bool_)
+        self.mean: Vectors = np.zeros(self._dimensions, np.float32)
+        self.names: list[str] = []
+        self.codes: dict[str, array[int]] = defaultdict(lambda: array("q"))
+        self._documents: dict[str, tuple[int, int]] = {}
+
+    def view(self, codes: frozenset[str]) -> _View:
+        return _View(self, codes)
+
+    def add(self, document: str, pages: Sequence[IndexedPage]) -> None:
+        new = sum(len(page.vectors) for page in pages)
+        self._make_room(self.count + new)
+        number, row = len(self.names), self.count
+        self.names.append(document)
+        for page in pages:
+            for passage, codes in enumerate(page.codes):
+                for code in codes:
+                    self.codes[code].append(row + passage)
+            end = row + len(page.vectors)
+            self._write(row, end, page.vectors)
+            self.places[row:end, 0], self.places[row:end, 1] = number, page.page
+            self.places[row:end, 2] = np.arange(end - row)
+            self.dead[row:end] = False
+            row = end
+        self._documents[document] = (self.count, row)
+        self.count, self.alive = row, self.alive + new
+        if not self.mean.any() and self.count > _LOOKED_AT:
+            self._centre()
+
+    def remove(self, document: str) -> None:
+        if document not in self._documents:
+            return
+        first, end = self._documents.pop(document)
+        self.dead[first:end] = True
+        self.vectors[first:end] = 0
+        self.signs[first:end] = 0
+        self.alive -= end - first
+        if self.count > _FIRST_ROOM and self.count - self.alive > _MOST_DEAD * self.count:
+            self._make_whole()
+
+    def _write(self, row: int, end: int, vectors: Vectors) -> None:
+        if end == row:
+            return
+        most = np.maximum(np.abs(vectors).max(1), 1e-9)
+        self.vectors[row:end] = np.rint(vectors / most[:, None] * 127).astype(np.int8)
+        self.scales[row:end] = most / 127
+        self.signs[row:end] = _signs(vectors, self.mean)
+
+    def _make_room(self, wanted: int) -> None:
+        room = len(self.scales)
+        if wanted <= room:
+            return
+        room = max(wanted, room + room // 2)
+        for name in ("vectors", "scales", "signs", "places", "dead"):
+            old = getattr(self, name)
+            new = np.zeros((room, *old.shape[1:]), old.dtype)
+            new[: self.count] = old[: self.count]
+            setattr(self, name, new)
+        if self.count > _LOOKED_AT:
+            self._centre()
+
+    def _centre(self) -> None:
+        """Signs say most about vectors whose mean is zero; as the base grows its mean is told anew."""
+        some = self.vectors[: self.count : max(1, self.count // 20_000)]
+        scales = self.scales[: self.count : max(1, self.count // 20_000)]
+        self.mean = (some * scales[:, None]).mean(0, dtype=np.float32)
+        signs = np.zeros_like(self.signs)  # a new one: somebody may be looking at the old one
+        for first in range(0, self.count, 10_000):
+            part = slice(first, min(first + 10_000, self.count))
+            signs[part] = _signs(self.vectors[part] * self.scales[part, None], self.mean)
+        self.signs = signs
+
+    def _make_whole(self) -> None:
+        """Let go of what is dead."""
+        old = (self.count, self.vectors, self.scales, self.places, self.names, self.codes, self.dead)
+        count, vectors, scales, places, names, codes, dead = old
+        kept = np.flatnonzero(~dead[:count])
+        self._clear(max(_FIRST_ROOM, len(kept)))
+        self.count = self.alive = len(kept)
+        self.vectors[: self.count], self.scales[: self.count] = vectors[kept], scales[kept]
+        numbers, inverse = np.unique(places[kept, 0], return_inverse=True)
+        self.names = [names[number] for number in numbers]
+        self.places[: self.count] = places[kept]
+        self.places[: self.count, 0] = inverse
+        for number, name in enumerate(self.names):
+            rows = np.flatnonzero(inverse == number)
+            self._documents[name] = (int(rows[0]), int(rows[-1]) + 1)
+        new = np.full(count, -1, np.int64)
+        new[kept] = np.arange(len(kept))
+        for code, rows_of_code in codes.items():
+            moved = new[np.frombuffer(rows_of_code, np.int64)]
+            moved = moved[moved >= 0]
+            if len(moved):
+                self.codes[code] = array("q", moved.tobytes())
+        self._centre()
+
+
+def _signs(vectors: Vectors, mean: Vectors) -> NDArray[np.uint64]:
+    bits = np.packbits(vectors > mean, axis=1)
+    missing = -bits.shape[1] % 8
+    return np.ascontiguousarray(np.pad(bits, ((0, 0), (0, missing)))).view(np.uint64)
