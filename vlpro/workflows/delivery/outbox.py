@@ -229,12 +229,11 @@ class Outbox:
             connection.execute(query)
         return self.get(name)
 
-    def delete_of(self, kind: str, subject: str) -> None:
-        """Forget what is on its way of a result that is deleted."""
-        with self._database.write() as connection:
-            connection.execute(
-                sa.delete(deliveries).where(deliveries.c.kind == kind, deliveries.c.subject == subject)
-            )
+    def drop(self, connection: sa.Connection, kind: str, subject: str) -> None:
+        """Forget what is on its way of a result, in the transaction that deletes it."""
+        connection.execute(
+            sa.delete(deliveries).where(deliveries.c.kind == kind, deliveries.c.subject == subject)
+        )
 
     def forget_before(self, moment: float) -> int:
         """Drop all that was last tried before a time; returns how many."""

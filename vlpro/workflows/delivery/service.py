@@ -184,9 +184,9 @@ class Deliveries:
         self.look()
         return found
 
-    async def forget(self, kind: str, subject: str) -> None:
-        """Drop what is on its way of a result that is deleted."""
-        await asyncio.to_thread(self._outbox.delete_of, kind, subject)
+    def drop(self, connection: sa.Connection, kind: str, subject: str) -> None:
+        """Forget what is on its way of a result, in the transaction that deletes it. Blocks."""
+        self._outbox.drop(connection, kind, subject)
 
     async def start(self) -> None:
         """Begin to send, with what a process before this one left."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import sqlalchemy as sa
+
 from vlpro.audit.events import Event
 from vlpro.chat.history import Rules
 from vlpro.chat.service import ChatService
@@ -288,8 +290,9 @@ class ExtractionService:
         if stored.owner != viewer.person.id:
             raise no_such_extraction(foreign=True)
         await self._decided(stored, "deleted", {})
-        await asyncio.to_thread(self._store.delete, name, keep_mark=stored.state == "approved")
-        await self.deliveries.forget(KIND, name)
+        await asyncio.to_thread(
+            self._store.delete, name, keep_mark=stored.state == "approved", also=self._drop_deliveries
+        )
 
     # --- taking out
 
@@ -469,13 +472,15 @@ class ExtractionService:
     def _template_of(self, stored: Stored) -> Template | None:
         return self.templates.get(stored.extraction.template)
 
+    def _drop_deliveries(self, connection: sa.Connection, name: str) -> None:
+        self.deliveries.drop(connection, KIND, name)
+
     async def _sweep(self) -> None:
         while True:
             try:
                 moment = self._clock() - self._rules().days * 24 * 3600
-                while gone := await asyncio.to_thread(self._store.delete_before, moment):
-                    for name in gone:
-                        await self.deliveries.forget(KIND, name)
+                while await asyncio.to_thread(self._store.delete_before, moment, also=self._drop_deliveries):
+                    pass
             except VlproError as error:
                 log.warning("old results were not deleted: %s", error.message)
             await asyncio.sleep(_SWEEP_S)

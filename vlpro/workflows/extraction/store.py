@@ -281,24 +281,36 @@ class ExtractionStore:
         if drop_pictures:
             self._database.overwrite()
 
-    def delete(self, name: str, *, keep_mark: bool) -> None:
+    def delete(
+        self, name: str, *, keep_mark: bool, also: Callable[[sa.Connection, str], None] | None = None
+    ) -> None:
         """Delete a result with its key and pictures.
 
         Args:
             name: Its id.
             keep_mark: Whether the same document is still known again: what was approved is not paid twice.
+            also: Done in the same transaction, for its id.
         """
         with self._database.write() as connection:
             connection.execute(sa.delete(extractions).where(extractions.c.id == name))
             if not keep_mark:
                 connection.execute(sa.delete(extraction_marks).where(extraction_marks.c.extraction == name))
+            if also is not None:
+                also(connection, name)
         self._database.overwrite()
 
-    def delete_before(self, moment: float, limit: int = 200) -> list[str]:
+    def delete_before(
+        self, moment: float, limit: int = 200, *, also: Callable[[sa.Connection, str], None]
+    ) -> int:
         """Delete results that nobody touched since; marks of those that were approved stay.
 
+        Args:
+            moment: Unix time.
+            limit: How many at most.
+            also: As of :meth:`delete`.
+
         Returns:
-            Ids of those that went, ``limit`` at most.
+            How many went.
         """
         old = (
             sa.select(extractions.c.id, extractions.c.state)
@@ -308,8 +320,8 @@ class ExtractionStore:
         with self._database.read() as connection:
             found = connection.execute(old).all()
         for row in found:
-            self.delete(row.id, keep_mark=row.state == "approved")
-        return [row.id for row in found]
+            self.delete(row.id, keep_mark=row.state == "approved", also=also)
+        return len(found)
 
     # --- what identifies a document
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.receivers import SECRET, hook
 from vlpro.audit.recorder import NullRecorder
 from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
+from vlpro.errors import DatabaseError, NotFoundError
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
 from vlpro.workflows.delivery.options import DeliveryOptions
@@ -97,3 +99,19 @@ async def test_a_crash_leaves_an_approval_with_its_delivery_or_neither(tmp_path:
         assert (await made.deliver(WHO, NAME, "oa")).state == "delivered"
         await made.deliveries.stop()
         assert [event["data"]["state"] for event in oa.got] == ["approved"]
+
+
+async def test_a_result_is_deleted_with_what_is_on_its_way_or_not_at_all(tmp_path: Path) -> None:
+    with service(tmp_path) as made:
+        add(made)
+        await made.approve(WHO, NAME, (), None)
+        with (
+            mock.patch.object(made.deliveries, "drop", side_effect=DatabaseError("gone")),
+            pytest.raises(DatabaseError),
+        ):
+            await made.delete(WHO, NAME)
+        assert len(await made.delivered(WHO, NAME)) == 1
+        await made.delete(WHO, NAME)
+        assert await made.deliveries.of("extraction", NAME) == []
+        with pytest.raises(NotFoundError):
+            await made.get(WHO, NAME)
