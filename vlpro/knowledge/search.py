@@ -133,7 +133,7 @@ def rank(
     asked: Question,
     candidates: Sequence[Stored],
     limit: int,
-    ranking: Ranking = Ranking(),  # noqa: B008 - frozen
+    ranking: Ranking = Ranking(),
 ) -> Found:
     """The best candidates.
 
