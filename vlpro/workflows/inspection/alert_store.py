@@ -142,6 +142,14 @@ class AlertStore:
             )
         return bool(done.rowcount)
 
+    def open_since(self, moment: float) -> list[Alert]:
+        """Open alerts that were raised since a time, the oldest first."""
+        c = inspection_alerts.c
+        query = _ALERTS.where(c.state == "open", c.created_at >= moment).order_by(c.created_at, c.id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [self._alert(row) for row in rows]
+
     def to_publish(self, limit: int) -> list[Alert]:
         """Alerts that are still to be published, the oldest first."""
         c = inspection_alerts.c

@@ -24,6 +24,8 @@ __all__ = ["InspectionAlerts"]
 
 log = logging.getLogger(__name__)
 
+_CATCH_UP_S = 3_600.0
+
 
 class InspectionAlerts:
     """Alerts; each belongs to whose inspection raised it.
@@ -32,7 +34,7 @@ class InspectionAlerts:
         store: Where they are.
         recorder: Of the audit.
         options: Of the settings.
-        deliver: Hands a new alert on to other systems; None: there are none.
+        deliver: Hands an alert on to other systems, once however often it is called; None: there are none.
         clock: Unix time.
 
     Attributes:
@@ -110,14 +112,24 @@ class InspectionAlerts:
                 "state": alert.state,
             },
         )
-        if alert.state != "open":
+        if alert.state == "open":
+            self.raised.set()
+            await self._hand_on(alert)
+
+    async def catch_up(self) -> None:
+        """Hand on what a process before this one raised, but did not come to hand on; nothing goes out twice."""
+        if self._deliver is None:
             return
-        self.raised.set()
-        if self._deliver is not None:
-            try:
-                await self._deliver(alert)
-            except VlproError as error:  # the alert stands: on the record, and on the page
-                log.error("%s is not handed on: %s", alert.id, error.message)  # noqa: TRY400 - no trace
+        for alert in await asyncio.to_thread(self.store.open_since, self._clock() - _CATCH_UP_S):
+            await self._hand_on(alert)
+
+    async def _hand_on(self, alert: Alert) -> None:
+        if self._deliver is None:
+            return
+        try:
+            await self._deliver(alert)
+        except VlproError as error:  # the alert stands: on the record, and on the page
+            log.error("%s is not handed on: %s", alert.id, error.message)  # noqa: TRY400 - no trace
 
     async def page(
         self, person: Person, *, state: AlertState | None, after: str, limit: int

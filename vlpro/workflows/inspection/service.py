@@ -103,7 +103,11 @@ class InspectionService:
         self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to delete what is over."""
+        """Hand on alerts that were left, and begin to delete what is over."""
+        try:
+            await self.alerts.catch_up()
+        except VlproError as error:
+            log.warning("alerts that were left are not handed on: %s", error.message)
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
