@@ -76,7 +76,7 @@ def _first(**changes: Any) -> Callable[[Json], Json]:
         pytest.param(lambda _: b"?", id="no JSON"),
         pytest.param(_first(index=0), id="one place twice"),
         pytest.param(_first(index=3), id="no place"),
-        pytest.param(_first(index=True), id="no number"),
+        pytest.param(_first(index="2"), id="a place in words"),
         pytest.param(_first(relevance_score="1"), id="a score in words"),
         pytest.param(_first(relevance_score=float("nan")), id="not a number"),
         pytest.param(_first(relevance_score=10**400), id="beyond a float"),
