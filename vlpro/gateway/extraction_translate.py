@@ -17,7 +17,7 @@ from vlpro.workflows.delivery.outbox import Delivery
 from vlpro.workflows.extraction.reading import Asked
 from vlpro.workflows.extraction.service import ExtractionService, Measured
 from vlpro.workflows.extraction.standing import Standing
-from vlpro.workflows.extraction.store import Head
+from vlpro.workflows.extraction.stored import Head
 from vlpro.workflows.extraction.template import Column, Field, Template
 from vlpro.workflows.pages import Input
 

@@ -7,7 +7,8 @@ import datetime as dt
 from dataclasses import replace
 
 from vlpro.workflows.extraction import review
-from vlpro.workflows.extraction.store import ExtractionStore, Stored
+from vlpro.workflows.extraction.store import ExtractionStore
+from vlpro.workflows.extraction.stored import Stored
 
 __all__ = ["compare"]
 

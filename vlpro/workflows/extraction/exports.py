@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from vlpro.documents.tables import Cell, Sheet, to_csv, to_xlsx
 from vlpro.workflows.extraction.result import Check, ExtractedField, Extraction
-from vlpro.workflows.extraction.store import Stored
+from vlpro.workflows.extraction.stored import Stored
 from vlpro.workflows.extraction.template import Field, Template
 
 __all__ = ["Format", "as_file", "as_json"]

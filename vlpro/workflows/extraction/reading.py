@@ -24,7 +24,8 @@ from vlpro.workflows.extraction.duplicates import compare
 from vlpro.workflows.extraction.extract import extract, extract_custom, identity_of, recognise
 from vlpro.workflows.extraction.result import Extraction
 from vlpro.workflows.extraction.standing import Viewer
-from vlpro.workflows.extraction.store import ExtractionStore, PageNote, Stored
+from vlpro.workflows.extraction.store import ExtractionStore
+from vlpro.workflows.extraction.stored import PageNote, Stored
 from vlpro.workflows.extraction.template import CUSTOM, Template, json_schema
 from vlpro.workflows.pages import Input, Page, read_pages
 from vlpro.workflows.reading import PageReader

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vlpro.errors import BadRequestError
 from vlpro.workflows.extraction.checks import Material, run_checks, verdict_of
 from vlpro.workflows.extraction.result import Check, ExtractedField, Extraction, Verdict
-from vlpro.workflows.extraction.store import Correction, Stored
+from vlpro.workflows.extraction.stored import Correction, Stored
 from vlpro.workflows.extraction.template import Template
 from vlpro.workflows.extraction.values import normalize
 

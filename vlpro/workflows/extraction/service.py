@@ -29,14 +29,8 @@ from vlpro.workflows.extraction.exports import Format, as_file
 from vlpro.workflows.extraction.extract import identity_of
 from vlpro.workflows.extraction.reading import KIND, Asked, DocumentReader
 from vlpro.workflows.extraction.standing import Standing, Viewer, standing_of
-from vlpro.workflows.extraction.store import (
-    ExtractionStore,
-    Head,
-    State,
-    Stored,
-    changed_meanwhile,
-    no_such_extraction,
-)
+from vlpro.workflows.extraction.store import ExtractionStore, changed_meanwhile, no_such_extraction
+from vlpro.workflows.extraction.stored import Head, State, Stored
 from vlpro.workflows.extraction.template import Template
 from vlpro.workflows.paging import place_of
 from vlpro.workflows.reading import PageReader

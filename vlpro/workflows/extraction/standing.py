@@ -11,7 +11,7 @@ from vlpro.identity.principal import Person
 from vlpro.workflows.extraction import review
 from vlpro.workflows.extraction.exports import as_json
 from vlpro.workflows.extraction.result import Extraction
-from vlpro.workflows.extraction.store import Stored
+from vlpro.workflows.extraction.stored import Stored
 from vlpro.workflows.extraction.template import Template
 
 __all__ = ["Standing", "Viewer", "standing_of"]

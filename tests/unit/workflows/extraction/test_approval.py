@@ -28,7 +28,8 @@ from vlpro.workflows.delivery.service import Deliveries
 from vlpro.workflows.extraction.result import ExtractedField, Extraction
 from vlpro.workflows.extraction.service import ExtractionService
 from vlpro.workflows.extraction.standing import Viewer
-from vlpro.workflows.extraction.store import ExtractionStore, Stored
+from vlpro.workflows.extraction.store import ExtractionStore
+from vlpro.workflows.extraction.stored import Stored
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from vlpro.workflows.extraction.checks import Material, run_checks
 from vlpro.workflows.extraction.custom import seen_custom
 from vlpro.workflows.extraction.result import Check, ExtractedField, Extraction
 from vlpro.workflows.extraction.review import corrected, current, duplicate, unsettled
-from vlpro.workflows.extraction.store import Stored
+from vlpro.workflows.extraction.stored import Stored
 from vlpro.workflows.extraction.template import load_templates
 
 TEMPLATE = load_templates()["vat_invoice"]
