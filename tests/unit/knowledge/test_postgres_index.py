@@ -15,8 +15,10 @@ from tests.unit.knowledge.corpus import DIMENSIONS, Corpus, fill, question
 from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import BadRequestError, ConfigError
+from vlpro.knowledge.embedding.interface import Vectors
 from vlpro.knowledge.index import postgres
 from vlpro.knowledge.index.interface import Candidate, Index, IndexedPage
+from vlpro.knowledge.index.memory import MemoryIndex
 from vlpro.knowledge.index.postgres import PostgresIndex
 
 CORPUS = Corpus.made()  # 576 passages
@@ -56,6 +58,12 @@ def places(found: list[Candidate]) -> list[tuple[str, str, int, int]]:
     return [(one.base, one.document, one.page, one.passage) for one in found]
 
 
+def as_stored(vectors: Vectors) -> Vectors:
+    scales = np.abs(vectors).max(axis=1, keepdims=True) / 127
+    stored: Vectors = (np.rint(vectors / scales) * scales).astype(np.float32)
+    return stored
+
+
 def same(index: Index, bases: set[str], number: int, codes: frozenset[str], limit: int) -> None:
     """It finds exactly what it should, in order of its scores, each once."""
     wanted = CORPUS.exact(bases, question(number), codes, limit)
@@ -79,6 +87,38 @@ def test_it_finds_what_comparing_all_finds(index: PostgresIndex) -> None:
     same(index, ALL, 0, frozenset(), 10_000)  # more than there are
     assert index.candidates([], question(0), frozenset(), 10) == []
     assert index.candidates(["base_9"], question(0), frozenset({"E07"}), 10) == []
+
+
+def test_it_finds_what_the_index_in_memory_finds(index: PostgresIndex) -> None:
+    """On vectors as the store keeps them: a byte a number, and a scale."""
+    memory, documents = MemoryIndex(DIMENSIONS), {}
+    for (base, document), pages in CORPUS.documents.items():
+        documents[base, document] = [
+            IndexedPage(page.page, as_stored(page.vectors), page.codes) for page in pages
+        ]
+        memory.put(base, document, documents[base, document])
+        index.put(base, document, documents[base, document])
+    for number in range(12):
+        for bases, codes, limit in (
+            (ALL, frozenset[str](), 20),
+            ({"base_1"}, frozenset({"E07"}), 30),
+            (ALL, frozenset({"E07", "E31"}), 15),
+        ):
+            wanted = memory.candidates(bases, question(number), codes, limit)
+            found = index.candidates(bases, question(number), codes, limit)
+            assert len(found) == len(wanted)
+            # Half precision may exchange what lies at the end of each list within its own error, and nothing else.
+            last = [one.score for one in (wanted[limit - 1], wanted[-1])]
+            differ = [
+                one
+                for one in {*found, *wanted}
+                if (places([one])[0] in places(found)) != (places([one])[0] in places(wanted))
+            ]
+            assert all(min(abs(one.score - score) for score in last) < 5e-4 for one in differ)
+            assert len(differ) <= 2
+            np.testing.assert_allclose(
+                [one.score for one in found[:limit]], [one.score for one in wanted[:limit]], atol=5e-4
+            )
 
 
 def test_a_document_is_replaced_and_removed(index: PostgresIndex, monkeypatch: pytest.MonkeyPatch) -> None:
