@@ -7,17 +7,22 @@ well they fit. It is asked about a few hits only: it costs a prompt each.
 from __future__ import annotations
 
 import base64
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vlpro.engines.control import parted
 from vlpro.engines.upstream import Upstream
+from vlpro.errors import EngineError
+from vlpro.knowledge.search import Found, Hit
 from vlpro.knowledge.servers import ModelServer
 
-__all__ = ["Reranked", "Reranker"]
+__all__ = ["Reranked", "Reranker", "reordered"]
+
+log = logging.getLogger(__name__)
 
 SETTINGS = "knowledge.rerank."
 """How the settings' names begin."""
@@ -95,6 +100,37 @@ class Reranker:
                 {"type": "text", "text": text},
             ]
         }
+
+
+async def reordered(
+    found: Found,
+    query: str,
+    reranker: Reranker,
+    picture: Callable[[Hit], Awaitable[bytes]],
+    limit: int,
+) -> Found:
+    """The best hits in the model's order; each keeps its own score, and whether they answer stays as it was judged.
+
+    Args:
+        found: More hits than are wanted, the best first: all are asked about.
+        query: As asked.
+        reranker: Where it does not answer, the order stays, and the log says so.
+        picture: Gives the JPEG of a hit's page; called where the model sees, once a page.
+        limit: How many hits are wanted.
+    """
+    pages: dict[tuple[str, int], bytes] = {}
+    if reranker.sees:
+        for hit in found.hits:
+            if (hit.version, hit.page) not in pages:
+                pages[hit.version, hit.page] = await picture(hit)
+    documents = [Reranked(hit.text, pages.get((hit.version, hit.page))) for hit in found.hits]
+    try:
+        scores = await reranker.scores(query, documents)
+    except EngineError as error:
+        log.warning("hits are in their own order: %s", error)
+        return replace(found, hits=found.hits[:limit])
+    order = sorted(range(len(scores)), key=lambda place: -scores[place])
+    return replace(found, hits=tuple(found.hits[place] for place in order[:limit]))
 
 
 def _read(result: object) -> tuple[int | None, float | None]:

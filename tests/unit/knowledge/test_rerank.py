@@ -13,7 +13,8 @@ from tests.vllm import Json, Vllm, page
 from vlpro.engines.upstream import Upstream
 from vlpro.errors import EngineError, EngineUnavailableError
 from vlpro.knowledge import servers
-from vlpro.knowledge.rerank import Reranked, Reranker
+from vlpro.knowledge.rerank import Reranked, Reranker, reordered
+from vlpro.knowledge.search import Found, Hit
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +89,33 @@ async def test_an_answer_that_is_none_ranks_nothing(vllm: Vllm, spoil: Callable[
     async with reranker(vllm) as model:
         with pytest.raises(EngineError, match=r"knowledge\.rerank\.url"):
             await model.scores("where", DOCUMENTS)
+
+
+def _hit(text: str, page: int) -> Hit:
+    return Hit("kb", "manual.pdf", "doc", page, 0, 0.9 - page / 100, text, (), (800, 600))
+
+
+async def test_the_best_hits_are_put_in_its_order(vllm: Vllm, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Found((_hit("overview", 1), _hit("E11 motor", 2), _hit("motor", 2)), answers=True)
+    asked = []
+
+    async def picture(hit: Hit) -> bytes:
+        asked.append(hit.page)
+        return page("fuse" if hit.page == 1 else "nothing")
+
+    async with reranker(vllm) as model:
+        told = await reordered(found, "motor E11", model, picture, 2)
+        assert [hit.text for hit in told.hits] == ["E11 motor", "motor"]
+        assert told.answers
+        assert asked == []
+    async with reranker(vllm, sees=True) as model:
+        told = await reordered(found, "fuse", model, picture, 3)
+        assert [hit.text for hit in told.hits] == ["overview", "E11 motor", "motor"]
+        assert asked == [1, 2]
+        monkeypatch.setattr(servers, "_WAITS_S", ())
+        vllm.faults = [503]
+        own = await reordered(found, "motor", model, picture, 2)
+        assert own.hits == found.hits[:2]
 
 
 async def test_a_server_that_is_gone_is_told(vllm: Vllm, monkeypatch: pytest.MonkeyPatch) -> None:
