@@ -17,8 +17,9 @@ from vlpro.knowledge.index.postgres import PostgresIndex
 from vlpro.knowledge.options import KnowledgeOptions
 from vlpro.knowledge.rerank import SETTINGS as RERANK
 from vlpro.knowledge.rerank import Reranker
+from vlpro.knowledge.search import Ranking
 
-__all__ = ["embedder_of", "index_of", "reranker_of"]
+__all__ = ["embedder_of", "index_of", "ranking_of", "reranker_of"]
 
 
 def embedder_of(options: KnowledgeOptions) -> Embedder:
@@ -81,6 +82,11 @@ def index_of(options: KnowledgeOptions, embedder: Embedder, database: Database, 
         elastic.prepare()
         return elastic
     return MemoryIndex(embedder.dimensions)
+
+
+def ranking_of(options: KnowledgeOptions) -> Ranking:
+    """The weights; what is an answer depends on the model of the vectors."""
+    return Ranking() if options.embedding is None else Ranking(least=options.embedding.least)
 
 
 def reranker_of(options: KnowledgeOptions) -> Reranker | None:

@@ -62,6 +62,15 @@ class EmbeddingOptions(BaseModel):
     instruction: Annotated[
         str, Field(min_length=1, description="To a model that sees: what a question's vector is for")
     ] = "Retrieve images or text relevant to the user's query."
+    least: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Score from which the best hit counts as an answer; each model has its own. 0: every best hit "
+            "does, and nothing is said not to be in the documents",
+        ),
+    ] = 0
     batch: Annotated[int, Field(ge=1, le=1024, description="Most texts of one request")] = 32
     concurrency: Annotated[int, Field(ge=1, le=64, description="Most requests in flight")] = 4
 
