@@ -67,8 +67,8 @@ class EmbeddingOptions(BaseModel):
         Field(
             ge=0,
             le=1,
-            description="Score from which the best hit counts as an answer; each model has its own. 0: every best hit "
-            "does, and nothing is said not to be in the documents",
+            description="Score from which the best hit counts as an answer; each model has its own. 0: every best "
+            "hit does, and nothing is said not to be in the documents",
         ),
     ] = 0
     batch: Annotated[int, Field(ge=1, le=1024, description="Most texts of one request")] = 32
