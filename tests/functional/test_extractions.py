@@ -205,6 +205,22 @@ def test_the_same_invoice_is_known_again_in_the_whole_company(
     assert read(liwei, data)["unsettled"] == ["duplicate"]
 
 
+def test_a_try_that_is_made_again_is_no_duplicate(liwei: httpx.Client, wanglei: httpx.Client) -> None:
+    _, data = drawn(10)
+    body = {"template": "vat_invoice", "input": [image(data)]}
+    key = {"idempotency-key": "OA-2026-18"}
+    first = liwei.post("/v1/extractions", json=body, headers=key).json()
+    again = liwei.post("/v1/extractions", json=body, headers=key)
+    assert again.status_code == 201
+    assert again.json() == first
+    assert {check["name"]: check["passed"] for check in first["checks"]}["duplicate"] is True
+    other = liwei.post("/v1/extractions", json=body | {"input": [image(picture_file())]}, headers=key)
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
+    theirs = wanglei.post("/v1/extractions", json=body, headers=key).json()
+    assert theirs["id"] != first["id"]  # a key is one's own
+    assert {check["name"]: check["passed"] for check in theirs["checks"]}["duplicate"] is False
+
+
 def test_what_is_somebody_elses_is_not_there(
     liwei: httpx.Client, wanglei: httpx.Client, firm: Company
 ) -> None:

@@ -39,7 +39,7 @@ _NAMING = ("seller", "merchant", "store", "company", "party_a", "name", "from", 
 _AMOUNTS = ("total", "amount", "price", "fare", "reading")
 
 
-def asked(body: wire.NewExtraction, settings: Settings) -> Asked:
+def asked(body: wire.NewExtraction, once: str, settings: Settings) -> Asked:
     """A request's files and wishes.
 
     Raises:
@@ -53,6 +53,7 @@ def asked(body: wire.NewExtraction, settings: Settings) -> Asked:
         deliver=body.deliver or "",
         level=Level.of(body.level) if body.level is not None else None,
         metadata=body.metadata,
+        once=once,
     )
 
 

@@ -40,8 +40,8 @@ class Inside:
         self._app = app
         self._services = services
 
-    async def post(self, who: Principal, actor: Actor, path: str, body: bytes) -> Reply:
-        """Send a request; whatever is refused is an answer, too."""
+    async def post(self, who: Principal, actor: Actor, path: str, body: bytes, *, once: str) -> Reply:
+        """Send a request, with an ``Idempotency-Key``; whatever is refused is an answer, too."""
         request_id = f"req_{secrets.token_hex(12)}"
         ACTOR.set(actor)
         scope: dict[str, Any] = {
@@ -54,7 +54,11 @@ class Inside:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "/v1",
-            "headers": [(b"content-type", b"application/json"), (b"host", b"127.0.0.1")],
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"host", b"127.0.0.1"),
+                (b"idempotency-key", once.encode()),
+            ],
             "client": ("127.0.0.1", 0),
             "server": ("127.0.0.1", 80),
             "state": {"principal": who, "request_id": request_id, "address": actor.address},

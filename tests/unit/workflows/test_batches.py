@@ -48,11 +48,13 @@ class Api:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.keys: dict[str, set[str]] = {}
         self.poison = ""
 
-    async def post(self, who: Principal, actor: Actor, path: str, body: bytes) -> Reply:
+    async def post(self, who: Principal, actor: Actor, path: str, body: bytes, *, once: str) -> Reply:
         what = json.loads(body)["q"]
         self.asked.append(what)
+        self.keys.setdefault(what, set()).add(once)
         await asyncio.sleep(0)
         if what == self.poison:
             raise RuntimeError("a bug")
@@ -170,7 +172,9 @@ async def test_whatever_a_process_did_last_no_line_is_lost_or_stands_twice(
     told = [json.loads(line)["custom_id"] for line in heir.store.lines.results(batch, 1)]
     assert told == [f"r{i}" for i in range(LINES)]
     assert set(world.api.asked) == {str(i) for i in range(LINES)}
-    # At most what was being answered was asked again.
+    # At most what was being answered was asked again, under the same key.
+    assert all(len(keys) == 1 for keys in world.api.keys.values())
+    assert len(world.api.keys) == LINES
     assert len(world.api.asked) <= LINES + 3
     await heir.close()
     world.database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from vlpro import extraction_schema as wire
 from vlpro import schema
@@ -55,14 +55,22 @@ ServiceOf = Annotated[ExtractionService, Depends(_service)]
 ViewerOf = Annotated[Viewer, Depends(_viewer)]
 ReviewerOf = Annotated[Viewer, Depends(_reviewer)]
 Name = Annotated[str, Path(max_length=64)]
+Once = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        description="The same at each try of a request: it is read once, and is no duplicate of itself",
+    ),
+]
 
 
 @router.post("", status_code=201)
 async def extract(
-    body: wire.NewExtraction, request: Request, services: ServicesOf, viewer: ViewerOf
+    body: wire.NewExtraction, request: Request, services: ServicesOf, viewer: ViewerOf, once: Once = ""
 ) -> wire.ExtractionInfo:
     """Read a document as fields, each with its evidence and checks."""
-    asked = await by_size(request, translate.asked, body, services.settings)
+    asked = await by_size(request, translate.asked, body, once, services.settings)
     return translate.extraction(await while_connected(request, services.extractions.extract(viewer, asked)))
 
 

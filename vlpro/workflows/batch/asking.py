@@ -32,8 +32,8 @@ class Reply(NamedTuple):
 class Api(Protocol):
     """The API's own routes, called in somebody's name."""
 
-    async def post(self, who: Principal, actor: Actor, path: str, body: bytes) -> Reply:
-        """Send a request; whatever is refused is an answer, too."""
+    async def post(self, who: Principal, actor: Actor, path: str, body: bytes, *, once: str) -> Reply:
+        """Send a request, with an ``Idempotency-Key``; whatever is refused is an answer, too."""
 
     async def ask(self, who: Principal, actor: Actor, question: Question) -> Reply:
         """Ask a question whose pictures are read in already; the answer is a chat completion."""
@@ -87,14 +87,15 @@ class LineAsker:
     async def ask(self, batch: Batch, line: Line, who: Principal) -> Reply:
         """Ask a line in somebody's name. Raises: VlproError: its file or picture cannot be read."""
         head = batch.head
+        once = f"{batch.id}:{line.number}"  # a process that ends before it stores the answer is not the last to ask
         actor = replace(head.actor, request=f"{batch.id}:{line.source['line']}")
         if head.jsonl:
             body = await self._sources.request(batch, line)
-            return await self.api.post(who, actor, head.endpoint, body)
+            return await self.api.post(who, actor, head.endpoint, body, once=once)
         if head.template:
             document = await self._sources.document(batch, line)
             body = await asyncio.to_thread(_extraction, head.template, document.data, document.name)
-            return await self.api.post(who, actor, head.endpoint, body)
+            return await self.api.post(who, actor, head.endpoint, body, once=once)
         picture = await self._sources.picture(batch, line, max_pixels_used=self._picture_pixels)
         question = Question(turns=(Turn("user", (picture, head.instruction)),), owner=who.account)
         return await self.api.ask(who, actor, question)

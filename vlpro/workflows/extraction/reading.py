@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 import json
 import logging
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from vlpro.chat.json_schema import check_schema
 from vlpro.chat.service import ChatService, Question, Turn
 from vlpro.engines.interface import ResponseFormat
 from vlpro.engines.reading import Readings
-from vlpro.errors import BadRequestError, EngineError, VlproError
+from vlpro.errors import BadRequestError, ConflictError, EngineError, VlproError
 from vlpro.identity.labels import Level, check_read
 from vlpro.imaging.encode import to_jpeg
 from vlpro.workflows.extraction.custom import seen_custom
@@ -55,6 +54,7 @@ class Asked:
         deliver: Where it goes when it is approved; empty: as the settings say.
         level: How confidential; None: as much as the person may read.
         metadata: Of the caller's own.
+        once: The same however often the caller asks for the same; empty: each time is another one.
     """
 
     inputs: Sequence[Input]
@@ -64,6 +64,7 @@ class Asked:
     deliver: str = ""
     level: Level | None = None
     metadata: Mapping[str, str] | None = None
+    once: str = ""
 
 
 class DocumentReader:
@@ -97,10 +98,11 @@ class DocumentReader:
         self._recorder = chat.recorder
 
     async def read(self, viewer: Viewer, asked: Asked) -> Stored:
-        """Read a document.
+        """Read a document; what was read before under the same ``once`` is given as it stands.
 
         Raises:
             BadRequestError: A file cannot be used, or there is no such template or schema; names the field.
+            ConflictError: Something else was read under the same ``once``.
             ForbiddenError: The level is above the person's.
             BusyError: Too many wait.
             EngineError: The engine failed.
@@ -118,7 +120,9 @@ class DocumentReader:
             max_pixels_used=self._reader.pixels,
             max_pages=self._max_pages,
         )
-        name = f"ext_{secrets.token_hex(12)}"
+        name = self._store.new_id(person.id, asked.once)
+        if asked.once and (known := await self._known(viewer, name, pages)) is not None:
+            return known
         # Durable before any engine hears of it: without a record there is no result.
         started = await self._recorder.anote(
             Event.WORKFLOW_STARTED, object=name, detail=self._start(asked, pages, level)
@@ -164,6 +168,25 @@ class DocumentReader:
         except VlproError:
             await asyncio.to_thread(self._store.delete, name, keep_mark=False)
             raise
+        return stored
+
+    async def _known(self, viewer: Viewer, name: str, pages: Sequence[Page]) -> Stored | None:
+        stored = await asyncio.to_thread(self._store.load, name)
+        if stored is None:
+            return None
+        check_read(viewer.person.level, stored.level)
+        if [page.sha256 for page in stored.pages] != [page.picture.sha256 for page in pages]:
+            raise ConflictError(
+                "This Idempotency-Key was used for other files. Take a new one for each document.",
+                zh="该 Idempotency-Key 已用于其他文件，请为每份单据使用新的值。",
+                param="Idempotency-Key",
+                code="idempotency_key_reused",
+            )
+        # Whoever read it may have ended before it was told, and before that was on the record.
+        told = {"template": stored.extraction.template, "verdict": stored.extraction.verdict}
+        await self._recorder.anote(
+            Event.WORKFLOW_COMPLETED, object=name, detail={"workflow": KIND, "again": True, **told}
+        )
         return stored
 
     def _named(self, asked: Asked) -> Template | None:

@@ -8,12 +8,14 @@ an older one does not open.
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from vlpro.crypto import DataKey, Sealer
 from vlpro.db import Database
@@ -63,6 +65,12 @@ class ExtractionStore:
 
     # --- writing
 
+    def new_id(self, owner: str, once: str) -> str:
+        """Id of a new result; the same for the same ``once`` of the same person, where there is one."""
+        if not once:
+            return f"ext_{secrets.token_hex(12)}"
+        return "ext_" + self._sealer.mac(f"{owner}\0{once}".encode(), "extractions.id").hex()[:24]
+
     def add(self, stored: Stored, pictures: Sequence[bytes], mark: bytes | None) -> None:
         """Store a new result.
 
@@ -72,8 +80,20 @@ class ExtractionStore:
             mark: What identifies the document (:meth:`mark`); None: nothing does.
 
         Raises:
+            ConflictError: Its id is taken: the same is asked for twice at this moment.
             DatabaseError: The database does not answer.
         """
+        try:
+            self._add(stored, pictures, mark)
+        except IntegrityError as error:
+            raise ConflictError(
+                "Another request with this Idempotency-Key has just been answered. Send it again.",
+                zh="另一个使用该 Idempotency-Key 的请求刚刚完成，请重新发送。",
+                param="Idempotency-Key",
+                code="idempotency_conflict",
+            ) from error
+
+    def _add(self, stored: Stored, pictures: Sequence[bytes], mark: bytes | None) -> None:
         place = extraction_place(stored.id, stored.owner, stored.level)
         key, wrapped = self._sealer.new_data_key(place)
         stored.key = key
