@@ -27,6 +27,7 @@ from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.ship.options import ShipOptions
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
+from vlpro.knowledge.options import KnowledgeOptions
 from vlpro.workflows.batch.options import BatchOptions
 from vlpro.workflows.delivery.options import DeliveryOptions
 from vlpro.workflows.inspection.options import InspectionOptions
@@ -353,6 +354,13 @@ class Settings(BaseSettings):
     report: Annotated[
         ReportOptions | None,
         Field(description="How long reports are kept, as a table or JSON ([documents.md](documents.md))"),
+    ] = None
+    knowledge: Annotated[
+        KnowledgeOptions | None,
+        Field(
+            description="Knowledge bases: limits, and who makes vectors and keeps them, as a table or JSON "
+            "([knowledge.md](knowledge.md))"
+        ),
     ] = None
     content_producer: Annotated[
         str,

@@ -11,6 +11,8 @@ from vlpro.chat.sealed import key_place
 from vlpro.chat.tables import conversations
 from vlpro.crypto.stored import SealedColumn
 from vlpro.identity import tables as identity
+from vlpro.knowledge.store import base_key_place, document_key_place
+from vlpro.knowledge.tables import knowledge_bases, knowledge_documents
 from vlpro.workflows.batch import tables as batch
 from vlpro.workflows.batch.files import file_key_place
 from vlpro.workflows.batch.store import batch_key_place
@@ -95,6 +97,18 @@ MAIN = (
         reports.c.id,
         lambda row: report_place(row.key_of_row, row.owner, row.level),
         (reports.c.owner, reports.c.level),
+    ),
+    SealedColumn(
+        knowledge_bases.c.key,
+        knowledge_bases.c.id,
+        lambda row: base_key_place(row.key_of_row, row.owner, row.level),
+        (knowledge_bases.c.owner, knowledge_bases.c.level),
+    ),
+    SealedColumn(
+        knowledge_documents.c.key,
+        knowledge_documents.c.id,
+        lambda row: document_key_place(row.key_of_row, row.base),
+        (knowledge_documents.c.base,),
     ),
 )
 """Of the service's database."""

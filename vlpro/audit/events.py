@@ -61,4 +61,8 @@ class Event(StrEnum):
     TEMPLATE_CHANGED = "workflow:template:changed"
     FINDING_RAISED = "workflow:alert:raised"
     FINDING_ACKNOWLEDGED = "workflow:alert:acknowledged"
+    KNOWLEDGE_CHANGED = "knowledge:base:changed"
+    KNOWLEDGE_SEARCHED = "knowledge:base:searched"
+    DOCUMENT_CHANGED = "knowledge:document:changed"
+    PAGE_VIEWED = "knowledge:page:viewed"
     ALERT_RAISED = "alert:rule:raised"

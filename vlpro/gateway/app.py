@@ -53,6 +53,7 @@ from vlpro.gateway.extracting import deliveries_of, extractions_of, reader_of
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.inside import Inside
 from vlpro.gateway.inspecting import inputs_of, inspections_of
+from vlpro.gateway.knowing import knowledge_of
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
 from vlpro.gateway.model_check import ModelCheck, model_check_of
 from vlpro.gateway.profile import (
@@ -85,6 +86,7 @@ from vlpro.gateway.routes import (
     health,
     images,
     inspections,
+    knowledge_bases,
     models,
     policy,
     prompts,
@@ -103,6 +105,7 @@ from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.pdf import PdfLimits
 from vlpro.imaging.workers import WorkerPool
+from vlpro.knowledge.answer import KnowledgeAnswers
 from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private, overwrite_freed_memory
 from vlpro.sealing import tripwire
@@ -254,6 +257,7 @@ def services(
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     rules = rules_of(settings, identity)
     deliveries, reader = deliveries_of(settings, identity, recorder), reader_of(settings, chat_service)
+    knowledge = knowledge_of(settings, identity, reader, recorder, limits=limits)
     return Services(
         settings=settings,
         chat=chat_service,
@@ -281,6 +285,8 @@ def services(
         deliveries=deliveries,
         extractions=extractions_of(settings, identity, chat_service, reader, deliveries, rules=rules),
         reports=reports_of(settings, identity, chat_service, rules=rules),
+        knowledge=knowledge,
+        knowledge_answers=KnowledgeAnswers(knowledge, chat_service, reader),
         started=int(time.time()),
         recorder=recorder,
         identity=identity,
@@ -336,7 +342,7 @@ def routers(*, accounts: bool) -> list[APIRouter]:
         RuntimeError: A route names no permission, and would be open to whoever is signed in.
     """
     modules = [chat, responses, models, prompts, images, conversations, status]
-    modules += [extractions, inspections, files, batches, reports]
+    modules += [extractions, inspections, files, batches, reports, knowledge_bases]
     if accounts:
         modules += [account, accounts_routes, policy, audit]
     found = [module.router for module in modules]
@@ -486,6 +492,7 @@ def _lifespan(
             ours.inspections,
             ours.extractions,
             ours.reports,
+            ours.knowledge,
             ours.deliveries,
             ours.batches,
         )
@@ -505,6 +512,7 @@ def _lifespan(
                 await all_services.verifications.stop()
             await all_services.inspections.close()
             await all_services.reports.close()
+            await all_services.knowledge.close()
             await all_services.extractions.close()
             await all_services.deliveries.stop()
             await all_services.conversations.close()

@@ -26,6 +26,8 @@ from vlpro.errors import NotFoundError, UnauthenticatedError, VlproError
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person, Principal
 from vlpro.identity.service import Identity
+from vlpro.knowledge.answer import KnowledgeAnswers
+from vlpro.knowledge.service import KnowledgeService
 from vlpro.workflows.batch.service import BatchService
 from vlpro.workflows.delivery.service import Deliveries
 from vlpro.workflows.extraction.service import ExtractionService
@@ -67,6 +69,8 @@ class Services:
     deliveries: Deliveries
     extractions: ExtractionService
     reports: ReportService
+    knowledge: KnowledgeService
+    knowledge_answers: KnowledgeAnswers
     started: int
     recorder: Recorder
     identity: Identity | None = None

@@ -24,6 +24,8 @@ class Permission(StrEnum):
     CONVERSATION_USE = "chat:conversation:use"
     WORKFLOW_USE = "workflow:run:use"
     WORKFLOW_REVIEW = "workflow:result:review"
+    KNOWLEDGE_USE = "knowledge:base:use"
+    KNOWLEDGE_WRITE = "knowledge:base:write"
     STATUS_READ = "engine:status:read"
     SELF_USE = "identity:self:use"
     ACCOUNT_READ = "identity:account:read"
@@ -46,6 +48,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.CONVERSATION_USE,
         Permission.WORKFLOW_USE,
         Permission.WORKFLOW_REVIEW,
+        Permission.KNOWLEDGE_USE,
+        Permission.KNOWLEDGE_WRITE,
     },
     Role.SYSTEM: _EVERYBODY
     | {
@@ -73,6 +77,8 @@ KEY_SCOPES = frozenset(
         Permission.ANSWER_CREATE,
         Permission.CONVERSATION_USE,
         Permission.WORKFLOW_USE,
+        Permission.KNOWLEDGE_USE,
+        Permission.KNOWLEDGE_WRITE,
         Permission.STATUS_READ,
         Permission.AUDIT_READ,
     }

@@ -26,7 +26,7 @@ def embedder_of(options: KnowledgeOptions) -> Embedder:
     """Who makes vectors: the server of the settings, or the embedded model.
 
     Raises:
-        ConfigError: A setting of the server cannot be meant; or there is no embedded model for this machine.
+        ConfigError: A setting of the server cannot be meant.
     """
     server = options.embedding
     if server is None:

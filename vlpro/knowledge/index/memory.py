@@ -20,7 +20,11 @@ from vlpro.knowledge.index.interface import Candidate, Index, IndexedPage
 
 __all__ = ["MemoryIndex"]
 
-_LOOKED_AT = 4_000  # of the nearest by signs; also what is looked at without them
+_LOOKED_AT = (
+    4_000  # of the nearest by signs, all bases together; a base that is no larger is looked at as a whole
+)
+_LEAST = 1_000  # in each base
+_CHUNK = 16_384  # passages whose signs are compared at once: they stay in the processor's cache
 _FIRST_ROOM = 1_024  # passages
 _MOST_DEAD = 0.25  # share of passages that are forgotten, but still take room
 
@@ -60,7 +64,11 @@ class MemoryIndex(Index):
             views = [
                 (name, self._bases[name].view(codes)) for name in dict.fromkeys(bases) if name in self._bases
             ]
-        near = [found for name, view in views for found in view.nearest(name, vector, limit)]
+        whole = max(1, sum(view.count for _, view in views))
+        near = []
+        for name, view in views:
+            looked_at = max(_LEAST, limit, _LOOKED_AT * view.count // whole)
+            near += view.nearest(name, vector, limit, looked_at)
         near = sorted(near, key=lambda one: -one.score)[:limit]
         named = [found for name, view in views for found in view.named(name, vector, limit)]
         named = sorted(named, key=lambda one: -one.score)[:limit]
@@ -77,22 +85,31 @@ class _View:
     """A base as it was at one moment: what is added later lies behind its count."""
 
     def __init__(self, base: _Base, codes: frozenset[str]) -> None:
-        self._count = base.count
+        self.count = base.count
         self._vectors, self._scales, self._signs = base.vectors, base.scales, base.signs
         self._mean = base.mean
         self._places, self._names, self._dead = base.places, base.names, base.dead
         self._rows = np.fromiter({row for code in codes for row in base.codes.get(code, ())}, np.int64)
 
-    def nearest(self, base: str, vector: Vectors, limit: int) -> list[Candidate]:
+    def nearest(self, base: str, vector: Vectors, limit: int, looked_at: int) -> list[Candidate]:
         """The nearest by whole vectors among the nearest by signs."""
-        count = self._count
+        count = self.count
         if count > _LOOKED_AT:
-            apart = np.bitwise_count(self._signs[:count] ^ _signs(vector[None], self._mean)).sum(1, np.uint16)
+            apart = self._apart(_signs(vector[None], self._mean)[0])
             apart[self._dead[:count]] = np.iinfo(np.uint16).max
-            rows = np.argpartition(apart, _LOOKED_AT - 1)[:_LOOKED_AT]
+            rows = np.argpartition(apart, looked_at - 1)[:looked_at]
         else:
             rows = np.arange(count)
         return self._best(base, rows, vector, limit)
+
+    def _apart(self, asked: NDArray[np.uint64]) -> NDArray[np.uint16]:
+        """How many signs of each passage are not those of the question."""
+        apart = np.zeros(self.count, np.uint16)
+        for first in range(0, self.count, _CHUNK):
+            part = self._signs[first : min(first + _CHUNK, self.count)]
+            for word, signs in enumerate(asked):
+                apart[first : first + _CHUNK] += np.bitwise_count(part[:, word] ^ signs)
+        return apart
 
     def named(self, base: str, vector: Vectors, limit: int) -> list[Candidate]:
         """Those that name one of the codes."""
@@ -100,7 +117,8 @@ class _View:
 
     def _best(self, base: str, rows: NDArray[np.int64], vector: Vectors, limit: int) -> list[Candidate]:
         rows = rows[~self._dead[rows]]
-        scores = (self._vectors[rows].astype(np.float32) @ vector) * self._scales[rows]
+        # Not by @: BLAS would start threads for it, which wait for each other longer than the work takes.
+        scores = np.vecdot(self._vectors[rows].astype(np.float32), vector) * self._scales[rows]
         order = np.lexsort((rows, -scores))[:limit]
         found = []
         for at in order:

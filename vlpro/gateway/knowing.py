@@ -1,0 +1,68 @@
+"""The service of knowledge bases, made from the settings."""
+
+from __future__ import annotations
+
+from vlpro.audit.recorder import Recorder
+from vlpro.config import Settings
+from vlpro.gateway.profile import database_of, sealer_of
+from vlpro.identity.service import Identity
+from vlpro.imaging.ingest import Limits
+from vlpro.imaging.pdf import PdfLimits
+from vlpro.imaging.workers import WorkerPool
+from vlpro.knowledge.ingest import Ingest
+from vlpro.knowledge.office import OfficeConverter
+from vlpro.knowledge.options import KnowledgeOptions
+from vlpro.knowledge.parts import embedder_of, index_of, ranking_of, reranker_of
+from vlpro.knowledge.service import KnowledgeService
+from vlpro.knowledge.store import KnowledgeStore
+from vlpro.workflows.reading import PageReader
+
+__all__ = ["knowledge_of"]
+
+
+def knowledge_of(
+    settings: Settings,
+    identity: Identity | None,
+    reader: PageReader,
+    recorder: Recorder,
+    *,
+    limits: Limits,
+) -> KnowledgeService:
+    """What keeps knowledge bases; not started yet.
+
+    Raises:
+        ConfigError: A setting is wrong, or the database cannot be used.
+        DatabaseError: It does not answer.
+    """
+    options = settings.knowledge or KnowledgeOptions()
+    database = identity.database if identity is not None else database_of(settings)
+    sealer = identity.sealer if identity is not None else sealer_of(settings)
+    store, embedder = KnowledgeStore(database, sealer), embedder_of(options)
+    pictures = WorkerPool(
+        limits,
+        seconds=settings.image_timeout_s,
+        pdf_limits=PdfLimits(
+            max_bytes=options.max_bytes,
+            max_pages=options.max_pages,
+            max_picture_pixels=settings.max_image_pixels,
+        ),
+    )
+    ingest = Ingest(
+        store,
+        pictures,
+        reader,
+        embedder,
+        OfficeConverter(timeout_s=options.office_timeout_s),
+        max_base_pages=options.max_base_pages,
+    )
+    return KnowledgeService(
+        store,
+        index_of(options, embedder, database, sealer),
+        embedder,
+        ingest=ingest,
+        pictures=pictures,
+        recorder=recorder,
+        options=options,
+        ranking=ranking_of(options),
+        reranker=reranker_of(options),
+    )

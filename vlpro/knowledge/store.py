@@ -1,0 +1,699 @@
+"""Knowledge bases in the database: what is written or seen is sealed, each version of a document under its own key.
+
+What stands in clear is what the database needs: ids, owner, level, state, counts, and a keyed hash of each document's
+name. Each sealed value is bound to its table and row; deleting a version deletes its key.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from vlpro.crypto import DataKey, Sealer
+from vlpro.db import Database
+from vlpro.errors import ConflictError
+from vlpro.identity.labels import Level
+from vlpro.identity.principal import Person
+from vlpro.knowledge.index.interface import Candidate
+from vlpro.knowledge.packing import (
+    PageVectors,
+    pack_content,
+    pack_vectors,
+    unpack_content,
+    unpack_vectors,
+)
+from vlpro.knowledge.passages import PageContent
+from vlpro.knowledge.search import Stored
+from vlpro.knowledge.tables import (
+    knowledge_bases,
+    knowledge_documents,
+    knowledge_pages,
+    knowledge_parts,
+    knowledge_pictures,
+)
+
+__all__ = ["Base", "Document", "Failure", "KnowledgeStore", "State", "base_key_place", "document_key_place"]
+
+State = Literal["queued", "reading", "ready", "failed", "cancelled"]
+
+_PART_BYTES = 1 << 20
+_AT_ONCE = 50  # rows that a transaction deletes
+_HELD_S = 120.0  # a page takes seconds; who has not stored one for so long has ended
+
+_documents, _pages = knowledge_documents.c, knowledge_pages.c
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A knowledge base.
+
+    Args:
+        id: Its name in the API.
+        owner: Whose it is.
+        level: How confidential.
+        shared: Whether everybody who may read its level sees it.
+        created: Unix time.
+        name: What people call it.
+        description: What it is for.
+        documents: How many it has that are ready.
+        pages: How many pages those have.
+    """
+
+    id: str
+    owner: str
+    level: Level
+    shared: bool
+    created: float
+    name: str
+    description: str
+    documents: int = 0
+    pages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a document was not read in: as :class:`~vlpro.errors.VlproError` has it."""
+
+    code: str | None
+    message: str
+    zh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One version of a document.
+
+    Args:
+        id: Of the version.
+        base: Its base.
+        name: Its file's name.
+        version: From 1.
+        state: How far it is.
+        created: Unix time.
+        size: Of the file, bytes.
+        sha256: Of the file.
+        pages: How many it has; 0 as long as nobody knows.
+        pages_done: How many are read in.
+        model: That made its vectors.
+        error: Why it failed.
+    """
+
+    id: str
+    base: str
+    name: str
+    version: int
+    state: State
+    created: float
+    size: int
+    sha256: str
+    pages: int = 0
+    pages_done: int = 0
+    model: str = ""
+    error: Failure | None = None
+
+
+def base_key_place(name: str, owner: str, level: int) -> str:
+    """Of a wrapped data key: a base that is given to somebody else, or a lower level, does not open."""
+    return f"knowledge_bases.key:{name}:{owner}:{Level(level).word}"
+
+
+def document_key_place(name: str, base: str) -> str:
+    """Of a wrapped data key: a document that is put into another base does not open."""
+    return f"knowledge_documents.key:{name}:{base}"
+
+
+class KnowledgeStore:
+    """Bases and documents by id. Blocks: not for the event loop.
+
+    Args:
+        database: Migrated.
+        sealer: Wraps data keys.
+        clock: Unix time.
+    """
+
+    def __init__(self, database: Database, sealer: Sealer, *, clock: Callable[[], float] = time.time) -> None:
+        self.database = database
+        self._sealer = sealer
+        self._clock = clock
+
+    # --- bases
+
+    def add_base(
+        self, person: Person, *, name: str, description: str, shared: bool, level: Level, most: int
+    ) -> Base:
+        """Make a base. Raises: ConflictError, where the person has as many as they may."""
+        base = Base(f"kb_{secrets.token_hex(12)}", person.id, level, shared, self._clock(), name, description)
+        key, wrapped = self._sealer.new_data_key(base_key_place(base.id, base.owner, base.level))
+        own = (
+            sa.select(sa.func.count())
+            .select_from(knowledge_bases)
+            .where(knowledge_bases.c.owner == person.id)
+        )
+        with self.database.write() as connection:
+            if int(connection.execute(own).scalar_one()) >= most:
+                raise ConflictError(
+                    f"You have {most} knowledge bases, which is all you may. Delete one.",
+                    zh=f"您已有 {most} 个知识库，达到上限，请先删除一个。",
+                    code="too_many_bases",
+                )
+            connection.execute(
+                sa.insert(knowledge_bases).values(
+                    id=base.id,
+                    owner=base.owner,
+                    level=int(base.level),
+                    shared=base.shared,
+                    created_at=base.created,
+                    key=wrapped,
+                    data=key.seal(_base_data(base), f"knowledge_bases.data:{base.id}"),
+                )
+            )
+        return base
+
+    def base(self, name: str) -> Base | None:
+        """A base; None: there is none. Raises: VlproError, ``integrity_error``: it was altered."""
+        found = self._bases(knowledge_bases.c.id == name)
+        return found[0] if found else None
+
+    def bases(self, person: Person) -> list[Base]:
+        """All that a person may see, by name."""
+        c = knowledge_bases.c
+        seen = sa.and_(c.level <= int(person.level), sa.or_(c.owner == person.id, c.shared))
+        return sorted(self._bases(seen), key=lambda one: (one.name.casefold(), one.id))
+
+    def change_base(self, base: Base) -> None:
+        """Store another name, description, or who sees it."""
+        c = knowledge_bases.c
+        with self.database.write() as connection:
+            wrapped = connection.execute(sa.select(c.key).where(c.id == base.id)).scalar_one_or_none()
+            if wrapped is None:
+                return
+            key = self._sealer.data_key(bytes(wrapped), base_key_place(base.id, base.owner, base.level))
+            data = key.seal(_base_data(base), f"knowledge_bases.data:{base.id}")
+            connection.execute(
+                sa.update(knowledge_bases).where(c.id == base.id).values(shared=base.shared, data=data)
+            )
+
+    def delete_base(self, name: str) -> None:
+        """Delete a base with all its documents."""
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(knowledge_documents).where(_documents.base == name).values(state="deleted")
+            )
+        self.drop_deleted(name)
+        with self.database.write() as connection:
+            connection.execute(sa.delete(knowledge_bases).where(knowledge_bases.c.id == name))
+        self.database.overwrite()
+
+    def _bases(self, where: sa.ColumnElement[bool]) -> list[Base]:
+        c = knowledge_bases.c
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(knowledge_bases).where(where)).all()
+            counted = connection.execute(
+                sa.select(
+                    _documents.base, sa.func.count(), sa.func.coalesce(sa.func.sum(_documents.pages), 0)
+                )
+                .where(_documents.state == "ready", _documents.base.in_(sa.select(c.id).where(where)))
+                .group_by(_documents.base)
+            ).all()
+        counts = {base: (int(documents), int(pages)) for base, documents, pages in counted}
+        found = []
+        for row in rows:
+            key = self._sealer.data_key(bytes(row.key), base_key_place(row.id, row.owner, row.level))
+            told = json.loads(key.open(bytes(row.data), f"knowledge_bases.data:{row.id}"))
+            documents, pages = counts.get(row.id, (0, 0))
+            found.append(
+                Base(
+                    row.id,
+                    row.owner,
+                    Level(row.level),
+                    bool(row.shared),
+                    row.created_at,
+                    told["name"],
+                    told["description"],
+                    documents,
+                    pages,
+                )
+            )
+        return found
+
+    # --- documents
+
+    def add_document(self, base: Base, name: str, data: bytes, sha256: str, *, most: int) -> Document:
+        """Put a file down as the next version of a document, to be read in; one that still waits gives way.
+
+        Raises:
+            ConflictError: The base has as many documents as it may.
+        """
+        document = f"kdoc_{secrets.token_hex(12)}"
+        key, wrapped = self._sealer.new_data_key(document_key_place(document, base.id))
+        hashed = self._hashed(base.id, name)
+        where = sa.and_(_documents.base == base.id, _documents.name == hashed)
+        with self.database.write() as connection:
+            held = connection.execute(
+                sa.select(sa.func.count(sa.distinct(_documents.name))).where(
+                    _documents.base == base.id, _documents.state != "deleted", _documents.name != hashed
+                )
+            ).scalar_one()
+            if held >= most:
+                raise ConflictError(
+                    f"This knowledge base has {most} documents, which is all it may. Delete some, or make another.",
+                    zh=f"该知识库已有 {most} 个文档，达到上限，请删除一些或新建知识库。",
+                    code="too_many_documents",
+                )
+            last = connection.execute(sa.select(sa.func.max(_documents.version)).where(where)).scalar()
+            made = Document(
+                document, base.id, name, (last or 0) + 1, "queued", self._clock(), len(data), sha256
+            )
+            connection.execute(
+                sa.update(knowledge_documents)
+                .where(where, _documents.state != "ready")
+                .values(state="deleted")
+            )
+            connection.execute(
+                sa.insert(knowledge_documents).values(
+                    id=document,
+                    base=base.id,
+                    name=hashed,
+                    version=made.version,
+                    state="queued",
+                    created_at=made.created,
+                    held_until=0.0,
+                    bytes=len(data),
+                    pages=0,
+                    pages_done=0,
+                    key=wrapped,
+                    data=key.seal(_document_data(made), _data_place(document)),
+                )
+            )
+            self._put_parts(connection, document, key, data)
+        self.drop_deleted(base.id)
+        return made
+
+    def versions(self, base: str, name: str) -> list[Document]:
+        """The versions of a document, the newest first: the one that answers, and one that is not ready."""
+        return self._found(_documents.base == base, _documents.name == self._hashed(base, name))
+
+    def version(self, document: str) -> Document | None:
+        """One version; None: it is gone."""
+        found = self._found(_documents.id == document)
+        return found[0] if found else None
+
+    def documents(self, base: str) -> list[Document]:
+        """The newest version of each document of a base, by name."""
+        newest: dict[str, Document] = {}
+        for one in self._found(_documents.base == base):
+            newest.setdefault(one.name, one)
+        return sorted(newest.values(), key=lambda one: (one.name.casefold(), one.name))
+
+    def ready(self) -> list[tuple[str, str]]:
+        """Base and id of all versions that answer."""
+        query = sa.select(_documents.base, _documents.id).where(_documents.state == "ready")
+        with self.database.read() as connection:
+            return [(base, document) for base, document in connection.execute(query).all()]
+
+    def pages_of(self, base: str) -> int:
+        """How many pages all documents of a base have together."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(_documents.pages), 0)).where(
+            _documents.base == base, _documents.state.in_(("ready", "reading", "queued"))
+        )
+        with self.database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def claim(self) -> Document | None:
+        """The next document that is to be read in, now ours; None: there is none, or others read them."""
+        now = self._clock()
+        waits = sa.and_(_documents.state.in_(("queued", "reading")), _documents.held_until < now)
+        query = sa.select(_documents.id).where(waits).order_by(_documents.created_at, _documents.id).limit(1)
+        with self.database.write() as connection:
+            name = connection.execute(query).scalar()
+            if name is None:
+                return None
+            taken = connection.execute(
+                sa.update(knowledge_documents)
+                .where(_documents.id == name, waits)
+                .values(state="reading", held_until=now + _HELD_S)
+            ).rowcount
+        return self.version(name) if taken else None
+
+    def let_go(self, document: str) -> None:
+        """Have another one read a document in, or us after a restart: at once."""
+        self._set(document, held_until=0.0)
+
+    def file(self, document: Document) -> bytes:
+        """A document's file, as long as it is not read in."""
+        key = self._key(document.id, document.base)
+        query = sa.select(knowledge_parts).where(knowledge_parts.c.document == document.id)
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(knowledge_parts.c.number)).all()
+        return b"".join(key.open(bytes(row.data), _part_place(document.id, row.number)) for row in rows)
+
+    def put_file(self, document: Document, data: bytes) -> None:
+        """Another file in a document's place: what an office file was made into."""
+        key = self._key(document.id, document.base)
+        with self.database.write() as connection:
+            connection.execute(sa.delete(knowledge_parts).where(knowledge_parts.c.document == document.id))
+            self._put_parts(connection, document.id, key, data)
+
+    def begin(self, document: Document, *, pages: int, model: str) -> Document:
+        """It is known how many pages a document has, and which model makes its vectors."""
+        begun = replace(document, pages=pages, model=model)
+        key = self._key(document.id, document.base)
+        self._set(document.id, pages=pages, data=key.seal(_document_data(begun), _data_place(document.id)))
+        return begun
+
+    def add_page(
+        self,
+        document: Document,
+        number: int,
+        content: PageContent,
+        vectors: PageVectors,
+        picture: bytes | None,
+    ) -> bool:
+        """Store a page; whether the document is still to be read in.
+
+        Args:
+            document: Which version.
+            number: Of the page, from 1.
+            content: What it says.
+            vectors: Of that.
+            picture: A JPEG; None: it is stored already.
+        """
+        key = self._key(document.id, document.base)
+        values = {
+            "vectors": key.seal(pack_vectors(vectors), _vectors_place(document.id, number)),
+            "content": key.seal(pack_content(content), _content_place(document.id, number)),
+        }
+        with self.database.write() as connection:
+            goes_on = connection.execute(
+                sa.update(knowledge_documents)
+                .where(_documents.id == document.id, _documents.state == "reading")
+                .values(pages_done=number, held_until=self._clock() + _HELD_S)
+            ).rowcount
+            if not goes_on:
+                return False
+            connection.execute(
+                sa.delete(knowledge_pages).where(_pages.document == document.id, _pages.number == number)
+            )
+            connection.execute(
+                sa.insert(knowledge_pages).values(document=document.id, number=number, **values)
+            )
+            if picture is not None:
+                c = knowledge_pictures.c
+                connection.execute(
+                    sa.delete(knowledge_pictures).where(c.document == document.id, c.number == number)
+                )
+                sealed = key.seal(picture, _picture_place(document.id, number))
+                connection.execute(
+                    sa.insert(knowledge_pictures).values(document=document.id, number=number, data=sealed)
+                )
+        return True
+
+    def finish(self, document: Document) -> bool:
+        """A document is read in: it answers from now on, and the version before it is deleted with the file.
+
+        Returns:
+            Whether it was still to be read in.
+        """
+        hashed = self._hashed(document.base, document.name)
+        older = sa.and_(
+            _documents.base == document.base, _documents.name == hashed, _documents.version < document.version
+        )
+        with self.database.write() as connection:
+            done = connection.execute(
+                sa.update(knowledge_documents)
+                .where(_documents.id == document.id, _documents.state == "reading")
+                .values(state="ready", held_until=0.0)
+            ).rowcount
+            if done:
+                connection.execute(sa.update(knowledge_documents).where(older).values(state="deleted"))
+        if done:
+            self._drop_rows(knowledge_parts, document.id)
+            self.drop_deleted(document.base)
+        return bool(done)
+
+    def end(
+        self, document: Document, state: Literal["failed", "cancelled"], error: Failure | None = None
+    ) -> bool:
+        """A document is not read in any further: what was read of it goes; whether it still was to be."""
+        key = self._key(document.id, document.base)
+        ended = replace(document, error=error)
+        with self.database.write() as connection:
+            done = connection.execute(
+                sa.update(knowledge_documents)
+                .where(_documents.id == document.id, _documents.state.in_(("queued", "reading")))
+                .values(
+                    state=state,
+                    held_until=0.0,
+                    data=key.seal(_document_data(ended), _data_place(document.id)),
+                )
+            ).rowcount
+        if done:
+            self._drop_contents(document.id)
+            self.database.overwrite()
+        return bool(done)
+
+    def delete_document(self, base: str, name: str) -> list[Document]:
+        """Delete all versions of a document; those that were there."""
+        found = self.versions(base, name)
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(knowledge_documents)
+                .where(_documents.id.in_([one.id for one in found]))
+                .values(state="deleted")
+            )
+        self.drop_deleted(base)
+        return found
+
+    def drop_deleted(self, base: str | None = None) -> None:
+        """Delete what is left of deleted versions: some rows a transaction, the key with the last of them."""
+        query = sa.select(_documents.id).where(_documents.state == "deleted")
+        if base is not None:
+            query = query.where(_documents.base == base)
+        with self.database.read() as connection:
+            names = connection.execute(query).scalars().all()
+        for name in names:
+            self._drop_contents(name)
+            with self.database.write() as connection:
+                connection.execute(sa.delete(knowledge_documents).where(_documents.id == name))
+        if names:
+            self.database.overwrite()
+
+    # --- pages
+
+    def pages(self, document: Document) -> Iterator[tuple[int, PageContent, PageVectors]]:
+        """What the pages of a version say, with their vectors."""
+        key = self._key(document.id, document.base)
+        for number, row in self._rows(document.id, _pages.content, _pages.vectors):
+            yield (
+                number,
+                unpack_content(key.open(bytes(row.content), _content_place(document.id, number))),
+                unpack_vectors(key.open(bytes(row.vectors), _vectors_place(document.id, number))),
+            )
+
+    def vectors(self, document: str, base: str) -> Iterator[tuple[int, PageVectors]]:
+        """The vectors of a version's pages, for the index."""
+        key = self._key(document, base)
+        for number, row in self._rows(document, _pages.vectors):
+            yield number, unpack_vectors(key.open(bytes(row.vectors), _vectors_place(document, number)))
+
+    def change_vectors(self, document: Document, number: int, vectors: PageVectors) -> None:
+        """Other vectors of a page."""
+        key = self._key(document.id, document.base)
+        sealed = key.seal(pack_vectors(vectors), _vectors_place(document.id, number))
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(knowledge_pages)
+                .where(_pages.document == document.id, _pages.number == number)
+                .values(vectors=sealed)
+            )
+
+    def stored(self, candidates: Sequence[Candidate]) -> list[Stored]:
+        """What is known of candidates; those that are not there any more are left out."""
+        wanted: dict[tuple[str, int], list[Candidate]] = {}
+        for one in candidates:
+            wanted.setdefault((one.document, one.page), []).append(one)
+        names = {document for document, _ in wanted}
+        with self.database.read() as connection:
+            heads = connection.execute(
+                sa.select(knowledge_documents).where(_documents.id.in_(names), _documents.state == "ready")
+            ).all()
+            rows = connection.execute(
+                sa.select(knowledge_pages).where(sa.tuple_(_pages.document, _pages.number).in_(list(wanted)))
+            ).all()
+        known = {row.id: (self._data_key(row), self._opened(row)) for row in heads}
+        found = []
+        for row in rows:
+            if row.document not in known:
+                continue
+            key, document = known[row.document]
+            content = unpack_content(key.open(bytes(row.content), _content_place(row.document, row.number)))
+            vectors = unpack_vectors(key.open(bytes(row.vectors), _vectors_place(row.document, row.number)))
+            for one in wanted[row.document, row.number]:
+                if one.passage >= len(content.passages):
+                    continue
+                found.append(
+                    Stored(
+                        document.base,
+                        document.name,
+                        document.id,
+                        row.number,
+                        one.passage,
+                        content.passages[one.passage],
+                        (content.width, content.height),
+                        vectors.passages[one.passage],
+                        vectors.clauses[one.passage],
+                        vectors.codes[one.passage],
+                    )
+                )
+        return found
+
+    def page_size(self, document: Document, number: int) -> tuple[int, int] | None:
+        """Width and height of a page, as its boxes have it; None: there is none of that number."""
+        query = sa.select(_pages.content).where(_pages.document == document.id, _pages.number == number)
+        with self.database.read() as connection:
+            data = connection.execute(query).scalar()
+        if data is None:
+            return None
+        key = self._key(document.id, document.base)
+        content = unpack_content(key.open(bytes(data), _content_place(document.id, number)))
+        return content.width, content.height
+
+    def picture(self, document: str, base: str, number: int) -> bytes | None:
+        """The JPEG of a page; None: there is none."""
+        c = knowledge_pictures.c
+        query = sa.select(c.data).where(c.document == document, c.number == number)
+        with self.database.read() as connection:
+            data = connection.execute(query).scalar()
+        if data is None:
+            return None
+        return self._key(document, base).open(bytes(data), _picture_place(document, number))
+
+    # ---
+
+    def _rows(self, document: str, *columns: sa.Column[Any]) -> Iterator[tuple[int, sa.Row[Any]]]:
+        """Pages of a version, some at a time."""
+        last = 0
+        while True:
+            query = sa.select(_pages.number, *columns).where(
+                _pages.document == document, _pages.number > last
+            )
+            with self.database.read() as connection:
+                rows = connection.execute(query.order_by(_pages.number).limit(_AT_ONCE)).all()
+            if not rows:
+                return
+            for row in rows:
+                yield row.number, row
+            last = rows[-1].number
+
+    def _found(self, *where: sa.ColumnElement[bool]) -> list[Document]:
+        query = sa.select(knowledge_documents).where(*where, _documents.state != "deleted")
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(_documents.version.desc())).all()
+        return [self._opened(row) for row in rows]
+
+    def _opened(self, row: sa.Row[Any]) -> Document:
+        told = json.loads(self._data_key(row).open(bytes(row.data), _data_place(row.id)))
+        error = told["error"]
+        return Document(
+            row.id,
+            row.base,
+            told["name"],
+            row.version,
+            row.state,
+            row.created_at,
+            row.bytes,
+            told["sha256"],
+            row.pages,
+            row.pages_done,
+            told["model"],
+            Failure(**error) if error is not None else None,
+        )
+
+    def _data_key(self, row: Any) -> DataKey:
+        return self._sealer.data_key(bytes(row.key), document_key_place(row.id, row.base))
+
+    def _key(self, document: str, base: str) -> DataKey:
+        """Raises: ConflictError, where the version was deleted meanwhile."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                sa.select(_documents.id, _documents.base, _documents.key).where(
+                    _documents.id == document, _documents.base == base
+                )
+            ).one_or_none()
+        if row is None:
+            raise ConflictError("The document was deleted.", zh="文档已被删除。", code="document_deleted")
+        return self._data_key(row)
+
+    def _set(self, document: str, **values: Any) -> None:
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(knowledge_documents).where(_documents.id == document).values(**values)
+            )
+
+    def _put_parts(self, connection: sa.Connection, document: str, key: DataKey, data: bytes) -> None:
+        for number, first in enumerate(range(0, len(data), _PART_BYTES)):
+            sealed = key.seal(data[first : first + _PART_BYTES], _part_place(document, number))
+            connection.execute(
+                sa.insert(knowledge_parts).values(document=document, number=number, data=sealed)
+            )
+
+    def _drop_contents(self, document: str) -> None:
+        for table in (knowledge_parts, knowledge_pictures, knowledge_pages):
+            self._drop_rows(table, document)
+
+    def _drop_rows(self, table: sa.Table, document: str) -> None:
+        """Some a transaction, so that nobody else who writes waits for long."""
+        c = table.c
+        while True:
+            with self.database.write() as connection:
+                some = sa.select(c.number).where(c.document == document).limit(_AT_ONCE)
+                numbers = connection.execute(some).scalars().all()
+                if not numbers:
+                    return
+                connection.execute(sa.delete(table).where(c.document == document, c.number.in_(numbers)))
+
+    def _hashed(self, base: str, name: str) -> bytes:
+        return self._sealer.mac(name.encode(), f"knowledge_documents.name:{base}")
+
+
+def _base_data(base: Base) -> bytes:
+    return json.dumps({"name": base.name, "description": base.description}, ensure_ascii=False).encode()
+
+
+def _document_data(document: Document) -> bytes:
+    error = document.error
+    told = {
+        "name": document.name,
+        "sha256": document.sha256,
+        "model": document.model,
+        "error": {"code": error.code, "message": error.message, "zh": error.zh}
+        if error is not None
+        else None,
+    }
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def _data_place(document: str) -> str:
+    return f"knowledge_documents.data:{document}"
+
+
+def _part_place(document: str, number: int) -> str:
+    return f"knowledge_parts.data:{document}:{number}"
+
+
+def _content_place(document: str, number: int) -> str:
+    return f"knowledge_pages.content:{document}:{number}"
+
+
+def _vectors_place(document: str, number: int) -> str:
+    return f"knowledge_pages.vectors:{document}:{number}"
+
+
+def _picture_place(document: str, number: int) -> str:
+    return f"knowledge_pictures.data:{document}:{number}"
