@@ -65,10 +65,13 @@ class PageContent:
 
 _SHORT, _LONG = 60, 320  # characters of a passage: one that is shorter takes the next in, a longer one is cut
 _EDGE = 0.12  # of a page's height: where running heads and feet stand
+_FULL = 0.75  # of a page's width, where a full line ends at least
 _SHORT_CLAUSE, _LONG_CLAUSE = 8, 80
 _CHINESE = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
 # Where a sentence or a part of it ends; a point within 3.3V or V2.0 ends nothing.
 _END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]|\.(?=\s|$)|[\uff1a\uff0c\u3001]|[,:](?=\s)")
+_PRIVATE = re.compile(r"[\ue000-\uf8ff\u25cf\u2022\ufffd]+")  # bullets, which fonts of symbols draw
+_ITEM = re.compile(r"[\u4e00-\u9fff]{1,3}[\u3001\uff0e.]|\u7b2c")  # 一、 第
 _SENTENCE_END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]$|\.$")
 
 
@@ -89,7 +92,11 @@ def page_content(
         drawn: What was read in the page's pictures and drawings.
         running: What stands on most pages of the document, as :func:`running_lines` tells; it is left out.
     """
-    told = [line for line in lines if not (_at_edge(line, height) and _in_one_form(line.text) in running)]
+    told = [
+        Line(_PRIVATE.sub(" ", line.text).strip(), line.box)
+        for line in lines
+        if not (_at_edge(line, height) and _in_one_form(line.text) in running)
+    ]
     passages: list[Passage] = []
     waiting: list[Block] = []
 
@@ -104,7 +111,10 @@ def page_content(
     for block in blocks_of(told):
         short = length(waiting) < _SHORT or waiting[-1].heading
         ends = bool(waiting) and bool(_SENTENCE_END.search(_last(waiting[-1]).text))
-        apart = bool(waiting) and (block.kind != waiting[0].kind or block.group != waiting[-1].group)
+        apart = bool(waiting) and (
+            block.kind != waiting[0].kind
+            or (block.group != waiting[-1].group and not _flows(_last(waiting[-1]), block, width))
+        )
         if waiting and not short and (ends or apart or length([*waiting, block]) > _LONG):
             finish()
         waiting.append(block)
@@ -143,6 +153,13 @@ def joined(first: str, second: str) -> str:
     if _CHINESE.match(first[-1]) or _CHINESE.match(second[0]):
         return first + second
     return f"{first} {second}"
+
+
+def _flows(line: Line, block: Block, width: int) -> bool:
+    """Whether a paragraph goes on in a block that stands apart: its line was full, and no new sentence begins."""
+    text = block.rows[0][0].text
+    full = line.box[2] > _FULL * width
+    return full and (text[:1].islower() or (bool(_CHINESE.match(text)) and not _ITEM.match(text)))
 
 
 def _last(block: Block) -> Line:
