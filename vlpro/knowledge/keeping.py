@@ -68,12 +68,16 @@ class IndexKeeper:
                 await asyncio.to_thread(self._index.remove, base, document)
                 self._known.pop((base, document), None)
             missing = [one for one in there if one not in self._known]
-            kept = await asyncio.to_thread(self._index.kept) if missing else frozenset()
+            first = not self.loaded.is_set()
+            kept = await asyncio.to_thread(self._index.kept) if missing or first else {}
+            if first:  # what was deleted while nobody looked
+                for base, document in kept.keys() - set(there):
+                    await asyncio.to_thread(self._index.remove, base, document)
             for number, (base, document) in enumerate(missing):
                 if self.loading is not None:
                     self.loading = number / len(missing)
                 try:
-                    await self._load(base, document, index=(base, document) not in kept)
+                    await self._load(base, document, kept.get((base, document)))
                 except ConflictError:  # deleted meanwhile
                     continue
 
@@ -83,7 +87,7 @@ class IndexKeeper:
         for known in [one for one in self._known if one[0] == base and document in (None, one[1])]:
             self._known.pop(known, None)
 
-    async def _load(self, base: str, document: str, *, index: bool) -> None:
+    async def _load(self, base: str, document: str, kept: int | None) -> None:
         version = await asyncio.to_thread(self._store.version, document)
         if version is None:
             return
@@ -94,13 +98,14 @@ class IndexKeeper:
             await asyncio.to_thread(
                 lambda: self._store.begin(version, pages=version.pages, model=self._embedder.model)
             )
-            index = True
+        elif kept is not None:
+            self._known[base, document] = (version.pages, kept)
+            return
         pages = await asyncio.to_thread(
             lambda: [
                 IndexedPage(number, vectors.passages, vectors.codes)
                 for number, vectors in self._store.vectors(document, base)
             ]
         )
-        if index:
-            await asyncio.to_thread(self._index.put, base, document, pages)
+        await asyncio.to_thread(self._index.put, base, document, pages)
         self._known[base, document] = (len(pages), sum(len(page.vectors) for page in pages))

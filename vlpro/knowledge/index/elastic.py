@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -98,7 +98,8 @@ class ElasticIndex(Index):
         while batch := list(islice(rows, _ROWS)):
             self._bulk(batch)
         # The mark goes last, so that a document that was broken off is put again.
-        whole = {"base": base, "document": document, "model": self._model, "whole": True}
+        passages = sum(len(page.vectors) for page in pages)
+        whole = {"base": base, "document": document, "model": self._model, "whole": True, "passage": passages}
         self._bulk([("whole", whole)])
         self._ask("POST", f"/{self._index}/_refresh")
 
@@ -114,10 +115,10 @@ class ElasticIndex(Index):
             {"query": {"bool": {"filter": filters}}},
         )
 
-    def kept(self) -> frozenset[tuple[str, str]]:
+    def kept(self) -> Mapping[tuple[str, str], int]:
         """All whole documents whose vectors are of the model in use."""
-        found: set[tuple[str, str]] = set()
-        sources = [{name: {"terms": {"field": name}}} for name in ("base", "document")]
+        found: dict[tuple[str, str], int] = {}
+        sources = [{name: {"terms": {"field": name}}} for name in ("base", "document", "passage")]
         listed: dict[str, Any] = {"size": _LISTED, "sources": sources}
         query = {"bool": {"filter": [{"term": {"whole": True}}, {"term": {"model": self._model}}]}}
         while True:
@@ -128,11 +129,12 @@ class ElasticIndex(Index):
             )
             try:
                 part = answer["aggregations"]["documents"]
-                found.update((one["key"]["base"], one["key"]["document"]) for one in part["buckets"])
-            except (KeyError, TypeError):
+                for key in (one["key"] for one in part["buckets"]):
+                    found[key["base"], key["document"]] = int(key["passage"])
+            except (KeyError, TypeError, ValueError):
                 raise self._nonsense() from None
             if "after_key" not in part:
-                return frozenset(found)
+                return found
             listed["after"] = part["after_key"]
 
     def candidates(

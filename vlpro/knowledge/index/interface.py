@@ -7,7 +7,7 @@ index they come from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vlpro.knowledge.embedding.interface import Vectors
@@ -60,12 +60,12 @@ class Index(ABC):
     def remove(self, base: str, document: str | None = None) -> None:
         """Forget a document, or a whole base. One that is not there is no error."""
 
-    def kept(self) -> frozenset[tuple[str, str]]:
-        """Base and document of what it holds from earlier: who fills it at start can leave those out.
+    def kept(self) -> Mapping[tuple[str, str], int]:
+        """What it holds from earlier, by base and document: how many passages. Nothing, where it is in memory.
 
-        Nothing, where the index lives in memory.
+        Who fills it at start leaves that out, and removes what there is no longer.
         """
-        return frozenset()
+        return {}
 
     @abstractmethod
     def candidates(

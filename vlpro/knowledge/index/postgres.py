@@ -8,7 +8,7 @@ keyed hash (HMAC-SHA-256). Text is not stored here at all.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -155,13 +155,14 @@ class PostgresIndex(Index):
         with self._database.write() as connection:
             self._remove(connection, base, document)
 
-    def kept(self) -> frozenset[tuple[str, str]]:
+    def kept(self) -> Mapping[tuple[str, str], int]:
         """All documents whose vectors are of the model in use."""
-        statement = sa.text("SELECT DISTINCT base, document FROM knowledge_vectors WHERE model = :model")
+        statement = sa.text(
+            "SELECT base, document, count(*) FROM knowledge_vectors WHERE model = :model GROUP BY base, document"
+        )
         with self._database.read() as connection:
-            return frozenset(
-                (row[0], row[1]) for row in connection.execute(statement, {"model": self._model})
-            )
+            rows = connection.execute(statement, {"model": self._model})
+            return {(base, document): int(passages) for base, document, passages in rows}
 
     def candidates(
         self, bases: Collection[str], vector: Vectors, codes: frozenset[str], limit: int
