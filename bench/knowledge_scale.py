@@ -16,6 +16,7 @@ tenth of the vectors, since building it over all takes longer than all the rest.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -42,6 +43,7 @@ NEAREST = 100
 BASES = 10
 PAGES = 200  # of a document
 PASSAGES = 12  # of a page
+CLAUSES = 3  # of a passage
 SEEDS = 1200  # passages that are really embedded
 FLOAT_LIMIT = 5 * 2**30  # faiss keeps all in 32 bits
 
@@ -159,6 +161,165 @@ def memory(work: Path, seconds: float) -> dict[str, Any]:
     return result | {"recall of 100": statistics.mean(met)}
 
 
+def own(work: Path, seconds: float) -> dict[str, Any]:
+    """The service's own search, on a store on the disk."""
+    filled = subprocess.run(
+        [sys.executable, __file__, "--part", "fill", "--work", str(work)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert filled.returncode == 0, filled.stderr[-2000:]
+    return json.loads(filled.stdout) | asyncio.run(_own(work, seconds))
+
+
+def fill(work: Path, _: float) -> dict[str, Any]:
+    """Write the store: pages sealed as the service seals them."""
+    import sqlalchemy as sa
+
+    from vlpro.identity.labels import Level
+    from vlpro.identity.principal import Person
+    from vlpro.knowledge import store as names
+    from vlpro.knowledge.codes import codes_in
+    from vlpro.knowledge.packing import PageVectors, pack_content, pack_vectors
+    from vlpro.knowledge.passages import Clause, PageContent, Passage
+    from vlpro.knowledge.tables import knowledge_pages
+
+    vectors, texts = (
+        np.load(work / "vectors.npy", mmap_mode="r"),
+        json.loads((work / "texts.json").read_text()),
+    )
+    store = _store(work)
+    person = Person("local")
+    bases = [
+        store.add_base(
+            person, name=f"base {number}", description="", shared=False, level=Level.INTERNAL, most=100
+        )
+        for number in range(BASES)
+    ]
+    rng = random.Random(5)  # noqa: S311 - examples
+    began = time.monotonic()
+
+    def passage(place: int, number: int) -> Passage:
+        text = f"{texts[place % len(texts)]} {place}"
+        box = (120, 60 + 90 * number, 1100, 130 + 90 * number)
+        third = len(text) // CLAUSES + 1
+        parts = tuple(Clause(text[at : at + third], (box,)) for at in range(0, len(text), third))
+        return Passage(text, (box,), "text", parts)
+
+    some_clauses = [
+        bent(np.random.default_rng(n), vectors[n * 30 : n * 30 + 30].astype(np.float32), CLAUSES * PASSAGES)
+        for n in range(50)
+    ]
+    for document, first in enumerate(range(0, len(vectors), PASSAGES * PAGES)):
+        base = bases[document % BASES]
+        made = store.add_document(base, f"manual {document}.pdf", b"%PDF-", f"{document:064x}", most=10**6)
+        claimed = store.claim()
+        assert claimed is not None
+        made = store.begin(claimed, pages=PAGES, model="bench")
+        key = store._key(made.id, base.id)
+        rows = []
+        for number in range(1, PAGES + 1):
+            start = first + (number - 1) * PASSAGES
+            if start >= len(vectors):
+                break
+            said = PageContent(1240, 1754, tuple(passage(start + n, n) for n in range(PASSAGES)))
+            clauses = rng.choice(some_clauses)
+            split = [
+                clauses[n * CLAUSES : n * CLAUSES + len(one.clauses)] for n, one in enumerate(said.passages)
+            ]
+            codes = [codes_in(one.text) for one in said.passages]
+            page = PageVectors(vectors[start : start + PASSAGES].astype(np.float32), split, codes)
+            rows.append(
+                {
+                    "document": made.id,
+                    "number": number,
+                    "vectors": key.seal(pack_vectors(page), names._vectors_place(made.id, number)),
+                    "content": key.seal(pack_content(said), names._content_place(made.id, number)),
+                }
+            )
+        with store.database.write() as connection:
+            connection.execute(sa.insert(knowledge_pages), rows)
+        store.finish(made)
+    store.database.close()
+    size = sum(file.stat().st_size for file in work.glob("store.db*")) / 2**20
+    return {"store on disk MB": size, "store written in s": time.monotonic() - began}
+
+
+def _store(work: Path) -> Any:
+    from vlpro.crypto import Sealer
+    from vlpro.db import Database, sqlite_url
+    from vlpro.knowledge.store import KnowledgeStore
+
+    database = Database(sqlite_url(work, "store"))
+    database.migrate()
+    return KnowledgeStore(database, Sealer(b"k" * 32))
+
+
+async def _own(work: Path, seconds: float) -> dict[str, Any]:
+    import psutil
+
+    from vlpro.knowledge.embedding.nano import NanoEmbedder
+    from vlpro.knowledge.index.interface import IndexedPage
+    from vlpro.knowledge.index.memory import MemoryIndex
+    from vlpro.knowledge.search import question, rank
+
+    store, embedder = _store(work), NanoEmbedder()
+    index = MemoryIndex(embedder.dimensions)
+    before, began = _now_mb(), time.monotonic()
+    ready = store.ready()
+    for base, document in ready:
+        index.put(
+            base,
+            document,
+            [IndexedPage(n, one.passages, one.codes) for n, one in store.vectors(document, base)],
+        )
+    result: dict[str, Any] = {"index filled in s": time.monotonic() - began}
+    bases = sorted({base for base, _ in ready})
+    asked = json.loads((work / "questions.json").read_text())
+    steps: dict[str, list[float]] = {"vector": [], "candidates": [], "rows": [], "rank": []}
+
+    async def search(text: str) -> None:
+        times = [time.perf_counter()]
+        told = question(text, await embedder.query(text))
+        times.append(time.perf_counter())
+        candidates = await asyncio.to_thread(index.candidates, bases, told.vector, told.codes, NEAREST)
+        times.append(time.perf_counter())
+        stored = await asyncio.to_thread(store.stored, candidates)
+        times.append(time.perf_counter())
+        rank(told, stored, 5)
+        times.append(time.perf_counter())
+        for step, start, end in zip(steps.values(), times, times[1:], strict=False):
+            step.append((end - start) * 1000)
+
+    for text in asked[:5]:
+        await search(text)
+    for users in (1, 8):
+        for step in steps.values():
+            step.clear()
+        took: list[float] = []
+        end = time.monotonic() + seconds
+
+        async def one(user: int, end: float = end, took: list[float] = took, users: int = users) -> None:
+            number = user
+            while time.monotonic() < end:
+                start = time.perf_counter()
+                await search(asked[number % len(asked)])
+                took.append((time.perf_counter() - start) * 1000)
+                number += users
+
+        await asyncio.gather(*map(one, range(users)))
+        result[f"{users} at once"] = summary(took, seconds)
+        result[f"{users} at once, of that"] = {name: statistics.median(step) for name, step in steps.items()}
+    result["MB"] = _now_mb() - before
+    result["MB of the model's worker"] = (
+        sum(child.memory_full_info().uss for child in psutil.Process().children(recursive=True)) / 2**20
+    )
+    await embedder.stop()
+    store.database.close()
+    return result
+
+
 def _now_mb() -> float:
     import psutil
 
@@ -228,7 +389,7 @@ def pgvector(work: Path, seconds: float) -> dict[str, Any]:
     from tests.postgresql import cluster, with_pgvector
     from vlpro.crypto import Sealer
     from vlpro.db import Database
-    from vlpro.knowledge.index.postgres import PostgresIndex
+    from vlpro.knowledge.index.postgres import PostgresIndex, prepare
 
     vectors, asked = np.load(work / "vectors.npy", mmap_mode="r"), np.load(work / "asked.npy")
     dimensions = vectors.shape[1]
@@ -238,7 +399,7 @@ def pgvector(work: Path, seconds: float) -> dict[str, Any]:
         url = server.new()
         database = Database(url)
         index = PostgresIndex(database, Sealer(b"k" * 32).mac, model="m", dimensions=dimensions)
-        index.prepare()
+        prepare(database)
 
         def ask(number: int) -> list[float]:
             return [one.score for one in index.candidates(bases, asked[number], frozenset(), NEAREST)]
@@ -316,6 +477,8 @@ def _copied(connection: Any, vectors: Any, model: bytes, bases: list[str]) -> No
 
 
 PARTS: dict[str, Callable[[Path, float], dict[str, Any]]] = {
+    "own": own,
+    "fill": fill,
     "memory": memory,
     "faiss": faiss_flat,
     "fts": fts,

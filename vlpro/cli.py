@@ -521,9 +521,13 @@ def _at_machine() -> Iterator[Identity]:
 
 def _migrate(_: argparse.Namespace) -> None:
     from vlpro.gateway.profile import database_of, recorder_of, sealer_of  # noqa: PLC0415 - as above
+    from vlpro.knowledge.index.postgres import prepare  # noqa: PLC0415 - likewise
 
     settings = config.load()
-    database_of(settings).close()
+    database = database_of(settings)
+    if settings.knowledge is not None and settings.knowledge.index == "postgres":
+        prepare(database)
+    database.close()
     recorder_of(settings, sealer_of(settings)).audit.database.close()
 
 

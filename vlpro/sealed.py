@@ -21,6 +21,7 @@ from vlpro import config
 from vlpro.config import Settings
 from vlpro.crypto import KeyFile
 from vlpro.errors import ConfigError
+from vlpro.knowledge.options import KnowledgeOptions
 from vlpro.sealing import outside, relay
 from vlpro.sealing.addresses import destination, unix
 from vlpro.sealing.neighbours import expect, neighbours
@@ -133,6 +134,7 @@ def destinations_of(settings: Settings) -> list[str]:
     if settings.engine in ("auto", "openai") and settings.upstream_url:
         socket_path = settings.upstream_socket
         found.append(unix(socket_path) if socket_path else _address(settings.upstream_url))
+    found += _of_knowledge(settings.knowledge)
     if settings.ldap is not None:
         parts = urlsplit(settings.ldap.url)
         local = parts.scheme == "ldapi"
@@ -158,6 +160,14 @@ def destinations_of(settings: Settings) -> list[str]:
     if settings.inspection is not None and settings.inspection.mqtt is not None:
         found.append(destination(*settings.inspection.mqtt.address))
     return list(dict.fromkeys(found))
+
+
+def _of_knowledge(options: KnowledgeOptions | None) -> list[str]:
+    if options is None:
+        return []
+    servers = [server for server in (options.embedding, options.rerank) if server is not None]
+    found = [unix(server.socket) if server.socket else _address(server.url) for server in servers]
+    return found + ([_address(options.elasticsearch.url)] if options.elasticsearch is not None else [])
 
 
 def _address(url: str) -> str:

@@ -27,10 +27,19 @@ def test_every_address_of_the_settings_is_known() -> None:
             "alerts": {"webhook": WEBHOOK, "mail": MAIL, "syslog": {"url": "tls://logs.example.cn"}},
             "inspection": {"mqtt": {"url": "mqtts://broker.example.cn"}},
             "delivery": {"targets": {"oa": {**WEBHOOK, "url": "https://oa.example.cn/hooks"}}},
+            "knowledge": {
+                "embedding": {"url": "https://vectors.example.cn/v1", "model": "m", "dimensions": 8},
+                "rerank": {"url": "http://ranks.example.cn:8001/v1", "model": "m"},
+                "index": "elasticsearch",
+                "elasticsearch": {"url": "https://elk.example.cn:9200"},
+            },
         }
     )
     assert destinations_of(settings) == [
         "2001:db8::7:443",
+        "vectors.example.cn:443",
+        "ranks.example.cn:8001",
+        "elk.example.cn:9200",
         "ldap.example.cn:636",
         "sso.example.cn:8443",
         "hooks.example.cn:443",
@@ -47,9 +56,13 @@ def test_sockets_of_this_machine_are_addresses_too() -> None:
             "upstream_url": "http://model/v1",
             "upstream_socket": "/run/vllm/socket",
             "ldap": {"base_dn": "dc=a", "url": "ldapi://%2Frun%2Fslapd%2Fldapi"},
+            "knowledge": {
+                "embedding": {"url": "http://m/v1", "model": "m", "dimensions": 8, "socket": "/run/v/socket"}
+            },
         }
     )
-    assert destinations_of(settings) == ["unix:/run/vllm/socket", "unix:/run/slapd/ldapi"]
+    addresses = ["unix:/run/vllm/socket", "unix:/run/v/socket", "unix:/run/slapd/ldapi"]
+    assert destinations_of(settings) == addresses
 
 
 def test_a_local_engine_needs_nobody() -> None:

@@ -13,7 +13,7 @@ from vlpro.knowledge.index.elastic import SETTINGS as ELASTICSEARCH
 from vlpro.knowledge.index.elastic import ElasticIndex
 from vlpro.knowledge.index.interface import Index
 from vlpro.knowledge.index.memory import MemoryIndex
-from vlpro.knowledge.index.postgres import PostgresIndex
+from vlpro.knowledge.index.postgres import PostgresIndex, prepare
 from vlpro.knowledge.options import KnowledgeOptions
 from vlpro.knowledge.rerank import SETTINGS as RERANK
 from vlpro.knowledge.rerank import Reranker
@@ -65,7 +65,7 @@ def index_of(options: KnowledgeOptions, embedder: Embedder, database: Database, 
     """
     if options.index == "postgres":
         postgres = PostgresIndex(database, sealer.mac, model=embedder.model, dimensions=embedder.dimensions)
-        postgres.prepare()
+        prepare(database)
         return postgres
     if options.index == "elasticsearch" and options.elasticsearch is not None:
         cluster = options.elasticsearch

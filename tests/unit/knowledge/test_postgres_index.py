@@ -19,7 +19,7 @@ from vlpro.knowledge.embedding.interface import Vectors
 from vlpro.knowledge.index import postgres
 from vlpro.knowledge.index.interface import Candidate, Index, IndexedPage
 from vlpro.knowledge.index.memory import MemoryIndex
-from vlpro.knowledge.index.postgres import PostgresIndex
+from vlpro.knowledge.index.postgres import PostgresIndex, prepare
 
 CORPUS = Corpus.made()  # 576 passages
 ALL = {"base_0", "base_1", "base_2"}
@@ -50,7 +50,7 @@ def url(pgvector: Cluster) -> str:
 @pytest.fixture
 def index(opened: Opened, url: str) -> PostgresIndex:
     made = opened(url)
-    made.prepare()
+    prepare(made._database)
     return made
 
 
@@ -146,7 +146,7 @@ def test_it_keeps_what_it_holds_over_a_restart_but_not_another_models(
 ) -> None:
     fill(index, CORPUS)
     again = opened(url)
-    again.prepare()
+    prepare(again._database)
     assert again.kept() == dict.fromkeys(CORPUS.documents, 48)
     same(again, ALL, 3, frozenset({"E07"}), 20)
     other = opened(url, model="another model")
@@ -211,14 +211,14 @@ def test_without_rights_it_says_what_to_run(pgvector: Cluster, opened: Opened) -
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(statements)
         with pytest.raises(ConfigError, match="CREATE EXTENSION IF NOT EXISTS vector;") as told:
-            opened(owner).prepare()
+            prepare(opened(owner)._database)
         assert "CREATE EXTENSION IF NOT EXISTS vector;" in told.value.zh
         connection.execute(postgres.EXTENSION)
     with pytest.raises(ConfigError, match="vlpro migrate"):
-        opened(app).prepare()
-    opened(owner).prepare()
+        prepare(opened(app)._database)
+    prepare(opened(owner)._database)
     service = opened(app)
-    service.prepare()
+    prepare(service._database)
     fill(service, CORPUS)
     same(service, ALL, 5, frozenset({"E07"}), 20)
     service.remove("base_0")
@@ -228,6 +228,6 @@ def test_a_server_without_pgvector_and_sqlite_are_refused(
     postgresql: Cluster, opened: Opened, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="no pgvector"):
-        opened(postgresql.new()).prepare()
+        prepare(opened(postgresql.new())._database)
     with pytest.raises(ConfigError, match=r"knowledge\.index"):
         opened(sqlite_url(tmp_path))

@@ -19,7 +19,7 @@ from vlpro.errors import ConfigError
 from vlpro.knowledge.embedding.interface import Vectors
 from vlpro.knowledge.index.interface import Candidate, Index, IndexedPage
 
-__all__ = ["EXTENSION", "PostgresIndex"]
+__all__ = ["EXTENSION", "PostgresIndex", "prepare"]
 
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS vector"
 """What a superuser runs once, in the service's database."""
@@ -43,6 +43,64 @@ _TABLE = (
     "CREATE INDEX knowledge_vectors_document ON knowledge_vectors (base, document)",
     "CREATE INDEX knowledge_vectors_codes ON knowledge_vectors USING gin (codes)",
 )
+
+
+def prepare(database: Database) -> None:
+    """Make extension and table, where they are missing and this role may.
+
+    Args:
+        database: PostgreSQL.
+
+    Raises:
+        ConfigError: It may not, or pgvector is not installed or too old: says what to do.
+        DatabaseError: The database does not answer.
+    """
+    with database.write(alone=True) as connection:
+        if connection.scalar(sa.text("SELECT to_regclass('knowledge_vectors')")) is not None:
+            return
+    _extend(database)
+    try:
+        with database.write(alone=True) as connection:
+            if connection.scalar(sa.text("SELECT to_regclass('knowledge_vectors')")) is None:
+                for statement in _TABLE:
+                    connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        raise ConfigError(
+            "This role may not make the table of vectors: run vlpro migrate as the owner of the tables.",
+            zh="当前数据库账号无权创建向量表：请以表的所有者身份运行 vlpro migrate。",
+            param="knowledge.index",
+        ) from error
+
+
+def _extend(database: Database) -> None:
+    version = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+    try:
+        with database.write(alone=True) as connection:
+            if connection.scalar(sa.text(version)) is None:
+                connection.exec_driver_sql(EXTENSION)
+            found = str(connection.scalar(sa.text(version)))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") == "42501":  # insufficient_privilege
+            raise ConfigError(
+                f"The database has not the extension vector. Have a superuser run in it: {EXTENSION};",
+                zh=f"数据库尚未启用 vector 扩展。请由数据库超级用户在该库中执行：{EXTENSION};",
+                param="knowledge.index",
+            ) from error
+        raise ConfigError(
+            "The database server has no pgvector. Install its package (on Debian postgresql-NN-pgvector), or "
+            "set knowledge.index to memory.",
+            zh="数据库服务器未安装 pgvector。请安装（Debian：postgresql-NN-pgvector），"
+            "或将 knowledge.index 设为 memory。",
+            param="knowledge.index",
+        ) from error
+    if tuple(int(part) for part in found.split(".")[:2]) < _LEAST:
+        raise ConfigError(
+            f"pgvector {found} is too old: 0.7 or newer is needed. Update its package, then have a superuser "
+            "run: ALTER EXTENSION vector UPDATE;",
+            zh=f"pgvector {found} 过旧，需要 0.7 或更新版本。请更新软件包，并由超级用户执行："
+            "ALTER EXTENSION vector UPDATE;",
+            param="knowledge.index",
+        )
 
 
 class PostgresIndex(Index):
@@ -77,59 +135,6 @@ class PostgresIndex(Index):
         tail = f"ORDER BY {near} LIMIT %(limit)s"
         self._nearest = head + where + tail
         self._coded = head + where + "AND codes && %(codes)s::bytea[] " + tail
-
-    def prepare(self) -> None:
-        """Make extension and table, where they are missing and this role may.
-
-        Raises:
-            ConfigError: It may not, or pgvector is not installed or too old: says what to do.
-            DatabaseError: The database does not answer.
-        """
-        with self._database.write(alone=True) as connection:
-            if connection.scalar(sa.text("SELECT to_regclass('knowledge_vectors')")) is not None:
-                return
-        self._extend()
-        try:
-            with self._database.write(alone=True) as connection:
-                if connection.scalar(sa.text("SELECT to_regclass('knowledge_vectors')")) is None:
-                    for statement in _TABLE:
-                        connection.exec_driver_sql(statement)
-        except DBAPIError as error:
-            raise ConfigError(
-                "This role may not make the table of vectors: run vlpro migrate as the owner of the tables.",
-                zh="当前数据库账号无权创建向量表：请以表的所有者身份运行 vlpro migrate。",
-                param="knowledge.index",
-            ) from error
-
-    def _extend(self) -> None:
-        version = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
-        try:
-            with self._database.write(alone=True) as connection:
-                if connection.scalar(sa.text(version)) is None:
-                    connection.exec_driver_sql(EXTENSION)
-                found = str(connection.scalar(sa.text(version)))
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", "") == "42501":  # insufficient_privilege
-                raise ConfigError(
-                    f"The database has not the extension vector. Have a superuser run in it: {EXTENSION};",
-                    zh=f"数据库尚未启用 vector 扩展。请由数据库超级用户在该库中执行：{EXTENSION};",
-                    param="knowledge.index",
-                ) from error
-            raise ConfigError(
-                "The database server has no pgvector. Install its package (on Debian postgresql-NN-pgvector), or "
-                "set knowledge.index to memory.",
-                zh="数据库服务器未安装 pgvector。请安装（Debian：postgresql-NN-pgvector），"
-                "或将 knowledge.index 设为 memory。",
-                param="knowledge.index",
-            ) from error
-        if tuple(int(part) for part in found.split(".")[:2]) < _LEAST:
-            raise ConfigError(
-                f"pgvector {found} is too old: 0.7 or newer is needed. Update its package, then have a superuser "
-                "run: ALTER EXTENSION vector UPDATE;",
-                zh=f"pgvector {found} 过旧，需要 0.7 或更新版本。请更新软件包，并由超级用户执行："
-                "ALTER EXTENSION vector UPDATE;",
-                param="knowledge.index",
-            )
 
     def put(self, base: str, document: str, pages: Sequence[IndexedPage]) -> None:
         """In one transaction: it is found as a whole, or not at all."""
