@@ -17,8 +17,8 @@ from vlpro.identity.permissions import Role
 ROLES = Path(__file__).parents[2] / "deploy" / "postgresql" / "roles.sql"
 
 
-def test_the_service_cannot_alter_the_audit(postgresql: Cluster, tmp_path: Path) -> None:
-    admin = postgresql.new()
+def test_the_service_cannot_alter_the_audit(pgvector: Cluster, tmp_path: Path) -> None:
+    admin = pgvector.new()
 
     def grant() -> None:
         command = [
@@ -45,11 +45,17 @@ def test_the_service_cannot_alter_the_audit(postgresql: Cluster, tmp_path: Path)
         "VLPRO_TRUSTED_PROXIES": '["unix"]',
         "VLPRO_KEY_FILE": str(tmp_path / "key"),
         "VLPRO_DATABASE_URL": owner,
+        "VLPRO_KNOWLEDGE": '{"index": "postgres"}',
     }
+    done = vlpro("migrate", **settings)
+    assert done.returncode != 0
+    assert "CREATE EXTENSION IF NOT EXISTS vector;" in done.stderr
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     done = vlpro("migrate", **settings)
     assert done.returncode == 0, done.stderr
     grant()
-    with company(tmp_path, app) as firm, firm.client(Role.USER) as li:
+    with company(tmp_path, app, knowledge={"index": "postgres"}) as firm, firm.client(Role.USER) as li:
         assert li.post("/v1/chat/completions", json=chat("hi")).status_code == 200
         with psycopg.connect(app.replace("postgresql+psycopg", "postgresql"), autocommit=True) as connection:
             count = connection.execute("SELECT count(*) FROM audit_records").fetchone()
@@ -68,6 +74,7 @@ def test_the_service_cannot_alter_the_audit(postgresql: Cluster, tmp_path: Path)
                 "DELETE FROM policies",
                 "UPDATE audit_version SET version_num = 'x'",
                 "CREATE TABLE mine (x int)",
+                "DROP TABLE knowledge_vectors",
             ):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(statement)
