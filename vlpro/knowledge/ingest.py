@@ -26,11 +26,11 @@ from vlpro.knowledge.embedding.interface import Embedder
 from vlpro.knowledge.layout import Line
 from vlpro.knowledge.office import OfficeConverter, kind_of
 from vlpro.knowledge.packing import PageVectors
-from vlpro.knowledge.passages import PageContent, page_content, running_lines
+from vlpro.knowledge.passages import PageContent, Passage, page_content, running_lines
 from vlpro.knowledge.store import Document, KnowledgeStore
 from vlpro.workflows.reading import PageReader
 
-__all__ = ["Ingest", "vectors_of"]
+__all__ = ["Ingest", "vectors_of", "with_whole"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ _LOOKED_AT = 12  # pages that tell what is at the head or foot of most
 _INK = 0.02  # share of a page that is neither paper nor text: there are pictures, which may hold words
 _COARSE = 8  # pixels of a side, which are looked at as one
 _AGAIN_S = 5.0
+_WHOLE_CHARS = 1_200  # of a page's text, where the page as a whole is found
 
 
 class Ingest:
@@ -171,8 +172,10 @@ class Ingest:
         return await _patiently(lambda: in_background(read))
 
     async def _add(self, document: Document, number: int, content: PageContent, picture: Picture) -> bool:
-        vectors = await vectors_of(content, self._embedder)
         jpeg = await asyncio.to_thread(to_jpeg, picture)
+        if self._embedder.sees:
+            content = with_whole(content)
+        vectors = await vectors_of(content, self._embedder, jpeg)
         return await asyncio.to_thread(self._store.add_page, document, number, content, vectors, jpeg)
 
     async def _finish(self, document: Document) -> bool:
@@ -188,20 +191,39 @@ async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(error.retry_after or _AGAIN_S)
 
 
-async def vectors_of(content: PageContent, embedder: Embedder) -> PageVectors:
+def with_whole(content: PageContent) -> PageContent:
+    """With the page as a whole behind its passages, for a model that sees: it is the one without clauses."""
+    text = "\n".join(passage.text for passage in content.passages)[:_WHOLE_CHARS]
+    whole = Passage(text, ((0, 0, content.width, content.height),), "figure", ())
+    return replace(content, passages=(*content.passages, whole))
+
+
+async def vectors_of(content: PageContent, embedder: Embedder, picture: bytes | None) -> PageVectors:
     """The vectors of a page's passages and of their clauses; a text that comes twice is looked at once.
+
+    Args:
+        content: What the page says.
+        embedder: The model.
+        picture: The page, as a JPEG: what the vector of the page as a whole is made of, where the model sees.
 
     Raises:
         EngineError: The model failed.
     """
-    texts = [passage.text for passage in content.passages]
-    parts = [clause.text for passage in content.passages for clause in passage.clauses]
-    different = list(dict.fromkeys([*texts, *parts]))
+    told = content.passages
+    looks = embedder.sees and picture is not None and bool(told) and not told[-1].clauses
+    if looks:
+        told = told[:-1]
+    parts = [clause.text for passage in told for clause in passage.clauses]
+    different = list(dict.fromkeys([*(passage.text for passage in told), *parts]))
     at = {text: number for number, text in enumerate(different)}
     made = await embedder.passages(different)
-    whole = made[[at[text] for text in texts]]
+    whole = made[[at[passage.text] for passage in told]]
+    if looks and picture is not None:
+        whole = np.concatenate([whole, await embedder.pages([picture])])
     clauses = [made[[at[clause.text] for clause in passage.clauses]] for passage in content.passages]
-    return PageVectors(whole, clauses, [codes_in(text) for text in texts])
+    # The page as a whole is found by its looks alone.
+    codes = [codes_in(passage.text) if passage.clauses else frozenset[str]() for passage in content.passages]
+    return PageVectors(whole, clauses, codes)
 
 
 def _has_pictures(picture: Picture, lines: Sequence[Line]) -> bool:

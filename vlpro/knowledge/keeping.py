@@ -93,7 +93,10 @@ class IndexKeeper:
             return
         if version.model != self._embedder.model:
             for number, content, _ in await asyncio.to_thread(lambda: list(self._store.pages(version))):
-                made = await vectors_of(content, self._embedder)
+                picture = None
+                if self._embedder.sees:
+                    picture = await asyncio.to_thread(self._store.picture, document, base, number)
+                made = await vectors_of(content, self._embedder, picture)
                 await asyncio.to_thread(self._store.change_vectors, version, number, made)
             await asyncio.to_thread(
                 lambda: self._store.begin(version, pages=version.pages, model=self._embedder.model)

@@ -18,6 +18,11 @@ from vlpro.engines.upstream import Upstream
 from vlpro.errors import ConfigError, EngineError, EngineUnavailableError
 from vlpro.knowledge import servers
 from vlpro.knowledge.embedding.server import EmbeddingServer
+from vlpro.knowledge.index.interface import IndexedPage
+from vlpro.knowledge.index.memory import MemoryIndex
+from vlpro.knowledge.ingest import vectors_of, with_whole
+from vlpro.knowledge.packing import pack_vectors, unpack_vectors
+from vlpro.knowledge.passages import Clause, PageContent, Passage
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +110,28 @@ async def test_a_model_that_sees_is_asked_as_vllm_documents_it() -> None:
             == ["Represent the user's input."] * 2 + ["Find pages."] + ["Represent the user's input."] * 2
         )
         assert all(request["add_special_tokens"] for request in vllm.requests)
+
+
+async def test_a_page_is_found_by_its_looks() -> None:
+    box = (0, 0, 10, 10)
+    passage = Passage("Tighten the screws.", (box,), "text", (Clause("Tighten the screws.", (box,)),))
+    told = {number: PageContent(800, 600, (passage,) if number == 1 else ()) for number in (1, 2)}
+    looks = {1: page("a table of torques"), 2: page("drawing of terminal X3")}
+    index = MemoryIndex(DIMENSIONS)
+    with Vllm("Qwen/Qwen3-VL-Embedding-2B", sees=True).running() as vllm:
+        async with embedder(vllm, sees=True) as model:
+            pages = []
+            for number, content in told.items():
+                made = await vectors_of(with_whole(content), model, looks[number])
+                restored = unpack_vectors(pack_vectors(made))
+                pages.append(IndexedPage(number, restored.passages, restored.codes))
+            index.put("kb", "doc", pages)
+            found = index.candidates({"kb"}, await model.query("terminal X3"), frozenset(), 1)
+    assert [(one.page, one.passage) for one in found] == [(2, 0)]
+    whole = with_whole(told[1])
+    assert [len(page.vectors) for page in pages] == [2, 1]
+    assert whole.passages[-1].boxes == ((0, 0, 800, 600),)
+    assert whole.passages[-1].text == "Tighten the screws."
 
 
 async def test_a_model_that_reads_only_text_sees_no_pages(vllm: Vllm) -> None:
