@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from vlpro.knowledge.embedding.interface import Vectors
 from vlpro.knowledge.passages import Box, Clause, PageContent, Passage
 
-__all__ = ["PageVectors", "pack_content", "pack_vectors", "unpack_content", "unpack_vectors"]
+__all__ = [
+    "PageVectors",
+    "pack_content",
+    "pack_vectors",
+    "unpack_content",
+    "unpack_passages",
+    "unpack_some",
+    "unpack_vectors",
+]
 
 _HEAD = struct.Struct("<III")  # passages, clauses, dimensions
 
@@ -40,19 +49,20 @@ def pack_content(content: PageContent) -> bytes:
 def unpack_content(data: bytes) -> PageContent:
     """The other way."""
     told = json.loads(data)
-    return PageContent(
-        told["width"],
-        told["height"],
-        tuple(
-            Passage(
-                one["text"],
-                _boxes(one["boxes"]),
-                one["kind"],
-                tuple(Clause(part["text"], _boxes(part["boxes"])) for part in one["clauses"]),
-            )
-            for one in told["passages"]
-        ),
-    )
+    return PageContent(told["width"], told["height"], tuple(map(_passage, told["passages"])))
+
+
+def unpack_passages(data: bytes, numbers: Collection[int]) -> tuple[tuple[int, int], dict[int, Passage]]:
+    """Of what a page says its size, and some passages: most of the work is to make all of them.
+
+    Args:
+        data: What :func:`pack_content` made.
+        numbers: Of the passages, from 0; those that the page has not are left out.
+    """
+    told = json.loads(data)
+    passages = told["passages"]
+    found = {number: _passage(passages[number]) for number in numbers if number < len(passages)}
+    return (told["width"], told["height"]), found
 
 
 def pack_vectors(page: PageVectors) -> bytes:
@@ -70,18 +80,57 @@ def pack_vectors(page: PageVectors) -> bytes:
 
 def unpack_vectors(data: bytes) -> PageVectors:
     """The other way; vectors are near unit length."""
-    passages, clauses, dimensions = _HEAD.unpack_from(data)
-    at = _HEAD.size
-    counts = np.frombuffer(data, np.uint16, passages, at)
-    at += counts.nbytes
-    scales = np.frombuffer(data, np.float32, passages + clauses, at)
-    at += scales.nbytes
-    whole = np.frombuffer(data, np.int8, (passages + clauses) * dimensions, at)
-    at += whole.nbytes
-    flat = whole.reshape(-1, dimensions).astype(np.float32) * scales[:, None]
-    ends = np.cumsum(counts, dtype=np.int64)
-    split = [flat[passages + end - count : passages + end] for end, count in zip(ends, counts, strict=True)]
-    return PageVectors(flat[:passages], split, [frozenset(codes) for codes in json.loads(data[at:])])
+    packed = _Packed(data)
+    flat = packed.vectors(0, len(packed.whole))
+    split = [flat[packed.passages + first : packed.passages + end] for first, end in packed.clauses]
+    return PageVectors(flat[: packed.passages], split, packed.codes())
+
+
+def unpack_some(data: bytes, numbers: Collection[int]) -> dict[int, tuple[Vectors, Vectors, frozenset[str]]]:
+    """Of some passages the vector, those of its clauses, and its codes.
+
+    Args:
+        data: What :func:`pack_vectors` made.
+        numbers: Of the passages, from 0; those that the page has not are left out.
+    """
+    packed = _Packed(data)
+    codes, found = packed.codes(), {}
+    for number in numbers:
+        if number < packed.passages:
+            first, end = (packed.passages + place for place in packed.clauses[number])
+            found[number] = (
+                packed.vectors(number, number + 1)[0],
+                packed.vectors(first, end),
+                codes[number],
+            )
+    return found
+
+
+class _Packed:
+    """Where things are in what :func:`pack_vectors` made."""
+
+    def __init__(self, data: bytes) -> None:
+        self.passages, clauses, dimensions = _HEAD.unpack_from(data)
+        at, count = _HEAD.size, self.passages + clauses
+        ends = np.cumsum(np.frombuffer(data, np.uint16, self.passages, at), dtype=np.int64).tolist()
+        self.clauses = list(zip([0, *ends], ends, strict=False))  # from the first clause of the page
+        at += 2 * self.passages
+        self.scales = np.frombuffer(data, np.float32, count, at)
+        at += self.scales.nbytes
+        self.whole = np.frombuffer(data, np.int8, count * dimensions, at).reshape(count, dimensions)
+        self._codes = data[at + self.whole.nbytes :]
+
+    def vectors(self, first: int, end: int) -> Vectors:
+        found: Vectors = self.whole[first:end].astype(np.float32) * self.scales[first:end, None]
+        return found
+
+    def codes(self) -> list[frozenset[str]]:
+        return [frozenset(codes) for codes in json.loads(self._codes)]
+
+
+def _passage(told: Any) -> Passage:
+    clauses = tuple(Clause(part["text"], _boxes(part["boxes"])) for part in told["clauses"])
+    return Passage(told["text"], _boxes(told["boxes"]), told["kind"], clauses)
 
 
 def _boxes(boxes: Sequence[Sequence[int]]) -> tuple[Box, ...]:

@@ -26,6 +26,8 @@ from vlpro.knowledge.packing import (
     pack_content,
     pack_vectors,
     unpack_content,
+    unpack_passages,
+    unpack_some,
     unpack_vectors,
 )
 from vlpro.knowledge.passages import PageContent
@@ -532,25 +534,25 @@ class KnowledgeStore:
             if row.document not in known:
                 continue
             key, document = known[row.document]
-            content = unpack_content(key.open(bytes(row.content), _content_place(row.document, row.number)))
-            vectors = unpack_vectors(key.open(bytes(row.vectors), _vectors_place(row.document, row.number)))
-            for one in wanted[row.document, row.number]:
-                if one.passage >= len(content.passages):
-                    continue
-                found.append(
-                    Stored(
-                        document.base,
-                        document.name,
-                        document.id,
-                        row.number,
-                        one.passage,
-                        content.passages[one.passage],
-                        (content.width, content.height),
-                        vectors.passages[one.passage],
-                        vectors.clauses[one.passage],
-                        vectors.codes[one.passage],
-                    )
+            numbers = {one.passage for one in wanted[row.document, row.number]}
+            said = key.open(bytes(row.content), _content_place(row.document, row.number))
+            size, passages = unpack_passages(said, numbers)
+            vectors = unpack_some(
+                key.open(bytes(row.vectors), _vectors_place(row.document, row.number)), numbers
+            )
+            found += [
+                Stored(
+                    document.base,
+                    document.name,
+                    document.id,
+                    row.number,
+                    number,
+                    passages[number],
+                    size,
+                    *vectors[number],
                 )
+                for number in sorted(passages.keys() & vectors.keys())
+            ]
         return found
 
     def page_size(self, document: Document, number: int) -> tuple[int, int] | None:
