@@ -1,7 +1,8 @@
-"""Which candidates answer a question: ranked by sense, by the clause that fits best, and by exact codes.
+"""Which candidates answer a question: ranked by sense, by the clause that fits best, by words and by exact codes.
 
 A passage says several things, and its vector is their mean; so the clause nearest to the question counts as well
-(late interaction, as Khattab & Zaharia, "ColBERT", SIGIR 2020, have it for words). Weights and threshold are
+(late interaction, as Khattab & Zaharia, "ColBERT", SIGIR 2020, have it for words). The question's own words count
+little, since others may say the same, but they tell whether there is an answer at all. Weights and threshold are
 measured by ``bench/retrieval.py``.
 """
 
@@ -15,8 +16,12 @@ import numpy as np
 from vlpro.knowledge.codes import codes_in
 from vlpro.knowledge.embedding.interface import Vectors
 from vlpro.knowledge.passages import Box, Passage
+from vlpro.knowledge.words import question_words, share
 
 __all__ = ["Found", "Hit", "Question", "Ranking", "Stored", "question", "rank"]
+
+
+_BEFORE, _BEHIND = 1, 2  # clauses that are marked with the one that fits best
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +78,9 @@ class Hit:
         version: Id of the document's version.
         page: Number of the page, from 1.
         number: Of the passage on its page, from 0.
-        score: How well it fits: about 0.75 for anything to above 0.9; more with codes.
+        score: How well it fits: about 0.8 for anything, 0.9 and more for what answers.
         text: What it says.
-        boxes: Of the clause that fits best, in pixels of the page's picture.
+        boxes: Of the clause that fits best and those around it, in pixels of the page's picture.
         page_size: Width and height of that picture.
     """
 
@@ -109,13 +114,17 @@ class Ranking:
 
     Args:
         clause: Of the clause that fits best, against 1 for the whole passage.
+        words: Is added where a passage has all words of the question; half of them add half.
         code: Is added where a passage names all codes of the question; half of them add half.
-        least: Score of an answer: what fits less is not in the documents.
+        sure: As ``words``, when it is judged whether a passage is an answer.
+        least: An answer fits as well by sense and words: what fits less is not in the documents.
     """
 
     clause: float = 1.25
-    code: float = 0.08
-    least: float = 0.845
+    words: float = 0.05
+    code: float = 0.05
+    sure: float = 0.12
+    least: float = 0.89
 
 
 def question(text: str, vector: Vectors, more: frozenset[str] = frozenset()) -> Question:
@@ -143,34 +152,57 @@ def rank(
         limit: How many hits at most.
         ranking: The weights.
     """
-    scored = [(*_score(asked, one, ranking), one) for one in candidates]
-    scored.sort(key=lambda told: (-told[0], told[2].base, told[2].version, told[2].page, told[2].number))
-    hits = tuple(
-        Hit(
+    words = question_words(asked.text)
+    scored = [_Scored(one, asked, words, ranking) for one in candidates]
+    scored.sort(key=lambda one: one.order)
+    hits = tuple(one.hit() for one in scored[:limit])
+    named = not asked.codes or any(asked.codes & one.codes for one in candidates)
+    return Found(hits, bool(hits) and named and scored[0].sureness >= ranking.least)
+
+
+class _Scored:
+    """A candidate and how well it fits."""
+
+    def __init__(self, one: Stored, asked: Question, words: frozenset[str], ranking: Ranking) -> None:
+        self._one = one
+        whole = part = float(one.vector @ asked.vector)
+        self._best = 0
+        if len(one.clauses):
+            fits = one.clauses @ asked.vector
+            self._best = int(np.argmax(fits))
+            part = float(fits[self._best])
+        sense = (whole + ranking.clause * part) / (1 + ranking.clause)
+        said = share(words, one.passage.text)
+        self._score = sense + ranking.words * said
+        if asked.codes:
+            self._score += ranking.code * len(asked.codes & one.codes) / len(asked.codes)
+        self.sureness = sense + ranking.sure * said
+
+    @property
+    def order(self) -> tuple[float, str, str, int, int]:
+        """The best first; the same each time."""
+        one = self._one
+        return -self._score, one.base, one.version, one.page, one.number
+
+    def hit(self) -> Hit:
+        """For whoever asked."""
+        one = self._one
+        return Hit(
             one.base,
             one.document,
             one.version,
             one.page,
             one.number,
-            score,
+            self._score,
             one.passage.text,
-            one.passage.clauses[best].boxes if one.passage.clauses else one.passage.boxes,
+            _boxes(one.passage, self._best),
             one.page_size,
         )
-        for score, best, one in scored[:limit]
-    )
-    return Found(hits, bool(hits) and hits[0].score >= ranking.least)
 
 
-def _score(asked: Question, one: Stored, ranking: Ranking) -> tuple[float, int]:
-    """How well a candidate fits, and which of its clauses does best."""
-    whole = float(one.vector @ asked.vector)
-    best, part = 0, whole
-    if len(one.clauses):
-        fits = one.clauses @ asked.vector
-        best = int(np.argmax(fits))
-        part = float(fits[best])
-    score = (whole + ranking.clause * part) / (1 + ranking.clause)
-    if asked.codes:
-        score += ranking.code * len(asked.codes & one.codes) / len(asked.codes)
-    return score, best
+def _boxes(passage: Passage, best: int) -> tuple[Box, ...]:
+    """Where to look: the clause that fits best, with those around it."""
+    if not passage.clauses:
+        return passage.boxes
+    near = passage.clauses[max(0, best - _BEFORE) : best + 1 + _BEHIND]
+    return tuple(box for clause in near for box in clause.boxes)
