@@ -1,6 +1,7 @@
 """A knowledge base of 100,000 pages on one machine: search, memory, start, beside peers on the same vectors.
 
-    python bench/knowledge_scale.py [--pages 100000] [--data ../shared/data] [--parts own,faiss,fts,pgvector]
+    python bench/knowledge_scale.py [--pages 100000] [--data ../shared/data]
+        [--parts ingest,own,memory,faiss,fts,pgvector]
 
 Pages are synthetic, their vectors real ones bent: passages of the two manuals in ``--data`` are cut and joined and
 their numbers drawn anew, 1,200 of these are embedded, and each of the others is a mixture of two of those and a
@@ -46,6 +47,7 @@ PAGES = 200  # of a document
 PASSAGES = 12  # of a page
 CLAUSES = 3  # of a passage
 SEEDS = 1200  # passages that are really embedded
+MOST_INGEST_S = 120.0
 FLOAT_LIMIT = 5 * 2**30  # faiss keeps all in 32 bits
 
 
@@ -160,6 +162,41 @@ def memory(work: Path, seconds: float) -> dict[str, Any]:
     nearest = -np.sort(-exact, axis=0)[:NEAREST].T
     met = [recall(ask(number), nearest[number]) for number in range(len(asked))]
     return result | {"recall of 100": statistics.mean(met)}
+
+
+def ingest(work: Path, _: float) -> dict[str, Any]:
+    """Pages a second that the service reads in: real ones, two documents at once, as it does by itself."""
+    import httpx
+    from running import Service
+
+    data = Path(json.loads((work / "options.json").read_text())["data"])
+    service = Service(work, ENGINE="ocr")
+    service.start()
+    with httpx.Client(base_url=f"{service.url}/v1", timeout=60) as http:
+        base = http.post("/knowledge-bases", json={"name": "manuals"}).raise_for_status().json()["id"]
+        documents = f"/knowledge-bases/{base}/documents"
+        began = time.monotonic()
+        for copy in range(2):
+            for file in sorted((data / "manuals").glob("*.pdf")):
+                http.put(
+                    f"{documents}/{copy}-{file.name}", content=file.read_bytes() + b"%" * copy
+                ).raise_for_status()
+        while time.monotonic() - began < MOST_INGEST_S:
+            listed = http.get(documents).raise_for_status().json()["data"]
+            if all(one["status"] in ("ready", "failed") for one in listed):
+                break
+            time.sleep(0.2)
+        took = time.monotonic() - began
+        pages = sum(one["pages_done"] for one in listed)
+        held = http.get("/knowledge-bases").raise_for_status().json()["status"]
+    service.stop()
+    return {
+        "pages": pages,
+        "s": took,
+        "pages a second": pages / took,
+        "passages a page": held["passages"] / max(1, held["pages"]),
+        "failed": sum(one["status"] == "failed" for one in listed),
+    }
 
 
 def own(work: Path, seconds: float) -> dict[str, Any]:
@@ -517,6 +554,7 @@ def _copied(connection: Any, vectors: Any, model: bytes, bases: list[str]) -> No
 
 
 PARTS: dict[str, Callable[[Path, float], dict[str, Any]]] = {
+    "ingest": ingest,
     "own": own,
     "fill": fill,
     "memory": memory,
@@ -551,7 +589,7 @@ def main() -> None:
     )
     parser.add_argument("--pages", type=int, default=100_000)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--parts", default="own,faiss,fts,pgvector")
+    parser.add_argument("--parts", default="ingest,own,memory,faiss,fts,pgvector")
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, default=None, help=argparse.SUPPRESS)
@@ -596,6 +634,7 @@ def prepare(work: Path, options: argparse.Namespace) -> None:
     questions = [text for text, _ in _retrieval(options.data)["queries"]]
     np.save(work / "asked.npy", np.asarray(model.query(questions), np.float32))
     (work / "questions.json").write_text(json.dumps(questions))
+    (work / "options.json").write_text(json.dumps({"data": str(options.data)}))
     (work / "texts.json").write_text(json.dumps(texts))
     rng = np.random.default_rng(7)
     count = options.pages * PASSAGES
