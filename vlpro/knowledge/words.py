@@ -12,10 +12,10 @@ _ASKING = re.compile(
     "什么|怎么样|怎么|怎样|如何|多少|多久|哪里|哪些|哪个|哪种|是否|可以|能否|能不能|应该|需要|请问|时候|"
     "[吗呢的了是在有和与我你用会要把还几]"
 )
-_SMALL = frozenset(
-    "a an and are as at be by can could did do does for from had has have how i if in into is it its long many me "
-    "much my no not of on or should than that the there these this those to was were what when where which who why "
-    "will with would you your".split()  # noqa: SIM905 - it is read more easily
+_SMALL = re.compile(
+    "a|an|and|are|as|at|be|by|can|could|did|do|does|for|from|had|has|have|how|i|if|in|into|is|it|its|"
+    "long|many|me|much|my|no|not|of|on|or|should|than|that|the|there|these|this|those|to|was|were|what|"
+    "when|where|which|who|why|will|with|would|you|your"
 )
 _WORD = re.compile(r"[a-z0-9][a-z0-9.\-_/]*")
 _CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
@@ -33,7 +33,7 @@ def question_words(text: str) -> frozenset[str]:
         Words of Latin letters and digits without their endings; of Chinese, each pair of characters.
     """
     plain = _plain(text)
-    words = {_stem(word) for word in _WORD.findall(plain) if len(word) > 1 and word not in _SMALL}
+    words = {_stem(word) for word in _WORD.findall(plain) if len(word) > 1 and not _SMALL.fullmatch(word)}
     for run in _CHINESE.findall(_ASKING.sub(" ", plain)):
         words |= _pairs(run) or {run}
     return frozenset(words)
