@@ -44,3 +44,4 @@ def test_files_are_answered_and_taken_out(reader: str, open_chat: OpenChat) -> N
     expect(page.get_by_text("无法恢复")).to_be_visible()
     page.get_by_role("button", name="删除", exact=True).click()
     expect(page.get_by_text("还没有批处理。")).to_be_visible()
+    assert page.request.get(f"{reader}/v1/files").json()["data"] == []

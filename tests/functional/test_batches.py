@@ -296,6 +296,32 @@ def test_paused_resumed_cancelled_and_deleted(one_at_a_time: tuple[Server, FakeE
         assert http.delete(f"/v1/files/{file}").status_code == 200
 
 
+def test_a_batch_is_deleted_with_the_files_that_only_it_read(
+    one_at_a_time: tuple[Server, FakeEngine],
+) -> None:
+    server, engine = one_at_a_time
+    engine._delay_s = 0
+    with server.http() as http:
+        own, shared, kept = (upload(http, picture_file(seed=seed), f"{seed}.png") for seed in range(3))
+        first, second, third = begin(http, own, shared), begin(http, shared), ""
+        ended(http, first)
+        ended(http, second)
+        third = begin(http, kept)
+        ended(http, third)
+        engine._delay_s = 0.1
+
+        def found(file: str) -> int:
+            return http.get(f"/v1/files/{file}").status_code
+
+        assert http.delete(f"/v1/batches/{third}").status_code == 200
+        assert found(kept) == 200  # not asked
+        assert http.delete(f"/v1/batches/{first}", params={"files": True}).status_code == 200
+        assert (found(own), found(shared)) == (404, 200)  # the second one's report shows it
+        assert http.delete(f"/v1/batches/{second}", params={"files": True}).status_code == 200
+        assert found(shared) == 404
+        http.delete(f"/v1/files/{kept}")
+
+
 def at_work(server: Server) -> bool:
     """Whether a line is being answered, waits for its turn, or is being stored."""
 

@@ -55,9 +55,15 @@ class BatchCalls(Calls):
         """Pause a batch, go on with it, or end it."""
         return self._call(batch_schema.Batch, "POST", f"/v1/batches/{part(batch_id)}/{what}")
 
-    def delete_batch(self, batch_id: str) -> schema.Deleted:
-        """Delete a batch that has ended, with its results."""
-        return self._call(schema.Deleted, "DELETE", f"/v1/batches/{part(batch_id)}")
+    def delete_batch(self, batch_id: str, *, files: bool = False) -> schema.Deleted:
+        """Delete a batch that has ended, with its results.
+
+        Args:
+            batch_id: Of the batch.
+            files: Whether the files it read go too, but for those that another batch names.
+        """
+        asked = {"files": "true"} if files else {}
+        return self._call(schema.Deleted, "DELETE", f"/v1/batches/{part(batch_id)}", params=asked)
 
     def batch_lines(
         self, batch_id: str, *, after: int = 0, limit: int = 50, status: str = ""

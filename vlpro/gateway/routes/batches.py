@@ -102,9 +102,15 @@ async def resume(batch_id: BatchId, services: ServicesOf, who: Who) -> batch_sch
 
 
 @router.delete("/{batch_id}")
-async def delete(batch_id: BatchId, services: ServicesOf, who: Who) -> schema.Deleted:
-    """Delete a batch that has ended, with its results."""
-    await services.batches.delete(who.person, batch_id)
+async def delete(
+    *,
+    batch_id: BatchId,
+    services: ServicesOf,
+    who: Who,
+    files: Annotated[bool, Query(description="Also the files it read that no other batch names")] = False,
+) -> schema.Deleted:
+    """Delete a batch that has ended, with its results, and the files it read if that is asked."""
+    await services.batches.delete(who.person, batch_id, files=files)
     return schema.Deleted(id=batch_id, object="batch.deleted")
 
 

@@ -67,8 +67,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "What is left will not be answered; what was answered stays.",
     ),
     "batches.sure_delete": (
-        "全部结果会被删除，无法恢复；上传的文件到保存期限后自动删除。",
-        "All results are deleted and cannot be brought back. The files go when the time they are kept for is over.",
+        "全部结果和上传的文件都会被删除，无法恢复；其他批处理也用到的文件会保留。",
+        "All results and the files handed over are deleted for good. Files that another batch uses stay.",
     ),
     "batches.keep_results": ("不删除", "Keep"),
     "batches.keep": ("不取消", "Keep going"),
@@ -89,5 +89,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "batches.wrong": ("失败的文件", "Files that failed"),
     "batches.file": ("文件", "File"),
     "batches.answer": ("回答", "Answer"),
+    "batches.reason": ("原因", "Reason"),
     "batches.more": ("另有 {count} 项，请下载结果查看。", "{count} more: see the results file."),
 }

@@ -54,7 +54,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "receipts.checks": ("自动校验", "Checks"),
     "receipts.form": ("识别结果", "What was read"),
-    "receipts.settled": ("全部已通过", "All in order"),
+    "receipts.settled": ("校验均已通过", "No check has failed"),
     "receipts.left": ("{count} 项需要处理", "{count} to settle"),
     "receipts.low": ("置信度低，请对照原图", "Low confidence: compare it with the picture"),
     "receipts.missing": ("没有找到，请按票面填写", "Not found: fill it in from the page"),

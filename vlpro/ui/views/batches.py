@@ -202,7 +202,7 @@ def _buttons(batch: Batch) -> None:
             st.html(f'<p class="vl-hint">{escape(t("batches.sure" if going else "batches.sure_delete"))}</p>')
             if going and _button("cancel", "stop", lambda: api.change_batch(name, "cancel")):
                 _no_longer_asked()
-            elif not going and _button("delete", "delete", lambda: api.delete_batch(name)):
+            elif not going and _button("delete", "delete", lambda: api.delete_batch(name, files=True)):
                 st.query_params.pop("b", None)
                 _no_longer_asked()
             elif _button("keep" if going else "keep_results", "undo"):
@@ -246,23 +246,22 @@ def _results(batch: Batch) -> None:
     if counts.failed:
         wrong = frame.attempt(lambda: api.batch_lines(batch.id, limit=_SHOWN, status="failed"))
         if wrong is not None:
-            _table(t("batches.wrong"), wrong.data, counts.failed, key="batch-wrong")
+            _table("wrong", wrong.data, counts.failed)
     if counts.completed:
         good = frame.attempt(lambda: api.batch_lines(batch.id, limit=_SHOWN, status="completed"))
         if good is not None:
-            _table(t("batches.lines"), good.data, counts.completed, key="batch-lines")
+            _table("lines", good.data, counts.completed)
 
 
-def _table(heading: str, lines: list[BatchLine], of: int, key: str) -> None:
+def _table(which: Literal["wrong", "lines"], lines: list[BatchLine], of: int) -> None:
     rows = "".join(
         f'<tr><th scope="row">{escape(line.custom_id)}</th><td>{escape(_said(line))}</td></tr>'
         for line in lines
     )
-    head = (
-        f'<th scope="col">{escape(t("batches.file"))}</th><th scope="col">{escape(t("batches.answer"))}</th>'
-    )
+    said = t("batches.reason" if which == "wrong" else "batches.answer")
+    head = f'<th scope="col">{escape(t("batches.file"))}</th><th scope="col">{escape(said)}</th>'
     st.html(
-        f'<h2 class="vl-verify">{escape(heading)}</h2><div class="vl-lines {key}"><table>'
+        f'<h2 class="vl-verify">{escape(t(f"batches.{which}"))}</h2><div class="vl-lines batch-{which}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     if of > len(lines):

@@ -166,7 +166,7 @@ def _complete(report: Report, held: ReportContent) -> None:
             else ""
         )
         strip(
-            [(t("report.verdict"), badge(_VERDICTS[held.verdict], t(_WORDS_OF[held.verdict])) + level)],
+            [(t("report.verdict"), badge(_VERDICTS[held.verdict], t(_WORDS_OF[held.verdict])) + " " + level)],
             f"{held.model} · {when}",
         )
         if not held.sees:

@@ -7,6 +7,7 @@ import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from vlpro.documents.label import Label
 from vlpro.errors import (
     BadRequestError,
     ConflictError,
+    NotFoundError,
     RequestTooLargeError,
     VlproError,
 )
@@ -232,8 +234,14 @@ class BatchService:
         """End a batch; what was answered stays. Raises: NotFoundError, ConflictError."""
         return await self._changed(person, name, "cancelling", state="cancelling")
 
-    async def delete(self, person: Person, name: str) -> None:
+    async def delete(self, person: Person, name: str, *, files: bool = False) -> None:
         """Delete a batch that has ended, with its results.
+
+        Args:
+            person: Whose.
+            name: Of the batch.
+            files: Whether the files it read go too, but for those that another batch names: a report of that one
+                shows their pictures.
 
         Raises:
             NotFoundError: There is none, or it is somebody else's.
@@ -246,8 +254,26 @@ class BatchService:
                 zh="批处理仍在进行，请先取消。",
                 code="batch_in_progress",
             )
-        await note(self._recorder, batch, "deleted")
+        own = await asyncio.to_thread(self._only_in, person, batch) if files else ()
+        await note(self._recorder, batch, "deleted", files=len(own) or None)
+        # The files first: what a crash leaves is a batch on the page, which can be deleted again.
+        for file in own:
+            # Gone already; or a batch that began meanwhile reads it.
+            with suppress(NotFoundError, ConflictError):
+                await asyncio.to_thread(self.files.delete, person, file)
         await asyncio.to_thread(self.store.delete, name)
+
+    def _only_in(self, person: Person, batch: Batch) -> tuple[str, ...]:
+        """The files that a batch read and no other of its owner names."""
+        mine, after, more = dict.fromkeys(batch.head.inputs), None, True
+        while more and mine:
+            found, more = self.store.page(person, after=after, limit=100)
+            for other in found:
+                if other.id != batch.id:
+                    for file in other.head.inputs:
+                        mine.pop(file, None)
+            after = found[-1].id if found else None
+        return tuple(mine)
 
     async def results(
         self, person: Person, name: str, kind: results.Format, language: results.Language

@@ -219,9 +219,7 @@ def _sum(rule: Rule, material: Material, template: Template) -> _Outcome:
     if not same and lacking is not None:
         return lacking
     formula = " + ".join(map(plain, known)) + "".join(f" − {plain(value)}" for value in off)
-    sign = "=" if made == goal else "≈" if same else "≠"
-    line = f"{formula} = {plain(made)}" if len(known) + len(off) > 1 else formula
-    return _Outcome(same, f"{line} {sign} {plain(goal)}.", f"{line} {sign} {plain(goal)}。")
+    return _computed(formula, made, goal, same=same)
 
 
 def _tax_rate(rule: Rule, material: Material, template: Template) -> _Outcome:
@@ -252,9 +250,22 @@ def _taxed(net: Decimal, rate: Decimal, tax: Decimal, lines: int = 1) -> _Outcom
         return _failed(f"There is no tax rate of {percent}.", f"不存在 {percent} 的税率。")
     made = (net * rate).quantize(_CENT, ROUND_HALF_UP)
     same = abs(made - tax) <= _TAX_SLACK * lines
-    sign = "=" if made == tax else "≈" if same else "≠"
-    line = f"{plain(net)} × {percent} = {plain(made)} {sign} {plain(tax)}"
-    return _Outcome(same, f"{line}.", f"{line}。")
+    return _computed(f"{plain(net)} × {percent}", made, tax, same=same)
+
+
+def _computed(formula: str, made: Decimal, goal: Decimal, *, same: bool) -> _Outcome:
+    """What a formula makes, beside what the document says; one figure once where they are equal."""
+    if made == goal:
+        return _held(f"{formula} = {plain(goal)}.", f"{formula} = {plain(goal)}。")
+    line = formula if formula == plain(made) else f"{formula} = {plain(made)}"
+    if same:
+        return _held(
+            f"{line}; the document says {plain(goal)}, which rounding explains.",
+            f"{line}，单据上为 {plain(goal)}，差额属于四舍五入。",
+        )
+    return _failed(
+        f"{line}, but the document says {plain(goal)}.", f"{line}，与单据上的 {plain(goal)} 不一致。"
+    )
 
 
 def _cell(item: Mapping[str, ExtractedField], column: str) -> Decimal | None:
@@ -282,8 +293,10 @@ def _items_sum(rule: Rule, material: Material, template: Template) -> _Outcome |
     same = goal in {made, made - off}
     if not same and not material.tabled:
         return None
-    line = f"{plain(made)}{f' − {plain(off)}' if off and made != goal else ''} {'=' if same else '≠'} {plain(goal)}"
-    return _Outcome(same, f"{len(known)} lines make {line}.", f"{len(known)} 行合计 {line}。")
+    if made == goal:
+        return _held(f"The lines ({len(known)}) make {plain(goal)}.", f"{len(known)} 行合计 {plain(goal)}。")
+    line = f"{plain(made)}{f' − {plain(off)}' if off else ''} {'=' if same else '≠'} {plain(goal)}"
+    return _Outcome(same, f"The lines ({len(known)}) make {line}.", f"{len(known)} 行合计 {line}。")
 
 
 def _line_amounts(rule: Rule, material: Material, template: Template) -> _Outcome | None:  # noqa: ARG001 - as all rules

@@ -50,6 +50,18 @@ def test_an_invoice_whose_figures_agree_passes() -> None:
     assert made.pages == ((1000, 1000),)
 
 
+def test_a_sum_says_each_figure_once() -> None:
+    def said(**change: str) -> tuple[str, str]:
+        made = extracted("vat_invoice", special_invoice(**change))
+        return next((check.message, check.zh) for check in made.checks if check.name == "net_plus_tax")
+
+    assert said() == ("5,999.00 + 779.87 = 6,778.87.", "5,999.00 + 779.87 = 6,778.87。")
+    assert said(total="6788.87") == (
+        "5,999.00 + 779.87 = 6,778.87, but the document says 6,788.87.",
+        "5,999.00 + 779.87 = 6,778.87，与单据上的 6,788.87 不一致。",
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "failing"),
     [
