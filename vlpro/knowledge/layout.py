@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-__all__ = ["Block", "Line", "blocks_of", "rows_of"]
+__all__ = ["Block", "Line", "blocks_of", "joined", "rows_of"]
 
 _Box = tuple[int, int, int, int]
 _WIDE_GAP = 1.4  # line heights between two cells of a row, or two columns; less is a space
@@ -16,6 +17,8 @@ _SPACE = 1.0  # line heights between parts of one line, at most
 _PARAGRAPH_GAP = 0.75  # line heights between two lines of a paragraph, at most; more where a page is set wide
 _SECTION_GAP = 1.6  # line heights between what stands apart on a page
 _MANY_ROWS = 3
+_CELL_GAP = 0.6  # line heights between two lines of a cell, at most
+_CHINESE = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
 _PROSE_CHARS = 24  # letters of a line of a column, Chinese ones count twice; a table's cell has fewer
 
 
@@ -156,7 +159,7 @@ def _are_columns(parts: Sequence[Sequence[Line]]) -> bool:
 def _blocks(lines: Sequence[Line], usual: float, apart: float, group: int) -> Iterator[Block]:
     rows = rows_of(lines)
     if _is_table(rows, usual):
-        yield Block(tuple(tuple(row) for row in rows), "table", group)
+        yield Block(tuple(tuple(row) for row in _records(rows, usual)), "table", group)
         return
     most = min(max(_PARAGRAPH_GAP * usual, 1.25 * _usual_gap(rows)), apart)
     current: list[list[Line]] = []
@@ -180,6 +183,56 @@ def _is_table(rows: Sequence[Sequence[Line]], usual: float) -> bool:
     known = sorted(edge for row in edges for edge in row)
     under = sum(second - first < usual for first, second in pairwise(known))
     return under >= 0.5 * (len(known) - 1)
+
+
+def _records(rows: Sequence[list[Line]], usual: float) -> list[list[Line]]:
+    """A table's rows, where cells of several lines are whole: a line without a first cell belongs to its neighbour.
+
+    To the one above, or, where the first cell stands in the middle of its row, to the one below.
+    """
+    left = min(row[0].box[0] for row in rows)
+    first = [row[0].box[0] - left < usual for row in rows]
+    gaps = [_around_row(below)[1] - _around_row(above)[3] for above, below in pairwise(rows)]
+    found: list[list[list[Line]]] = []
+    own: list[bool] = []  # whether the record has its first cell
+    for number, row in enumerate(rows):
+        gap = gaps[number - 1] if number else usual
+        near = bool(found) and gap <= _CELL_GAP * usual
+        next_gap = gaps[number] if number < len(gaps) else usual
+        belongs = near and (
+            (first[number] and not own[-1]) or (not first[number] and (gap <= next_gap or not own[-1]))
+        )
+        if belongs:
+            found[-1].append(row)
+            own[-1] |= first[number]
+        else:
+            found.append([row])
+            own.append(first[number])
+    return [_cells(record) for record in found]
+
+
+def _cells(rows: Sequence[Sequence[Line]]) -> list[Line]:
+    """The cells of some lines of a table: what stands under each other is one."""
+    cells: list[Line] = []
+    for line in (line for row in rows for line in row):
+        for at, cell in enumerate(cells):
+            if min(cell.box[2], line.box[2]) > max(cell.box[0], line.box[0]):
+                cells[at] = Line(joined(cell.text, line.text), _around((cell.box, line.box)))
+                break
+        else:
+            cells.append(line)
+    return sorted(cells, key=lambda cell: cell.box[0])
+
+
+def joined(first: str, second: str) -> str:
+    """Two lines as one text: Chinese goes on without a space, a word cut by a hyphen is whole again."""
+    if not first or not second:
+        return first or second
+    if first.endswith("-") and len(first) > 1 and first[-2].isalpha() and second[0].islower():
+        return first[:-1] + second
+    if _CHINESE.match(first[-1]) or _CHINESE.match(second[0]):
+        return first + second
+    return f"{first} {second}"
 
 
 def _goes_on(above: Sequence[Line], below: Sequence[Line], most: float) -> bool:

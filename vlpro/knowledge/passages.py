@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from vlpro.knowledge.layout import Block, Line, blocks_of, rows_of
+from vlpro.knowledge.layout import Block, Line, blocks_of, joined, rows_of
 
 __all__ = ["Box", "Clause", "PageContent", "Passage", "PassageKind", "page_content", "running_lines"]
 
@@ -144,17 +144,6 @@ def _in_one_form(text: str) -> str:
     return re.sub(r"[\d\s]+", "", text)
 
 
-def joined(first: str, second: str) -> str:
-    """Two lines as one text: Chinese goes on without a space, a word cut by a hyphen is whole again."""
-    if not first or not second:
-        return first or second
-    if first.endswith("-") and len(first) > 1 and first[-2].isalpha() and second[0].islower():
-        return first[:-1] + second
-    if _CHINESE.match(first[-1]) or _CHINESE.match(second[0]):
-        return first + second
-    return f"{first} {second}"
-
-
 def _flows(line: Line, block: Block, width: int) -> bool:
     """Whether a paragraph goes on in a block that stands apart: its line was full, and no new sentence begins."""
     text = block.rows[0][0].text
@@ -168,8 +157,13 @@ def _last(block: Block) -> Line:
 
 def _passages(blocks: Sequence[Block]) -> Iterator[Passage]:
     kind = blocks[-1].kind  # a heading is above a table
-    for rows in _cut_rows([row for block in blocks for row in block.rows]):
-        yield _passage(rows, kind)
+    head = blocks[-1].rows[0]
+    for number, rows in enumerate(_cut_rows([row for block in blocks for row in block.rows])):
+        passage = _passage(rows, kind)
+        if kind == "table" and number and head not in rows and not re.search(r"\d", _cells(head)):
+            # What its columns are is said in each part of a table; a first row with numbers says no such thing.
+            passage = replace(passage, text=f"{_cells(head)}\n{passage.text}")
+        yield passage
 
 
 def _cut_rows(rows: Sequence[Sequence[Line]]) -> Iterator[list[Sequence[Line]]]:
@@ -197,11 +191,13 @@ def _passage(rows: Sequence[Sequence[Line]], kind: PassageKind) -> Passage:
             text = joined(text, line.text)
         clauses = tuple(_clauses(flat))
     else:
-        text = "\n".join(" ".join(line.text for line in row) for row in rows)
-        clauses = tuple(
-            Clause(" ".join(line.text for line in row), tuple(line.box for line in row)) for row in rows
-        )
+        text = "\n".join(_cells(row) for row in rows)
+        clauses = tuple(Clause(_cells(row), tuple(line.box for line in row)) for row in rows)
     return Passage(text, tuple(line.box for line in flat), kind, clauses)
+
+
+def _cells(row: Sequence[Line]) -> str:
+    return " ".join(cell.text for cell in row)
 
 
 def _clauses(lines: Sequence[Line]) -> Iterator[Clause]:
