@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.chat import png
 from tests.browser.conftest import OpenChat
@@ -19,6 +19,13 @@ def test_files_are_answered_and_taken_out(reader: str, open_chat: OpenChat) -> N
     door.set_input_files([png("一.png", receipt("410.20").png), png("坏.png", b"no picture")])
     expect(page.get_by_role("button", name="开始处理")).to_be_disabled()
     page.get_by_role("textbox", name="对每张图片或每页的指令").fill("合计金额是多少？")
+    held: list[Route] = []
+    page.route("**/v1/files", lambda route: held.append(route))  # noqa: PLW0108 - it marks what it calls; uploads take for ever
+    page.get_by_role("button", name="开始处理").click()
+    page.locator(".batching .progress").get_by_role("button", name="停止").click()
+    expect(page.locator(".batching .progress")).to_be_hidden()
+    assert held
+    page.unroute("**/v1/files")
     page.get_by_role("button", name="开始处理").click()
 
     lines = page.locator(".batch-lines tbody tr")
@@ -27,6 +34,7 @@ def test_files_are_answered_and_taken_out(reader: str, open_chat: OpenChat) -> N
     expect(lines).to_contain_text("410.20")
     expect(lines).not_to_contain_text("bbox_2d")
     expect(page.locator(".batch-wrong tbody tr")).to_contain_text("坏.png")
+    expect(page.locator(".batch-wrong thead")).to_contain_text("原因")
 
     page.reload()  # it is stored
     with page.expect_download() as taken:

@@ -258,10 +258,12 @@ def _table(which: Literal["wrong", "lines"], lines: list[BatchLine], of: int) ->
         f'<tr><th scope="row">{escape(line.custom_id)}</th><td>{escape(_said(line))}</td></tr>'
         for line in lines
     )
-    said = t("batches.reason" if which == "wrong" else "batches.answer")
+    wrong = which == "wrong"
+    heading = t("batches.wrong" if wrong else "batches.lines")
+    said = t("batches.reason" if wrong else "batches.answer")
     head = f'<th scope="col">{escape(t("batches.file"))}</th><th scope="col">{escape(said)}</th>'
     st.html(
-        f'<h2 class="vl-verify">{escape(t(f"batches.{which}"))}</h2><div class="vl-lines batch-{which}"><table>'
+        f'<h2 class="vl-verify">{escape(heading)}</h2><div class="vl-lines batch-{which}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     if of > len(lines):
