@@ -115,7 +115,8 @@ class Ranking:
     Args:
         clause: Of the clause that fits best, against 1 for the whole passage.
         words: Is added where a passage has all words of the question; half of them add half.
-        code: Is added where a passage names all codes of the question; half of them add half.
+        code: Is added where a passage names all codes of the question, half of them add half; and where it names
+            one that was read in the person's picture.
         sure: As ``words``, when it is judged whether a passage is an answer.
         least: An answer fits as well by sense and words: what fits less is not in the documents.
     """
@@ -153,29 +154,38 @@ def rank(
         ranking: The weights.
     """
     words = question_words(asked.text)
-    scored = [_Scored(one, asked, words, ranking) for one in candidates]
+    own = codes_in(asked.text)
+    scored = [_Scored(one, asked, words, own, ranking) for one in candidates]
     scored.sort(key=lambda one: one.order)
     hits = tuple(one.hit() for one in scored[:limit])
-    named = not asked.codes or any(asked.codes & one.codes for one in candidates)
+    wanted = _whole(own)
+    named = not wanted or any(wanted & one.codes for one in candidates)
     return Found(hits, bool(hits) and named and scored[0].sureness >= ranking.least)
 
 
 class _Scored:
     """A candidate and how well it fits."""
 
-    def __init__(self, one: Stored, asked: Question, words: frozenset[str], ranking: Ranking) -> None:
+    def __init__(
+        self, one: Stored, asked: Question, words: frozenset[str], own: frozenset[str], ranking: Ranking
+    ) -> None:
         self._one = one
         whole = part = float(one.vector @ asked.vector)
         self._best = 0
         if len(one.clauses):
             fits = one.clauses @ asked.vector
-            self._best = int(np.argmax(fits))
+            if (
+                asked.codes & one.codes
+            ):  # of a table's rows the one with the code, however alike the others are
+                has = [bool(asked.codes & codes_in(clause.text)) for clause in one.passage.clauses]
+                self._best = int(np.argmax(fits + ranking.code * np.array(has)))
+            else:
+                self._best = int(np.argmax(fits))
             part = float(fits[self._best])
         sense = (whole + ranking.clause * part) / (1 + ranking.clause)
         said = share(words, one.passage.text)
         self._score = sense + ranking.words * said
-        if asked.codes:
-            self._score += ranking.code * len(asked.codes & one.codes) / len(asked.codes)
+        self._score += ranking.code * _named(own, asked.codes - own, one)
         self.sureness = sense + ranking.sure * said
 
     @property
@@ -198,6 +208,22 @@ class _Scored:
             _boxes(one.passage, self._best),
             one.page_size,
         )
+
+
+def _named(own: frozenset[str], read: frozenset[str], one: Stored) -> float:
+    """The share of the question's own codes that a candidate has; of those read in a picture one is enough."""
+    if read & one.codes:
+        return 1.0
+    return len(own & one.codes) / len(own) if own else 0.0
+
+
+def _whole(codes: frozenset[str]) -> frozenset[str]:
+    """Codes that are no part of another one: of F0-28 not F0; a number in parts may be a date."""
+    return frozenset(
+        code
+        for code in codes
+        if not code.isdigit() and not any(code != other and code in other for other in codes)
+    )
 
 
 def _boxes(passage: Passage, best: int) -> tuple[Box, ...]:
