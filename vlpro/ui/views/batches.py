@@ -48,8 +48,9 @@ def page() -> None:
     name = st.query_params.get("b") or (listed[0].id if listed else "")
     batch = next((one for one in listed if one.id == name), None)
     with frame.panel():
-        _begin()
-        _list(listed, name)
+        kinds = _templates()
+        _begin(kinds)
+        _list(listed, name, kinds)
     with frame.middle():
         title(t("batches.nav"), t("batches.about"))
         batch = batch or (_one(name) if name else None)
@@ -59,16 +60,18 @@ def page() -> None:
             note("info", t("batches.first"))
 
 
-def _begin() -> None:
+def _templates() -> dict[str, str]:
+    """Titles of templates by name."""
     known = frame.attempt(session.client().extraction_templates)
     zh = session.language() == "zh"
+    return {one.name: one.title_zh if zh else one.title for one in (known.data if known is not None else ())}
+
+
+def _begin(kinds: dict[str, str]) -> None:
     mount(
         "batching",
         {
-            "templates": [
-                {"name": one.name, "title": one.title_zh if zh else one.title}
-                for one in (known.data if known is not None else ())
-            ],
+            "templates": [{"name": name, "title": shown} for name, shown in kinds.items()],
             "limit": _LIMIT,
             "language": session.language(),
             "words": session.words(*_WORDS),
@@ -82,9 +85,14 @@ def _begun() -> None:
     st.query_params["b"] = str(st.session_state.batching.done)
 
 
-def _list(listed: list[Batch], chosen: str) -> None:
+def _list(listed: list[Batch], chosen: str, kinds: dict[str, str]) -> None:
     rows = [
-        {"id": one.id, "name": _called(one), "tone": _TONES.get(_state(one), "info"), "state": _word(one)}
+        {
+            "id": one.id,
+            "name": _called(one, kinds),
+            "tone": _TONES.get(_state(one), "info"),
+            "state": _word(one),
+        }
         for one in listed
     ]
     data = {"label": t("batches.list"), "rows": rows, "chosen": chosen, "empty": t("batches.none")}
@@ -95,9 +103,10 @@ def _open() -> None:
     st.query_params["b"] = str(st.session_state["batch-list"].open)
 
 
-def _called(batch: Batch) -> str:
+def _called(batch: Batch, kinds: dict[str, str]) -> str:
     when = datetime.fromtimestamp(batch.created_at, session.zone()).strftime("%m-%d %H:%M")
-    asked = batch.vlpro.instruction or batch.vlpro.template or t("batches.requests")
+    name = batch.vlpro.template
+    asked = batch.vlpro.instruction or kinds.get(name, name) or t("batches.requests")
     return f"{when} {asked[:60]}"
 
 
@@ -282,8 +291,9 @@ def _fields(answer: dict[str, Any]) -> str:
     if not isinstance(answer.get("fields"), dict):
         return ""
     titled = "title_zh" if session.language() == "zh" else "title"
+    colon = "：" if session.language() == "zh" else ": "
     told = [
-        f"{field.get(titled) or name}: {field['normalized']}"
+        f"{field.get(titled) or name}{colon}{field['normalized']}"
         for name, field in answer["fields"].items()
         if field.get("normalized")
     ]

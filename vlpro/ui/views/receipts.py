@@ -303,10 +303,15 @@ def _items(result: ExtractionInfo, known: TemplateList) -> dict[str, Any]:
     titles = {one.name: one.title_zh if zh else one.title for one in template.items} if template else {}
     names = list(dict.fromkeys(name for item in result.items for name in item))
     names = [name for name in names if any(name in item and item[name].value for item in result.items)]
-    rows = [
-        [(item[name].normalized or item[name].value or "") if name in item else "" for name in names]
-        for item in result.items
-    ]
+    rates = {one.name for one in template.items if one.type == "percent"} if template else set()
+
+    def shown(item: dict[str, ExtractedFieldInfo], name: str) -> str:
+        if name not in item:
+            return ""
+        written, normal = item[name].value, item[name].normalized
+        return (written or normal if name in rates else normal or written) or ""
+
+    rows = [[shown(item, name) for name in names] for item in result.items]
     return {"columns": [titles.get(name, name) for name in names], "rows": rows}
 
 

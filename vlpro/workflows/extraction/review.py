@@ -147,7 +147,7 @@ def duplicate(of: str | None, day: str) -> Check:
     """
     if of is None:
         return Check(DUPLICATE, True, "Not handed in before.", "此前没有相同的单据。")  # noqa: FBT003 - it passed
-    who_en, who_zh = ("by yourself", "您") if of == "own" else ("by somebody else", "他人")
+    who_en, who_zh = ("by the same person", "同一提交人") if of == "own" else ("by somebody else", "他人")
     return Check(
         DUPLICATE,
         False,  # noqa: FBT003 - it failed
