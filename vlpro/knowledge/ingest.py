@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from vlpro.chat.queue import in_background
-from vlpro.errors import BadRequestError, BusyError
+from vlpro.errors import BadRequestError, BusyError, ImageError
 from vlpro.imaging.encode import to_jpeg
 from vlpro.imaging.pdf import Pdf, TextLine, is_pdf
 from vlpro.imaging.picture import Picture
@@ -26,7 +26,7 @@ from vlpro.knowledge.embedding.interface import Embedder
 from vlpro.knowledge.layout import Line
 from vlpro.knowledge.office import OfficeConverter, kind_of
 from vlpro.knowledge.packing import PageVectors
-from vlpro.knowledge.passages import PageContent, Passage, page_content, running_lines
+from vlpro.knowledge.passages import Box, PageContent, Passage, page_content, running_lines
 from vlpro.knowledge.store import Document, KnowledgeStore
 from vlpro.workflows.reading import PageReader
 
@@ -34,11 +34,12 @@ __all__ = ["Ingest", "vectors_of", "with_whole"]
 
 T = TypeVar("T")
 
-_PICTURE_PIXELS = 3_000_000  # of a page as it is kept: A4 at 180 dpi
+_PICTURE_PIXELS = 4_000_000  # of a page as it is kept: A4 as it is drawn, at 200 dpi
 _LOOKED_AT = 12  # pages that tell what is at the head or foot of most
 _INK = 0.02  # share of a page that is neither paper nor text: there are pictures, which may hold words
 _COARSE = 8  # pixels of a side, which are looked at as one
 _AGAIN_S = 5.0
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of old Office files, and of encrypted new ones
 _WHOLE_CHARS = 1_200  # of a page's text, where the page as a whole is found
 
 
@@ -90,10 +91,15 @@ class Ingest:
         elif (kind := await asyncio.to_thread(kind_of, data)) is not None:
             self._office.check(kind)
         else:
-            await self._pictures.read(data, max_pixels_used=10_000, param="file")
+            try:
+                await self._pictures.read(data, max_pixels_used=10_000, param="file")
+            except ImageError as error:
+                if error.code == "invalid_image_format":
+                    raise _unknown(data) from error
+                raise
 
     async def read(self, document: Document) -> bool:
-        """Read a document in, from the page where it was left; whether it answers now.
+        """Read a document in, from the page where it was left; whether all of it is stored now.
 
         Raises:
             VlproError: It cannot be read, and why.
@@ -108,7 +114,7 @@ class Ingest:
         picture = await self._pictures.read(data, max_pixels_used=max(self._reader.pixels, _PICTURE_PIXELS))
         document = await self._begin(document, 1)
         content = page_content(await self._lines(picture), picture.original_width, picture.original_height)
-        return await self._add(document, 1, content, picture) and await self._finish(document)
+        return await self._add(document, 1, content, picture)
 
     async def _pdf(self, document: Document, pdf: Pdf) -> bool:
         document = await self._begin(document, len(pdf.pages))
@@ -129,7 +135,7 @@ class Ingest:
                 content = page_content(drawn, width, height)
             if not await self._add(document, number, content, picture):
                 return False
-        return await self._finish(document)
+        return True
 
     async def _begin(self, document: Document, pages: int) -> Document:
         if document.pages_done and document.model != self._embedder.model:
@@ -173,13 +179,52 @@ class Ingest:
 
     async def _add(self, document: Document, number: int, content: PageContent, picture: Picture) -> bool:
         jpeg = await asyncio.to_thread(to_jpeg, picture)
+        content = _in_pixels_of(picture, content)
         if self._embedder.sees:
             content = with_whole(content)
         vectors = await vectors_of(content, self._embedder, jpeg)
         return await asyncio.to_thread(self._store.add_page, document, number, content, vectors, jpeg)
 
-    async def _finish(self, document: Document) -> bool:
-        return await asyncio.to_thread(self._store.finish, document)
+
+def _unknown(data: bytes) -> BadRequestError:
+    if data.startswith(_OLE):
+        return BadRequestError(
+            "This is a file of Office 97-2003, or an Office file with a password. Save it as PDF, or as DOCX or PPTX "
+            "without a password.",
+            zh="这是 Office 97-2003 格式或带密码的 Office 文件，请另存为 PDF，或不带密码的 DOCX、PPTX。",
+            param="file",
+            code="invalid_document",
+        )
+    return BadRequestError(
+        "This is no document that can be read here, whatever its name says. Send PDF, DOCX, PPTX, JPEG, PNG, BMP or "
+        "WebP.",
+        zh="无论文件名如何，这不是可读取的文档。请上传 PDF、DOCX、PPTX、JPEG、PNG、BMP 或 WebP。",
+        param="file",
+        code="invalid_document",
+    )
+
+
+def _in_pixels_of(picture: Picture, content: PageContent) -> PageContent:
+    """Boxes as they stand on the picture that is kept, which may be smaller than the page as drawn."""
+    if (picture.width, picture.height) == (content.width, content.height):
+        return content
+    across, down = picture.width / content.width, picture.height / content.height
+
+    def moved(boxes: Sequence[Box]) -> tuple[Box, ...]:
+        return tuple(
+            (round(x1 * across), round(y1 * down), round(x2 * across), round(y2 * down))
+            for x1, y1, x2, y2 in boxes
+        )
+
+    passages = [
+        replace(
+            one,
+            boxes=moved(one.boxes),
+            clauses=tuple(replace(part, boxes=moved(part.boxes)) for part in one.clauses),
+        )
+        for one in content.passages
+    ]
+    return PageContent(picture.width, picture.height, tuple(passages))
 
 
 async def _patiently(work: Callable[[], Awaitable[T]]) -> T:

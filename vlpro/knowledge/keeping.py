@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from vlpro.errors import ConflictError, VlproError
 from vlpro.knowledge.embedding.interface import Embedder
-from vlpro.knowledge.index.interface import Index, IndexedPage
+from vlpro.knowledge.index.interface import Index
 from vlpro.knowledge.ingest import vectors_of
-from vlpro.knowledge.store import KnowledgeStore
+from vlpro.knowledge.store import Document, KnowledgeStore
 
 __all__ = ["IndexKeeper"]
 
@@ -52,16 +53,20 @@ class IndexKeeper:
         """Fill it, and go on looking; until it is cancelled."""
         while True:
             try:
-                await self.look()
-            except VlproError as error:
-                log.warning("the index of knowledge bases waits: %s", error.message)
-            else:
+                stale = await self.look()
                 self.loading = None
                 self.loaded.set()
+                for version in stale:
+                    await self._embed_anew(version)
+                if stale:
+                    continue
+            except VlproError as error:
+                log.warning("the index of knowledge bases waits: %s", error.message)
             await asyncio.sleep(_LOOK_S)
 
-    async def look(self) -> None:
-        """Bring the index up to the store."""
+    async def look(self) -> list[Document]:
+        """Bring the index up to the store; returns what another model made the vectors of, which is left out."""
+        stale = []
         async with self._turn:
             there = await asyncio.to_thread(self._store.ready)
             for base, document in self._known.keys() - set(there):
@@ -76,10 +81,30 @@ class IndexKeeper:
             for number, (base, document) in enumerate(missing):
                 if self.loading is not None:
                     self.loading = number / len(missing)
-                try:
-                    await self._load(base, document, kept.get((base, document)))
-                except ConflictError:  # deleted meanwhile
+                version = await asyncio.to_thread(self._store.version, document)
+                if version is None:
                     continue
+                if version.model != self._embedder.model:
+                    stale.append(version)
+                elif (base, document) in kept:
+                    self._known[base, document] = (version.pages, kept[base, document])
+                else:
+                    await self._load(version)
+        return stale
+
+    async def take_over(self, document: Document) -> bool:
+        """Have a version that is read in answer from now on, and the one before it no more.
+
+        Returns:
+            Whether it was still to be read in.
+        """
+        async with self._turn:
+            await self._load(document)  # first: until the store says that it is ready, nobody sees it
+            done = await asyncio.to_thread(self._store.finish, document)
+        if not done:
+            await asyncio.to_thread(self.forget, document.base, document.id)
+        await self.look()
+        return done
 
     def forget(self, base: str, document: str | None = None) -> None:
         """Forget a version, or a whole base, at once."""
@@ -87,28 +112,32 @@ class IndexKeeper:
         for known in [one for one in self._known if one[0] == base and document in (None, one[1])]:
             self._known.pop(known, None)
 
-    async def _load(self, base: str, document: str, kept: int | None) -> None:
-        version = await asyncio.to_thread(self._store.version, document)
-        if version is None:
+    async def _load(self, version: Document) -> None:
+        base, document = version.base, version.id
+        try:
+            pages = await asyncio.to_thread(lambda: list(self._store.indexed(document, base)))
+        except ConflictError:  # deleted meanwhile
             return
-        if version.model != self._embedder.model:
-            for number, content, _ in await asyncio.to_thread(lambda: list(self._store.pages(version))):
-                picture = None
-                if self._embedder.sees:
-                    picture = await asyncio.to_thread(self._store.picture, document, base, number)
-                made = await vectors_of(content, self._embedder, picture)
-                await asyncio.to_thread(self._store.change_vectors, version, number, made)
-            await asyncio.to_thread(
-                lambda: self._store.begin(version, pages=version.pages, model=self._embedder.model)
-            )
-        elif kept is not None:
-            self._known[base, document] = (version.pages, kept)
-            return
-        pages = await asyncio.to_thread(
-            lambda: [
-                IndexedPage(number, vectors.passages, vectors.codes)
-                for number, vectors in self._store.vectors(document, base)
-            ]
-        )
         await asyncio.to_thread(self._index.put, base, document, pages)
         self._known[base, document] = (len(pages), sum(len(page.vectors) for page in pages))
+        if await asyncio.to_thread(self._store.version, document) is None:
+            await asyncio.to_thread(self.forget, base, document)
+
+    async def _embed_anew(self, version: Document) -> None:
+        """Other vectors of what a version says, from what is stored of it."""
+        try:
+            last = 0
+            while some := await asyncio.to_thread(self._store.contents, version, last):
+                for number, content in some:
+                    picture = None
+                    if self._embedder.sees:
+                        picture = await asyncio.to_thread(
+                            self._store.picture, version.id, version.base, number
+                        )
+                    made = await vectors_of(content, self._embedder, picture)
+                    await asyncio.to_thread(self._store.change_vectors, version, number, made)
+                    last = number
+            model = self._embedder.model
+            await asyncio.to_thread(partial(self._store.begin, version, pages=version.pages, model=model))
+        except ConflictError:  # deleted meanwhile
+            return

@@ -56,6 +56,7 @@ def kind_of(data: bytes) -> str | None:
         raise BadRequestError(
             "This file is broken or incomplete. Open it, and save it as PDF.",
             zh="文件已损坏或不完整，请打开后另存为 PDF。",
+            param="file",
             code="invalid_document",
         ) from error
     kind = next((kind for kind, part in _MAIN_PARTS.items() if part in names), None)
@@ -65,6 +66,7 @@ def kind_of(data: bytes) -> str | None:
         raise BadRequestError(
             "This file is far larger unpacked than it may be. Save it as PDF, and send that.",
             zh="该文件解压后过大，请另存为 PDF 后上传。",
+            param="file",
             code="document_too_large",
         )
     return kind

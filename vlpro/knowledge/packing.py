@@ -18,6 +18,7 @@ __all__ = [
     "pack_content",
     "pack_vectors",
     "unpack_content",
+    "unpack_for_index",
     "unpack_passages",
     "unpack_some",
     "unpack_vectors",
@@ -81,9 +82,15 @@ def pack_vectors(page: PageVectors) -> bytes:
 def unpack_vectors(data: bytes) -> PageVectors:
     """The other way; vectors are near unit length."""
     packed = _Packed(data)
-    flat = packed.vectors(0, len(packed.whole))
-    split = [flat[packed.passages + first : packed.passages + end] for first, end in packed.clauses]
-    return PageVectors(flat[: packed.passages], split, packed.codes())
+    flat = packed.vectors(packed.passages, len(packed.whole))
+    split = [flat[first:end] for first, end in packed.clauses]
+    return PageVectors(packed.vectors(0, packed.passages), split, packed.codes())
+
+
+def unpack_for_index(data: bytes) -> tuple[Vectors, list[frozenset[str]]]:
+    """Of a page's passages the vectors and codes, without those of clauses, of which there are five times as many."""
+    packed = _Packed(data)
+    return packed.vectors(0, packed.passages), packed.codes()
 
 
 def unpack_some(data: bytes, numbers: Collection[int]) -> dict[int, tuple[Vectors, Vectors, frozenset[str]]]:

@@ -14,8 +14,10 @@ from typing import Any
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import Recorder
 from vlpro.errors import (
+    AuditError,
     BadRequestError,
     ConflictError,
+    DatabaseError,
     EngineUnavailableError,
     ForbiddenError,
     NotFoundError,
@@ -45,6 +47,7 @@ _WAIT_S = 10.0  # for the index, after a start
 _AT_ONCE = 2  # documents that are read in
 _ALL = 100_000_000  # pixels: as many as there are
 _LOOK_S = 5.0  # between two looks for documents that others put down
+_HOLD_S = 10.0  # between two times that a document is said to be at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,13 @@ class KnowledgeService:
         self._new = asyncio.Event()
 
     async def start(self) -> None:
-        """Load the index, and read in what still waits."""
+        """Load the index, and read in what still waits.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        await asyncio.to_thread(self._store.tidy)
+        self._new.set()
         self._tasks = [asyncio.create_task(self._keeper.keep()), asyncio.create_task(self._work())]
 
     async def close(self) -> None:
@@ -221,8 +230,8 @@ class KnowledgeService:
         await self._changed(base, "deleted")
         for document in await asyncio.to_thread(self._store.documents, name):
             self._stop_reading(document)
-        await asyncio.to_thread(self._keeper.forget, name)
         await asyncio.to_thread(self._store.delete_base, name)
+        await asyncio.to_thread(self._keeper.forget, name)
 
     # --- documents
 
@@ -297,24 +306,17 @@ class KnowledgeService:
         return found[:limit], found[limit - 1].name if len(found) > limit else None
 
     async def cancel(self, person: Person, base_id: str, name: str) -> Document:
-        """Stop reading a document in; the version before it goes on answering.
+        """Stop reading a document in; the version before it goes on answering. One that is read stays as it is.
 
         Raises:
             NotFoundError: There is no such base for this person, or no such document in it.
             ForbiddenError: The base is somebody else's.
-            ConflictError: The document is not being read in.
         """
         await self._own(person, base_id)
         newest = (await self._versions(base_id, name))[0]
-        stopped = await asyncio.to_thread(self._store.end, newest, "cancelled")
-        self._stop_reading(newest)
-        if not stopped:
-            raise ConflictError(
-                "This document is not being read in.",
-                zh="该文档当前不在读取中。",
-                code="document_not_reading",
-            )
-        await self._document_changed(newest, "cancelled")
+        if await asyncio.to_thread(self._store.end, newest, "cancelled"):
+            self._stop_reading(newest)
+            await self._document_changed(newest, "cancelled")
         return (await self._versions(base_id, name))[0]
 
     async def remove(self, person: Person, base_id: str, name: str) -> None:
@@ -328,8 +330,8 @@ class KnowledgeService:
         for version in await self._versions(base_id, name):
             await self._document_changed(version, "deleted")
             self._stop_reading(version)
+        for version in await asyncio.to_thread(self._store.delete_document, base_id, name):
             await asyncio.to_thread(self._keeper.forget, base_id, version.id)
-        await asyncio.to_thread(self._store.delete_document, base_id, name)
 
     # --- finding
 
@@ -401,7 +403,7 @@ class KnowledgeService:
             AuditError: It cannot be recorded.
         """
         await self.base(person, base_id)
-        for version in await self._versions(base_id, name):
+        for version in sorted(await self._versions(base_id, name), key=lambda one: one.state != "ready"):
             data = await asyncio.to_thread(self._store.picture, version.id, base_id, number)
             if data is not None:
                 break
@@ -414,10 +416,8 @@ class KnowledgeService:
         )
         if not boxes:
             return data
-        size = await asyncio.to_thread(self._store.page_size, version, number)
         picture = await self._pictures.read(data, max_pixels_used=_ALL)
-        scale = picture.width / size[0] if size is not None else 1.0
-        marks = [Drawn(n, tuple(side * scale for side in box)) for n, box in enumerate(boxes, 1)]
+        marks = [Drawn(number, box) for number, box in enumerate(boxes, 1)]
         return await asyncio.to_thread(lambda: pixels_to_jpeg(draw(picture.pixels, marks)))
 
     async def page_picture(self, person: Person, hit: Hit) -> Picture:
@@ -427,8 +427,7 @@ class KnowledgeService:
             NotFoundError: There is no such base or page for this person.
         """
         await self.base(person, hit.base)
-        picture = await self._pictures.read(await self._picture_of(hit), max_pixels_used=_ALL)
-        return replace(picture, original_width=hit.page_size[0], original_height=hit.page_size[1])
+        return await self._pictures.read(await self._picture_of(hit), max_pixels_used=_ALL)
 
     # --- behind it
 
@@ -461,26 +460,49 @@ class KnowledgeService:
 
     async def _read(self, document: Document) -> bool:
         """Read a document in; whatever comes of it is stored and recorded."""
+        holding = asyncio.create_task(self._hold(document))
         try:
-            done = await self._ingest.read(document)
+            return await self._ingest.read(document) and await self._take_over(document)
         except asyncio.CancelledError:
+            holding.cancel()
             await asyncio.shield(asyncio.to_thread(self._store.let_go, document.id))
             raise
+        except (AuditError, DatabaseError) as error:  # it is begun again when nobody holds it any more
+            log.warning("a document waits: %s", error.message)
+            return False
         except VlproError as error:
-            failure = Failure(error.code, error.message, error.zh)
-            if await asyncio.to_thread(self._store.end, document, "failed", failure):
-                await self._document_changed(document, "failed", why=error.code or "failed")
+            await self._failed(document, Failure(error.code, error.message, error.zh))
             return False
         except Exception:
-            failure = Failure("internal_error", "Something failed inside the service.", "服务内部出错。")
-            await asyncio.to_thread(self._store.end, document, "failed", failure)
-            await self._document_changed(document, "failed", why="internal_error")
+            await self._failed(
+                document, Failure("internal_error", "Something failed inside the service.", "服务内部出错。")
+            )
             raise
-        if done:
-            await self._keeper.look()
-            held = await asyncio.to_thread(self._store.version, document.id)
-            await self._document_changed(document, "ready", pages=held.pages if held is not None else 0)
-        return done
+        finally:
+            holding.cancel()
+
+    async def _take_over(self, document: Document) -> bool:
+        """Have a version answer that is read in; not before that is on the record."""
+        held = await asyncio.to_thread(self._store.version, document.id)
+        if held is None or held.state != "reading":
+            return False
+        await self._document_changed(held, "ready", pages=held.pages)
+        return await self._keeper.take_over(held)
+
+    async def _failed(self, document: Document, failure: Failure) -> None:
+        try:
+            ended = await asyncio.to_thread(self._store.end, document, "failed", failure)
+        except ConflictError:  # deleted meanwhile
+            return
+        if ended:
+            await self._document_changed(document, "failed", why=failure.code or "failed")
+
+    async def _hold(self, document: Document) -> None:
+        """Say that it is being read in, however long a page or LibreOffice takes."""
+        while True:
+            await asyncio.sleep(_HOLD_S)
+            with suppress(VlproError):
+                await asyncio.to_thread(self._store.hold, document.id)
 
     def _stop_reading(self, document: Document) -> None:
         task = self._reading.get(document.id)

@@ -20,15 +20,15 @@ from vlpro.db import Database
 from vlpro.errors import ConflictError
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
-from vlpro.knowledge.index.interface import Candidate
+from vlpro.knowledge.index.interface import Candidate, IndexedPage
 from vlpro.knowledge.packing import (
     PageVectors,
     pack_content,
     pack_vectors,
     unpack_content,
+    unpack_for_index,
     unpack_passages,
     unpack_some,
-    unpack_vectors,
 )
 from vlpro.knowledge.passages import PageContent
 from vlpro.knowledge.search import Stored
@@ -46,7 +46,7 @@ State = Literal["queued", "reading", "ready", "failed", "cancelled"]
 
 _PART_BYTES = 1 << 20
 _AT_ONCE = 50  # rows that a transaction deletes
-_HELD_S = 120.0  # a page takes seconds; who has not stored one for so long has ended
+_HELD_S = 30.0  # who has not said for so long that a document is being read in has ended
 
 _documents, _pages = knowledge_documents.c, knowledge_pages.c
 
@@ -250,13 +250,16 @@ class KnowledgeStore:
         """Put a file down as the next version of a document, to be read in; one that still waits gives way.
 
         Raises:
-            ConflictError: The base has as many documents as it may.
+            ConflictError: The base has as many documents as it may, or was deleted.
         """
         document = f"kdoc_{secrets.token_hex(12)}"
         key, wrapped = self._sealer.new_data_key(document_key_place(document, base.id))
         hashed = self._hashed(base.id, name)
         where = sa.and_(_documents.base == base.id, _documents.name == hashed)
+        alone = sa.select(knowledge_bases.c.id).where(knowledge_bases.c.id == base.id).with_for_update()
         with self.database.write() as connection:
+            if connection.execute(alone).scalar() is None:
+                raise ConflictError("The base was deleted.", zh="知识库已被删除。", code="base_deleted")
             held = connection.execute(
                 sa.select(sa.func.count(sa.distinct(_documents.name))).where(
                     _documents.base == base.id, _documents.state != "deleted", _documents.name != hashed
@@ -343,9 +346,25 @@ class KnowledgeStore:
             ).rowcount
         return self.version(name) if taken else None
 
+    def hold(self, document: str) -> None:
+        """Say that a document is still being read in, so that nobody else begins to."""
+        self._set(document, held_until=self._clock() + _HELD_S, reading=True)
+
     def let_go(self, document: str) -> None:
         """Have another one read a document in, or us after a restart: at once."""
         self._set(document, held_until=0.0)
+
+    def tidy(self) -> None:
+        """Finish what an earlier process was deleting; on SQLite nobody else is, so what it read in is free, too."""
+        done = sa.select(_documents.id).where(_documents.state == "ready")
+        ended = sa.select(_documents.id).where(_documents.state.in_(("failed", "cancelled")))
+        with self.database.write() as connection:
+            for table in (knowledge_parts, knowledge_pictures, knowledge_pages):
+                connection.execute(sa.delete(table).where(table.c.document.in_(ended)))
+            connection.execute(sa.delete(knowledge_parts).where(knowledge_parts.c.document.in_(done)))
+            if self.database.sqlite:
+                connection.execute(sa.update(knowledge_documents).values(held_until=0.0))
+        self.drop_deleted()
 
     def file(self, document: Document) -> bytes:
         """A document's file, as long as it is not read in."""
@@ -488,21 +507,26 @@ class KnowledgeStore:
 
     # --- pages
 
-    def pages(self, document: Document) -> Iterator[tuple[int, PageContent, PageVectors]]:
-        """What the pages of a version say, with their vectors."""
+    def contents(self, document: Document, after: int) -> list[tuple[int, PageContent]]:
+        """What some pages of a version say: those after one of them."""
         key = self._key(document.id, document.base)
-        for number, row in self._rows(document.id, _pages.content, _pages.vectors):
-            yield (
-                number,
-                unpack_content(key.open(bytes(row.content), _content_place(document.id, number))),
-                unpack_vectors(key.open(bytes(row.vectors), _vectors_place(document.id, number))),
+        return [
+            (
+                row.number,
+                unpack_content(key.open(bytes(row.content), _content_place(document.id, row.number))),
             )
+            for row in self._some(document.id, after, _pages.content)
+        ]
 
-    def vectors(self, document: str, base: str) -> Iterator[tuple[int, PageVectors]]:
-        """The vectors of a version's pages, for the index."""
+    def indexed(self, document: str, base: str) -> Iterator[IndexedPage]:
+        """The pages of a version, as the index takes them."""
         key = self._key(document, base)
-        for number, row in self._rows(document, _pages.vectors):
-            yield number, unpack_vectors(key.open(bytes(row.vectors), _vectors_place(document, number)))
+        last = 0
+        while rows := self._some(document, last, _pages.vectors):
+            for row in rows:
+                packed = key.open(bytes(row.vectors), _vectors_place(document, row.number))
+                yield IndexedPage(row.number, *unpack_for_index(packed))
+            last = rows[-1].number
 
     def change_vectors(self, document: Document, number: int, vectors: PageVectors) -> None:
         """Other vectors of a page."""
@@ -517,16 +541,23 @@ class KnowledgeStore:
 
     def stored(self, candidates: Sequence[Candidate]) -> list[Stored]:
         """What is known of candidates; those that are not there any more are left out."""
+        if not candidates:
+            return []
         wanted: dict[tuple[str, int], list[Candidate]] = {}
         for one in candidates:
             wanted.setdefault((one.document, one.page), []).append(one)
         names = {document for document, _ in wanted}
+        # A join with a table of them, since SQLite looks through all pages for one of a list of pairs.
+        columns = sa.column("document", sa.String), sa.column("number", sa.Integer)
+        places = sa.values(*columns, name="wanted").data(list(wanted)).cte("wanted")
         with self.database.read() as connection:
             heads = connection.execute(
                 sa.select(knowledge_documents).where(_documents.id.in_(names), _documents.state == "ready")
             ).all()
             rows = connection.execute(
-                sa.select(knowledge_pages).where(sa.tuple_(_pages.document, _pages.number).in_(list(wanted)))
+                sa.select(knowledge_pages).join(
+                    places, sa.and_(_pages.document == places.c.document, _pages.number == places.c.number)
+                )
             ).all()
         known = {row.id: (self._data_key(row), self._opened(row)) for row in heads}
         found = []
@@ -555,17 +586,6 @@ class KnowledgeStore:
             ]
         return found
 
-    def page_size(self, document: Document, number: int) -> tuple[int, int] | None:
-        """Width and height of a page, as its boxes have it; None: there is none of that number."""
-        query = sa.select(_pages.content).where(_pages.document == document.id, _pages.number == number)
-        with self.database.read() as connection:
-            data = connection.execute(query).scalar()
-        if data is None:
-            return None
-        key = self._key(document.id, document.base)
-        content = unpack_content(key.open(bytes(data), _content_place(document.id, number)))
-        return content.width, content.height
-
     def picture(self, document: str, base: str, number: int) -> bytes | None:
         """The JPEG of a page; None: there is none."""
         c = knowledge_pictures.c
@@ -578,20 +598,11 @@ class KnowledgeStore:
 
     # ---
 
-    def _rows(self, document: str, *columns: sa.Column[Any]) -> Iterator[tuple[int, sa.Row[Any]]]:
-        """Pages of a version, some at a time."""
-        last = 0
-        while True:
-            query = sa.select(_pages.number, *columns).where(
-                _pages.document == document, _pages.number > last
-            )
-            with self.database.read() as connection:
-                rows = connection.execute(query.order_by(_pages.number).limit(_AT_ONCE)).all()
-            if not rows:
-                return
-            for row in rows:
-                yield row.number, row
-            last = rows[-1].number
+    def _some(self, document: str, after: int, column: sa.Column[Any]) -> Sequence[sa.Row[Any, Any]]:
+        """Pages of a version, in order."""
+        query = sa.select(_pages.number, column).where(_pages.document == document, _pages.number > after)
+        with self.database.read() as connection:
+            return connection.execute(query.order_by(_pages.number).limit(_AT_ONCE)).all()
 
     def _found(self, *where: sa.ColumnElement[bool]) -> list[Document]:
         query = sa.select(knowledge_documents).where(*where, _documents.state != "deleted")
@@ -632,11 +643,10 @@ class KnowledgeStore:
             raise ConflictError("The document was deleted.", zh="文档已被删除。", code="document_deleted")
         return self._data_key(row)
 
-    def _set(self, document: str, **values: Any) -> None:
+    def _set(self, document: str, *, reading: bool = False, **values: Any) -> None:
+        where = [_documents.id == document, *([_documents.state == "reading"] if reading else [])]
         with self.database.write() as connection:
-            connection.execute(
-                sa.update(knowledge_documents).where(_documents.id == document).values(**values)
-            )
+            connection.execute(sa.update(knowledge_documents).where(*where).values(**values))
 
     def _put_parts(self, connection: sa.Connection, document: str, key: DataKey, data: bytes) -> None:
         for number, first in enumerate(range(0, len(data), _PART_BYTES)):
