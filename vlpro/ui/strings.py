@@ -770,6 +770,8 @@ STRINGS: dict[str, tuple[str, str]] = {
     "scope.chat:answer:create": ("调用问答接口", "Ask (OpenAI interface)"),
     "scope.chat:conversation:use": ("使用对话", "Use chats"),
     "scope.workflow:run:use": ("使用业务流程", "Use workflows"),
+    "scope.knowledge:base:use": ("检索知识库", "Search knowledge bases"),
+    "scope.knowledge:base:write": ("维护知识库", "Keep knowledge bases"),
     "scope.engine:status:read": ("查看运行状态", "Read the status"),
     "scope.audit:record:read": ("查看审计记录", "Read audit records"),
     # the audit record
@@ -1012,6 +1014,7 @@ STRINGS: dict[str, tuple[str, str]] = {
     "outcome.failed": ("失败", "Failed"),
     "group.chat:": ("问答", "Chat"),
     "group.workflow:": ("业务处理", "Workflows"),
+    "group.knowledge:": ("知识库", "Knowledge bases"),
     "group.identity:session:": ("登录与退出", "Sign-in and out"),
     "group.identity:": ("账号与权限", "Accounts and rights"),
     "group.policy:": ("策略", "Policy"),
