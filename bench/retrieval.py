@@ -3,8 +3,8 @@
 
 The folder holds two manuals and ``retrieval_zh.json``: 40 chunks of a made-up inverter manual with 40 questions,
 each chunk a PDF of its own here. Everything goes the user's way: a service with the embedded engine and the embedded
-model, documents by PUT, questions by search. Questions about the manuals are in ``questions.json``: question, page, and what
-the marked place must say. Peers over the same chunks: BM25 of pairs of characters, and the same vectors alone.
+model, documents by PUT, questions by search. Questions about the manuals are in ``questions.json``: question, page,
+and what the marked place must say. Peers over the same chunks: BM25 of pairs of characters, and the same vectors alone.
 
     python bench/retrieval.py [FOLDER]
 """
@@ -38,6 +38,7 @@ from vlpro.knowledge.embedding.nano import NanoEmbedder
 DATA = ROOT.parent / "shared" / "data" / "manuals"
 QUESTIONS = json.loads((Path(__file__).parent / "questions.json").read_text(encoding="utf-8"))
 MANUALS = [name for name in QUESTIONS if name.endswith(".pdf")]
+FONTS = "<< /Font << /F 5 0 R >> >>"
 SYSTEM = "<< /Registry (Adobe) /Ordering (GB1) /Supplement 4 >>"
 MEASURES = (
     "/Flags 4 /ItalicAngle 0 /Ascent 859 /Descent -141 /CapHeight 683 /StemV 80 /FontBBox [-8 -145 1000 859]"
@@ -240,7 +241,7 @@ def page_of(text: str) -> bytes:
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         "<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F 5 0 R >> >> >>",
+        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources {FONTS} >>",
         f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
         "<< /Type /Font /Subtype /Type0 /BaseFont /SimSun /Encoding /UniGB-UCS2-H /DescendantFonts [6 0 R] >>",
         f"<< /Type /Font /Subtype /CIDFontType0 /BaseFont /SimSun /CIDSystemInfo {SYSTEM} /FontDescriptor 7 0 R >>",

@@ -13,7 +13,11 @@ MATRIX = """
 chat:answer:create        x . . .
 chat:conversation:use     x . . .
 workflow:run:use          x . . .
+knowledge:base:use        x . . .
+knowledge:base:write      x . . .
 workflow:result:review    x . . .
+knowledge:base:use        x . . .
+knowledge:base:write      x . . .
 engine:status:read        x x x x
 identity:self:use         x x x x
 identity:account:read     . x x .
