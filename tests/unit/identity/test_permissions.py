@@ -13,8 +13,6 @@ MATRIX = """
 chat:answer:create        x . . .
 chat:conversation:use     x . . .
 workflow:run:use          x . . .
-knowledge:base:use        x . . .
-knowledge:base:write      x . . .
 workflow:result:review    x . . .
 knowledge:base:use        x . . .
 knowledge:base:write      x . . .
