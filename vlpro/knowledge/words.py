@@ -9,7 +9,7 @@ __all__ = ["question_words", "share", "text_words"]
 
 # What a question asks with says nothing about where its answer is.
 _ASKING = re.compile(
-    "什么|怎么样|怎么|怎样|如何|多少|多久|哪里|哪些|哪个|哪种|是否|可以|能否|能不能|应该|需要|请问|时候|"
+    "什么|怎么样|怎么办|怎么|怎样|如何|多少|多久|哪里|哪些|哪个|哪种|是否|可以|能否|能不能|应该|需要|请问|时候|"
     "[吗呢的了是在有和与我你用会要把还几]"
 )
 _SMALL = re.compile(
@@ -19,8 +19,7 @@ _SMALL = re.compile(
 )
 _WORD = re.compile(r"[a-z0-9][a-z0-9.\-_/]*")
 _CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
-_ENDING = re.compile(r"(?:ing|ed|es|s)$")
-_STEM = 5  # letters of a word that may lose its ending
+_ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es)$|(?<=[a-z]{3})(?<!s)s$")
 
 
 def question_words(text: str) -> frozenset[str]:
@@ -60,7 +59,7 @@ def _plain(text: str) -> str:
 
 
 def _stem(word: str) -> str:
-    return _ENDING.sub("", word) if len(word) >= _STEM and word.isalpha() else word
+    return _ENDING.sub("", word) if word.isalpha() else word
 
 
 def _pairs(run: str) -> set[str]:
