@@ -4,7 +4,7 @@
 The folder holds two manuals and ``retrieval_zh.json``: 40 chunks of a made-up inverter manual with 40 questions,
 each chunk a PDF of its own here. Everything goes the user's way: a service with the embedded engine and the embedded
 model, documents by PUT, questions by search. Questions about the manuals are in ``questions.json``: question, page,
-and what the marked place must say. Peers over the same chunks: BM25 of pairs of characters, and the same vectors alone.
+and what the marked place must say. Peers over the same chunks: BM25 of pairs of characters; the same vectors alone.
 
     python bench/retrieval.py [FOLDER]
 """
