@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TypeVar
 
 import pydantic_core
@@ -15,7 +16,7 @@ from vlpro import schema
 from vlpro.chat.service import Finished, Piece, Question, Started
 from vlpro.engines.interface import FinishReason
 from vlpro.errors import VlproError
-from vlpro.gateway import errors, translate
+from vlpro.gateway import errors, knowledge, translate
 from vlpro.gateway.deps import AskerOf, Services, ServicesOf
 from vlpro.gateway.stream import STREAMED, EventStream, while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
@@ -34,7 +35,8 @@ async def complete(
     """Answer a conversation with pictures, as OpenAI's chat completions."""
     services.chat.check_model(body.model)
     question = await by_size(request, translate.chat_question, body, services.settings.max_image_bytes, asker)
-    answer = _Answer(services, question)
+    finds, _ = await knowledge.finds(services, request, body.knowledge_base)
+    answer = _Answer(services, replace(question, finds=finds))
     if not body.stream:
         whole = await while_connected(request, answer.whole())
         return Response(whole.model_dump_json(), media_type="application/json")

@@ -6,12 +6,12 @@ import asyncio
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from vlpro import schema
 from vlpro.chat.conversation_service import Asked
 from vlpro.chat.conversations import Conversation
-from vlpro.gateway import translate
+from vlpro.gateway import knowledge, translate
 from vlpro.gateway.deps import ConversationAskerOf, Owner, RequestIdOf, Services, ServicesOf
 from vlpro.gateway.routes.images import JPEG
 from vlpro.gateway.routes.status import device
@@ -75,13 +75,16 @@ async def rename(
 
 @router.post("/{conversation_id}/messages", status_code=202)
 async def ask(
+    *,
     conversation_id: str,
     body: schema.NewMessage,
+    request: Request,
     services: ServicesOf,
     asker: ConversationAskerOf,
     request_id: RequestIdOf,
 ) -> schema.Message:
     """Ask; the reply is the answer's message, which grows while it is generated in the background."""
+    finds, finds_level = await knowledge.finds(services, request, body.knowledge_base)
     asked = Asked(
         text=body.text,
         images=tuple(body.images),
@@ -92,6 +95,8 @@ async def ask(
         version=body.version,
         request_id=request_id,
         spent=asker.spent,
+        finds=finds,
+        finds_level=finds_level,
     )
     answer = await services.conversations.ask(asker.person, conversation_id, asked)
     return translate.message(answer, services.chat.engine)

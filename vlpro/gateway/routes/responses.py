@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pydantic_core
@@ -14,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from vlpro import schema
 from vlpro.chat.service import Finished, Piece, Question, Started
 from vlpro.errors import VlproError
-from vlpro.gateway import errors, translate
+from vlpro.gateway import errors, knowledge, translate
 from vlpro.gateway.deps import AskerOf, Services, ServicesOf
 from vlpro.gateway.routes.chat import after
 from vlpro.gateway.stream import STREAMED, EventStream, while_connected
@@ -36,7 +37,8 @@ async def respond(
     question = await by_size(
         request, translate.responses_question, body, services.settings.max_image_bytes, asker
     )
-    events = _Reply(services, body, question).events()
+    finds, _ = await knowledge.finds(services, request, body.knowledge_base)
+    events = _Reply(services, body, replace(question, finds=finds)).events()
     first = await while_connected(request, anext(events))
     if body.stream:
         encoded = after(first, events)
