@@ -7,6 +7,7 @@ a profile of its own there, of which nothing is kept: no macro is run, nothing i
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
@@ -19,10 +20,12 @@ from pathlib import Path
 
 import vlpro
 from vlpro.errors import BadRequestError, BusyError, UnsupportedError
+from vlpro.sealing.seal import is_sealed
 
 __all__ = ["OfficeConverter", "kind_of"]
 
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+_PREFIX = "vlpro-office-"
 _MOST_PARTS = 20_000
 _MOST_UNPACKED = 1_000_000_000
 _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -90,14 +93,22 @@ class OfficeConverter:
         """Refuse what cannot be made a PDF of here.
 
         Raises:
-            UnsupportedError: LibreOffice is not installed.
+            UnsupportedError: LibreOffice is not installed, or the service is sealed.
         """
+        if is_sealed():
+            raise UnsupportedError(
+                f"{kind.upper()} files are not read under --sealed, where LibreOffice cannot run. Save it as PDF.",
+                zh=f"密封运行（--sealed）时无法使用 LibreOffice，不能读取 {kind.upper()}，请另存为 PDF 后上传。",
+                param="file",
+                code="office_sealed",
+            )
         if self._program() is None:
             raise UnsupportedError(
                 f"{kind.upper()} files need LibreOffice on the server, which is not installed. Save the file as PDF, "
                 "or ask the administrator to install libreoffice-writer-nogui and libreoffice-impress-nogui.",
                 zh=f"读取 {kind.upper()} 需要服务器安装 LibreOffice，当前未安装。请另存为 PDF 后上传，或请管理员"
                 "安装 libreoffice-writer-nogui 和 libreoffice-impress-nogui。",
+                param="file",
                 code="office_not_installed",
             )
 
@@ -127,7 +138,8 @@ class OfficeConverter:
             try:
                 return await self._converted(str(program), folder, kind)
             finally:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)  # at once: whoever is cancelled may have no later
+                _pipe_of(folder).unlink(missing_ok=True)  # one that was killed leaves it
 
     @staticmethod
     def _program() -> str | None:
@@ -135,7 +147,8 @@ class OfficeConverter:
 
     @staticmethod
     def _folder(data: bytes, kind: str) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="vlpro-office-", dir=_MEMORY_FOLDER))
+        _clear()
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_MEMORY_FOLDER))
         try:
             (folder / "profile" / "user").mkdir(parents=True)
             (folder / "profile" / "user" / "registrymodifications.xcu").write_text(_PROFILE, encoding="utf-8")
@@ -193,6 +206,21 @@ class OfficeConverter:
                 code="invalid_document",
             )
         return await asyncio.to_thread(made.read_bytes)
+
+
+def _clear() -> None:
+    """Delete what a process that was killed left."""
+    for left in _MEMORY_FOLDER.glob(f"{_PREFIX}*-*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _pipe_of(folder: Path) -> Path:
+    """The socket by which a second LibreOffice of the same profile would find the first (its officeipcthread.cxx)."""
+    profile = f"file://{folder}/profile".encode("utf-16-le")
+    digest = hashlib.md5(profile, usedforsecurity=False).digest()
+    return Path("/tmp", f"OSL_PIPE_{os.getuid()}_SingleOfficeIPC_" + "".join(f"{byte:x}" for byte in digest))  # noqa: S108
 
 
 def _environment(folder: Path) -> dict[str, str]:

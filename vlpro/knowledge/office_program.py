@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +26,17 @@ _READ = (
     "/etc/libreoffice",
     "/etc/fonts",
     "/etc/ld.so.cache",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/group",
     "/proc",
+    "/var/cache/fontconfig",
+    "/var/lib/libreoffice",
+    "/var/spool/libreoffice",
 )
+_PIPES = Path("/tmp")  # noqa: S108 - where LibreOffice makes the socket that a second one would find it by
+# That socket is a Unix one; any other kind is refused, and to connect to any.
+_CALLS = seccomp.Filter(families=(socket.AF_UNIX,), kinds=(socket.SOCK_STREAM,), never=("connect",))
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 
@@ -39,9 +49,11 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_FILE, _MOST_FILE))
     own = Path(folder)
     with suppress(ConfigError, OSError):
-        landlock.confine(read=[*map(Path, _READ), own], write=[own], devices=map(Path, _DEVICES))
+        landlock.confine(
+            read=[*map(Path, _READ), own], write=[own], devices=map(Path, _DEVICES), sockets=[_PIPES]
+        )
     with suppress(ConfigError, OSError):
-        seccomp.install(seccomp.PROCESS)
+        seccomp.install(_CALLS)
     os.execv(command[0], command)  # noqa: S606 - the command is the service's own
 
 

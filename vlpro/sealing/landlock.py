@@ -22,6 +22,7 @@ _ASK_VERSION, _BENEATH, _PORT = 1, 1, 2
 # linux/landlock.h
 _EXECUTE, _WRITE, _READ, _LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_FOLDER, _REMOVE_FILE, _MAKE_FOLDER, _MAKE_FILE, _MAKE_LINK = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 12
+_MAKE_SOCKET = 1 << 9
 _MOVE, _TRUNCATE, _DEVICE = 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _DEVICE
 _BIND_TCP, _CONNECT_TCP = 1, 2
@@ -31,6 +32,7 @@ _READS = _EXECUTE | _READ | _LIST
 _WRITES = _READ | _LIST | _WRITE | _REMOVE_FOLDER | _REMOVE_FILE | _MAKE_FOLDER | _MAKE_FILE | _MAKE_LINK
 _WRITES |= _MOVE | _TRUNCATE
 _FOLDERS = _LIST | _MAKE_FOLDER
+_SOCKETS = _LIST | _MAKE_SOCKET | _REMOVE_FILE
 _DRIVES = _READ | _WRITE | _LIST | _DEVICE
 
 
@@ -48,6 +50,7 @@ def confine(
     write: Iterable[Path] = (),
     devices: Iterable[Path] = (),
     folders: Iterable[Path] = (),
+    sockets: Iterable[Path] = (),
     ports: Iterable[int] = (),
     files_only: bool = False,
 ) -> int:
@@ -58,6 +61,7 @@ def confine(
         write: Folders in which anything may be done but execute, and files that may be written.
         devices: Devices that may be used.
         folders: In which folders may be made, and no file.
+        sockets: Folders in which Unix sockets may be made, and files removed, but none made, read or written.
         ports: TCP ports that may be connected to.
         files_only: Leave ports, sockets and processes as they are.
 
@@ -86,7 +90,13 @@ def confine(
     size = 8 if known < 4 else 16 if known < 6 else 24
     ruleset = system_call("landlock_create_ruleset", attributes, size, 0)
     try:
-        for paths, rights in ((read, _READS), (write, _WRITES), (devices, _DRIVES), (folders, _FOLDERS)):
+        for paths, rights in (
+            (read, _READS),
+            (write, _WRITES),
+            (devices, _DRIVES),
+            (folders, _FOLDERS),
+            (sockets, _SOCKETS),
+        ):
             for path in paths:
                 _allow(ruleset, path, rights & files)
         if network:
