@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PALETTE", "Drawn", "draw"]
+__all__ = ["PALETTE", "Drawn", "draw", "highlight"]
 
 PALETTE = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
 _WHITE = (255, 255, 255)
@@ -65,6 +65,26 @@ def draw(pixels: NDArray[np.uint8], places: Sequence[Drawn]) -> NDArray[np.uint8
     for place in places:  # after all lines, so that none crosses them
         _name(drawn, place, font, colours[place.label], line)
     return drawn
+
+
+def highlight(pixels: NDArray[np.uint8], boxes: Sequence[tuple[float, ...]]) -> NDArray[np.uint8]:
+    """Mark text on a copy of a picture as a marker pen does: paper turns yellow, letters stay as they are.
+
+    Args:
+        pixels: ``(height, width, 3)`` uint8, RGB.
+        boxes: ``(x1, y1, x2, y2)``, pixels.
+
+    Returns:
+        Of the same shape.
+    """
+    marked = pixels.copy()
+    inside = np.zeros(pixels.shape[:2], bool)
+    rim = max(2, round(min(pixels.shape[:2]) / 300))
+    for box in boxes:
+        x1, y1, x2, y2 = (round(side) for side in box)
+        inside[max(0, y1 - rim) : y2 + rim, max(0, x1 - rim) : x2 + rim] = True
+    marked[inside, 2] = marked[inside, 2] // 3
+    return marked
 
 
 def _outline(

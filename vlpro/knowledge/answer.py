@@ -15,7 +15,7 @@ from typing import Any
 
 from vlpro.chat.material import Citation, Material, ShownPage
 from vlpro.chat.service import ChatService, Finds, Question
-from vlpro.engines.interface import Engine, Language, Message
+from vlpro.engines.interface import Language, Message
 from vlpro.errors import EngineError, UnsupportedError
 from vlpro.identity.principal import Person
 from vlpro.imaging.picture import Picture
@@ -95,7 +95,7 @@ class KnowledgeAnswers:
     def finds(self, person: Person, bases: Sequence[str]) -> Finds:
         """What finds the material of one question: of ``person``, in ``bases``.
 
-        It raises what :meth:`KnowledgeService.search` raises, BusyError where too many pictures wait to be read, and
+        It raises what :meth:`KnowledgeService.find` raises, BusyError where too many pictures wait to be read, and
         UnsupportedError where an engine that does not write is asked for JSON.
         """
 
@@ -122,7 +122,7 @@ class KnowledgeAnswers:
         named: dict[str, Any] = {"bases": list(bases), "answers": found.answers}
         if not writes:
             return _quoted(found, language, named)
-        return await self._given(person, found, language, named, engine, room)
+        return await self._given(person, found, language, named=named, room=room)
 
     async def _search(self, person: Person, bases: Sequence[str], asked: Sequence[Message]) -> Found:
         now = asked[-1] if asked else Message("user", ())
@@ -132,9 +132,9 @@ class KnowledgeAnswers:
         before = asked[-2].text.strip() if len(asked) > 1 else ""
         both = f"{before}\n{words}" if before else words
         query = both if follows_up(words) and not codes else words
-        found = await self._knowledge.search(person, bases, query, limit=PASSAGES, picture_codes=codes)
+        found = await self._knowledge.find(person, bases, query, limit=PASSAGES, picture_codes=codes)
         if not found.answers and query != both:
-            again = await self._knowledge.search(person, bases, both, limit=PASSAGES, picture_codes=codes)
+            again = await self._knowledge.find(person, bases, both, limit=PASSAGES, picture_codes=codes)
             found = again if again.answers else found
         return found
 
@@ -150,15 +150,10 @@ class KnowledgeAnswers:
         return "\n".join(line.text for page in read.pictures for line in page.lines)
 
     async def _given(
-        self,
-        person: Person,
-        found: Found,
-        language: Language,
-        named: dict[str, Any],
-        engine: Engine,
-        room: int,
+        self, person: Person, found: Found, language: Language, *, named: dict[str, Any], room: int
     ) -> Material:
         """Passages and pages for an engine, as many as there is room for: passages first, the best one always."""
+        engine = self._chat.engine
         hits: list[Hit] = []
         room -= engine.count_tokens(RULES[language]) + engine.count_tokens(_begin(language)) + 8
         for hit in found.hits[:PASSAGES]:

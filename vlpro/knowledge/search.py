@@ -186,7 +186,8 @@ class _Scored:
         said = share(words, one.passage.text)
         self._score = sense + ranking.words * said
         self._score += ranking.code * _named(own, asked.codes - own, one)
-        self.sureness = sense + ranking.sure * said
+        # A code that is read in the person's picture is what the question is about, whatever its words.
+        self.sureness = 1.0 if (asked.codes - own) & one.codes else sense + ranking.sure * said
 
     @property
     def order(self) -> tuple[float, str, str, int, int]:

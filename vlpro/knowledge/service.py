@@ -26,7 +26,7 @@ from vlpro.errors import (
 from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
 from vlpro.imaging.encode import pixels_to_jpeg
-from vlpro.imaging.overlay import Drawn, draw
+from vlpro.imaging.overlay import highlight
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader
 from vlpro.knowledge.embedding.interface import Embedder
@@ -335,7 +335,35 @@ class KnowledgeService:
 
     # --- finding
 
-    async def search(
+    async def search(self, person: Person, base_ids: Sequence[str], query: str, *, limit: int = 5) -> Found:
+        """Find passages; who finds what is on the record before it is told.
+
+        Args:
+            person: Who asks.
+            base_ids: Where to look.
+            query: What for.
+            limit: How many hits at most.
+
+        Raises:
+            AuditError: It cannot be recorded.
+            VlproError: As :meth:`find`.
+        """
+        found = await self.find(person, base_ids, query, limit=limit)
+        said, contents = self._recorder.commit_to(query)
+        await self._recorder.anote(
+            Event.KNOWLEDGE_SEARCHED,
+            object=base_ids[0] if len(base_ids) == 1 else "",
+            detail={
+                "bases": list(base_ids),
+                "query": said,
+                "hits": [{"document": hit.version, "page": hit.page} for hit in found.hits],
+                "answers": found.answers,
+            },
+            contents=contents,
+        )
+        return found
+
+    async def find(
         self,
         person: Person,
         base_ids: Sequence[str],
@@ -344,7 +372,7 @@ class KnowledgeService:
         limit: int = 5,
         picture_codes: frozenset[str] = frozenset(),
     ) -> Found:
-        """Find passages; who finds what is on the record before it is told.
+        """Find passages for who records that by itself: what a question is answered from is on its own record.
 
         Args:
             person: Who asks.
@@ -357,7 +385,6 @@ class KnowledgeService:
             NotFoundError: There is no such base for this person.
             EngineError: The model of vectors failed.
             EngineUnavailableError: The index is still being loaded.
-            AuditError: It cannot be recorded.
         """
         names = list(dict.fromkeys(base_ids))
         for name in names:
@@ -372,18 +399,6 @@ class KnowledgeService:
         found = await asyncio.to_thread(rank, asked, stored, most, self._ranking)
         if self._reranker is not None:
             found = await reordered(found, query, self._reranker, self._picture_of, limit)
-        said, contents = self._recorder.commit_to(query)
-        await self._recorder.anote(
-            Event.KNOWLEDGE_SEARCHED,
-            object=names[0] if len(names) == 1 else "",
-            detail={
-                "bases": names,
-                "query": said,
-                "hits": [{"document": hit.version, "page": hit.page} for hit in found.hits],
-                "answers": found.answers,
-            },
-            contents=contents,
-        )
         return found
 
     async def page(
@@ -417,8 +432,7 @@ class KnowledgeService:
         if not boxes:
             return data
         picture = await self._pictures.read(data, max_pixels_used=_ALL)
-        marks = [Drawn(number, box) for number, box in enumerate(boxes, 1)]
-        return await asyncio.to_thread(lambda: pixels_to_jpeg(draw(picture.pixels, marks)))
+        return await asyncio.to_thread(lambda: pixels_to_jpeg(highlight(picture.pixels, boxes)))
 
     async def page_picture(self, person: Person, hit: Hit) -> Picture:
         """The page of a hit as a picture for an engine, of the same bytes each time.
