@@ -15,22 +15,59 @@ _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
+# Months in Spanish, French, German, Italian, Portuguese, Dutch, Malay and Indonesian, short and long.
+_OTHER_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "ene enero janv janvier jän jänner januar janeiro gen gennaio januari",
+            "febrero févr fevr fév février fevrier februar febbraio fev fevereiro februari",
+            "marzo mars märz maerz mrz março marco maart mrt mac maret",
+            "abr abril avr avril aprile",
+            "mayo mai mag maggio maio mei",
+            "junio juin juni giu giugno junho",
+            "julio juil juillet juli lug luglio julho julai",
+            "ago agosto août aout augustus ogos agu agt agustus",
+            "set septiembre setiembre septembre settembre setembro",
+            "okt oktober octubre octobre ott ottobre out outubro",
+            "noviembre novembre novembro",
+            "dic diciembre déc décembre decembre dez dezember dezembro dicembre des desember dis disember",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+_OTHER_MONTH = rf"(?P<month>{'|'.join(sorted(_OTHER_MONTHS, key=len, reverse=True))})"
 _GLUED = r"(?=\D|$|[0-2]?\d[:：])"  # a time may follow without a space
 _LONG_YEAR = r"(?P<y>(?:19|20)\d{2})"
-_YEAR = r"(?P<y>(?:19|20)\d{2}|\d{2})"
+_YEAR = r"(?P<y>(?:19|20)\d{2}|\d{2}(?!:\d\d))"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
 _SIGN = r"\s?[-/.,~]\s?"
+# What the space before was not read of: FriMar05, 2:07PMMar05, 14:0705/03/2018.
+_WORD = r"(?:(?<![a-z])|(?<=mon|tue|wed|thu|fri|sat|sun|day)|(?<=\d[ap]m))"
+_FIGURE = r"(?:(?<!\d)|(?<=:\d\d))"
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"(?<!\d){_LONG_YEAR}\s?[-/.年]\s?(?P<m>\d{{1,2}})\s?[-/.月]\s?(?P<d>\d{{2}}|\d)\s?日?{_GLUED}",
-        rf"(?<!\d)(?P<a>\d{{1,2}}){_SIGN}(?P<b>\d{{1,2}}){_SIGN}{_LONG_YEAR}{_GLUED}",
-        r"(?<![\d./-])(?P<a>\d{1,2})[-/.~](?P<b>\d{1,2})[-/.~](?P<y>\d{2})(?![\d/-]|[.,]\d)",
-        rf"(?<!\d){_DAY}[\s\-/.,']{{0,2}}{_MONTH}[\s\-/.,']{{0,3}}{_YEAR}{_GLUED}",
-        rf"(?<![a-z]){_MONTH}[\s.\-/]{{0,2}}{_DAY}[\s,.'\-/]{{1,3}}{_YEAR}{_GLUED}",
-        rf"(?<![a-z]){_MONTH}[\s.]?(?P<d>\d{{2}}),?(?P<y>20\d{{2}}){_GLUED}",
+        rf"{_FIGURE}{_LONG_YEAR}\s?[-/.年]\s?(?P<m>\d{{1,2}})\s?[-/.月]\s?(?P<d>\d{{2}}|\d)\s?日?{_GLUED}",
+        rf"{_FIGURE}(?P<a>\d{{1,2}}){_SIGN}(?P<b>\d{{1,2}}){_SIGN}{_LONG_YEAR}{_GLUED}",
+        (
+            r"(?:(?<![\d./-])|(?<=:\d\d))(?P<a>\d{1,2})(?:[-/.~]|/\s)(?P<b>\d{1,2})(?:[-/.~]'?|/\s)(?P<y>\d{2})"
+            r"(?:(?![\d/-]|[.,]\d)|(?=[0-2]?\d:[0-5]\d))"
+        ),
+        # Tue Mar 06 15:32:11 2018
+        rf"{_WORD}{_MONTH}\s{{0,2}}(?P<d>\d{{1,2}})\s?\d\d:\d\d(?::\d\d)?\s?(?:[a-z]{{3,4}}\s)?{_LONG_YEAR}(?!\d)",
+        rf"{_FIGURE}{_DAY}(?:\sof)?[\s\-/.,']{{0,2}}{_MONTH}[\s\-/.,']{{0,3}}{_YEAR}{_GLUED}",
+        rf"{_WORD}{_MONTH}[\s.\-/]{{0,2}}{_DAY}[\s,.'\-/]{{1,3}}{_YEAR}{_GLUED}",
+        rf"{_WORD}{_MONTH}[\s.]?(?P<d>\d{{1,2}}),?(?P<y>20\d{{2}}){_GLUED}",
         # Jul19'14 12:36PM, as tills of restaurants print it; the apostrophe is often misread, or not read.
-        rf"(?<![a-z]){_MONTH}(?P<d>\d{{2}})['’`:.1]?(?P<y>\d{{2}})(?=\s{{0,2}}\d{{1,2}}:\d\d\s?[ap]m)",
+        rf"{_WORD}{_MONTH}(?P<d>\d{{2}})['’`:.1]??(?P<y>\d{{2}})(?=\s{{0,2}}\d{{1,2}}:\d\d\s?[ap]m)",
+        rf"{_WORD}{_MONTH}(?P<d>\d{{2}})['’`:]?(?P<y>[0-3]\d)(?=\s*$)",
+        (
+            rf"{_FIGURE}(?P<d>\d{{1,2}})\.?(?:\sde)?[\s\-/.]{{0,2}}{_OTHER_MONTH}\.?(?:\sde)?[\s\-/.]{{0,2}}"
+            rf"{_LONG_YEAR}{_GLUED}"
+        ),
+        rf"(?<![\d./-])(?P<d>\d{{1,2}})[-/.]{_OTHER_MONTH}[-/.](?P<y>\d{{2}})(?![\d/-]|[.,]\d)",
     )
 )
 _DIGITS_ONLY = re.compile(r"(?<!\d)(\d{8})(?!\d)")
@@ -80,11 +117,15 @@ def _day(year: int, month: int, day: int) -> dt.date | None:
         return None
 
 
+def _month(name: str) -> int:
+    return _OTHER_MONTHS.get(name) or _MONTHS.index(name[:3]) + 1
+
+
 def _read(match: re.Match[str]) -> tuple[dt.date, dt.date | None] | None:
     parts = match.groupdict()
     year = _year(parts["y"])
     if parts.get("month"):
-        value = _day(year, _MONTHS.index(parts["month"][:3].lower()) + 1, int(parts["d"]))
+        value = _day(year, _month(parts["month"].lower()), int(parts["d"]))
         return (value, None) if value else None
     if "m" in parts:
         value = _day(year, int(parts["m"]), int(parts["d"]))
@@ -111,11 +152,14 @@ def _han(text: str) -> int:
 _MISREAD = re.compile(
     r"(?<=\d[-/.]\d{2}[-/.]20\d)[oOQ]|(?<=\d[-/.]\d{2}[-/.]2)[oOQ](?=\d\d)|(?<=[-/.]\d)[oO](?=[-/.]\d)"
 )
+_MISREAD_DAY = re.compile(r"(?<![\w./-])[\dOoIl]{1,2}([-/.])[\dOoIl]{1,2}\1(?:[12][\dOo]{3}|\d{2})(?![\w/-])")
+_AS_DIGITS = str.maketrans("OoIl", "0011")
 _MISREAD_MONTH = re.compile(r"(?<![a-z])(?:ju1|0ct|n0v)(?=[\s.,'\-]?\d{2})", re.IGNORECASE)
 
 
 def _mended(flat: str) -> str:
     flat = _MISREAD.sub("0", flat)
+    flat = _MISREAD_DAY.sub(lambda match: match[0].translate(_AS_DIGITS), flat)
     return _MISREAD_MONTH.sub(lambda match: match[0].lower().replace("1", "l").replace("0", "o"), flat)
 
 

@@ -243,10 +243,66 @@ def test_a_total_that_lost_its_decimals_is_what_cash_and_change_make() -> None:
         (("WELCOME TO", "FOODTOWN", "SÜPERMARKETS LIMITED", "GREY LYNN"), "FOODTOWN SUPERMARKETS LIMITED"),
         (("FIVE GUYS", "STORE # MN-1186", "1413 Fourth St SE"), "FIVE GUYS"),
         (("SAFEWAY TM", "1200 Main Street"), "SAFEWAY"),
+        (("BLUEBIRD", "Where good things happen", "12 Elm Street"), "BLUEBIRD"),
+        (("Always fresh for you.", "Bluebird", "12 Elm Street"), "Bluebird"),
+        (
+            ("Sandwich#15936-0 Phone 608-555-4560", "642 Midland road", "Janesville, WI, 53546"),
+            "Sandwich#15936-0",
+        ),
+        (("WELCOME TO", "JOE'S", "12 Elm Street"), "JOE'S"),
+        (("蓝鸟餐厅", "外卖单", "上海市江宁路2号"), "蓝鸟餐厅"),
     ],
 )
 def test_names_of_shops(rows: tuple[str, ...], name: str) -> None:
     assert texts(page(*rows, ((40, "TOTAL"), (600, "10.00"))))["merchant"] == name
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        (("Taverna El", "Puerto Viejo", "C/ Mayor 2"), "Taverna El Puerto Viejo"),
+        (("SILVER & GOLD CARWASH", "RIVERSIDE", "505 W RIVER LANE"), "SILVER & GOLD CARWASH RIVERSIDE"),
+        (("BLUE BIRD", "Leeds", "Level 4 Trinity"), "BLUE BIRD"),
+    ],
+)
+def test_a_name_in_rows_close_to_each_other(rows: tuple[str, ...], name: str) -> None:
+    assert texts(page(*rows, ((40, "TOTAL"), (600, "10.00")), gap=24))["merchant"] == name
+
+
+def test_a_name_in_large_type_is_not_outdone_by_a_street_and_goes_on_in_large_type() -> None:
+    small = [
+        line(text, 40, 200 + 32 * i) for i, text in enumerate(("14-15 Elm Market", "London", "TOTAL 10.00"))
+    ]
+    logo = [line("GREEN", 40, 20, size=60), line("OLIVE", 40, 84, size=60)]
+    assert texts(Page(1000, 1000, (logo[0], *small)))["merchant"] == "GREEN"
+    assert texts(Page(1000, 1000, (*logo, *small)))["merchant"] == "GREEN OLIVE"
+
+
+@pytest.mark.parametrize(
+    ("rows", "total"),
+    [
+        ((("SUBTOTAL", "37.01"), ("12 BAL DUE", "37.00"), ("CHEQUE", "37.00")), "37.00"),
+        ((("FOOD TOTAL", "30.00"), ("BAR TOTAL", "9.00"), ("TAX", "2.00"), ("TOTAL", "41.00")), "41.00"),
+        ((("TOTAL", "40.00"), ("Suggested tip 20%: total", "48.00")), "40.00"),
+        ((("SUBTOTAL", "88.50"), ("VAT 12.5%", "11.06"), ("CASH", "100.00")), "100.00"),
+        ((("QUETTO TEL.93", "210 03 08"), ("TOTAL", "49.25")), "49.25"),
+    ],
+)
+def test_totals_of_other_tills(rows: tuple[tuple[str, str], ...], total: str) -> None:
+    assert texts(page("SHOP", *(((40, label), (600, value)) for label, value in rows)))["total"] == total
+
+
+def test_a_total_under_its_heading_in_a_table_of_taxes() -> None:
+    table = (
+        ((40, "B.IMP"), (300, "IVA"), (600, "TOTAL")),
+        ((0, "10%"), (40, "44.77"), (300, "4.48"), (600, "49.25")),
+    )
+    assert texts(page("TAVERNA", ((40, "AGUA"), (600, "3.70")), *table))["total"] == "49.25"
+
+
+def test_the_day_of_an_offer_is_not_the_receipts() -> None:
+    rows = "Offer good thru 05/31/2018", ((40, "2:07 PM"), (300, "REG 2"), (600, "03/25/2018"))
+    assert texts(page("SHOP", *rows, ((40, "TOTAL"), (600, "9.00"))))["date"] == "03/25/2018"
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -19,7 +19,10 @@ __all__ = ["MoneyLine", "find_money", "find_sum_line", "money_lines"]
 
 _CURRENCY_WORDS = re.compile(r"(?<![a-z])(?:rm|myr|usd|cny|rmb|sgd|eur|gbp)(?![a-z])|[¥$€£]", re.IGNORECASE)
 _LETTERS = str.maketrans("01", "ol")  # a misread "T0TA1"
-_MISREAD_TOTAL = re.compile(r"t[oec][tfi][aeo][lit1](?=$|[^a-z]|[a-z])|(?<![a-z])otal|tota$")
+_MISREAD_TOTAL = re.compile(
+    r"(?:(?<![a-z])|(?<=grand)|(?<=sub)|(?<=net)|(?<=bill))t[oec][tfi][aeo][lit1]|t[oec][tfi][aeo][lit1]$|"
+    r"(?<![a-z])otal|tota$"
+)
 _SUMMARY = re.compile(
     r"(?:gst|tax|vat|sst)\w{0,8}(?:summary|analysis|code|breakdown)|summary|am(?:oun)?trm\w{0,9}(?:tax|gst)rm"
 )
@@ -32,6 +35,10 @@ _INCLUSIVE = re.compile(
     r"in[cd]l|lncl|inci|inc(?=gst)|with|after|含税|价税|total(?:sales|amt|amount)?in\w{0,3}gst|paidin"
 )
 _EXCLUSIVE = re.compile(r"excl|exci|before|without|net?tax|taxable|不含税")
+
+
+_SAYS_TOTAL = 6  # so much must a heading say that under it stands a total
+_MOST_TAXED = Decimal("1.4")  # of a bill's subtotal with all taxes and service
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,16 +133,26 @@ def money_lines(layout: Layout) -> list[MoneyLine]:
 _TOTAL_WORDS: tuple[tuple[int, re.Pattern[str]], ...] = tuple(
     (score, re.compile(pattern))
     for score, pattern in (
-        (0, r"^$|sub-?t|小计|included?in|^(?:total)?included?(?:gst|tax|sst)|totaltax|totalgst(?!in)"),
+        (
+            0,
+            r"^$|sub-?t|sous-?total|zwischensumme|subtotaal|小计|included?in|^(?:total)?included?(?:gst|tax|sst)|totaltax|totalgst(?!in)",
+        ),
+        # Parts of a bill that restaurants add up before what there is to pay.
+        (3, r"(?:food|beverage|bev|drinks?|liquor|beer|wine|bar|merch\w*|nontax\w*)total"),
         (10, r"round\w{0,3}total|total\w{0,8}round|afterround|afteradj"),
         (9, r"grandtota|net\w?total|nettt?amount|netamount|nettamt|totalpayable|amountpayable|payableamount"),
         (9, r"am(?:oun)?tdue|totaldue|balancedue|total\w{0,12}(?:inc|lncl|with)|amount\w{0,6}incl"),
-        (9, r"totaltopay|pleasepay"),
+        (9, r"totaltopay|pleasepay|paythisamount|youowe|bal(?:anc)?due|topay$"),
+        (
+            9,
+            r"zuzahlen|endbetrag|rechnungsbetrag|gesamtbetrag|totalapagar|importetotal|(?:net)?[aà]payer|tebetalen",
+        ),
         (9, r"价税合计|实付|应付|实收|应收|支付金额|需付|待付"),
         (8, r"totalam|totalsale|totalbill|totalprice|invoicetotal|billtotal"),
         (7, r"合同(?:总?价款?|总?金额|总额)(?:人民币)?$|^(?:小写|金额小写|小写金额)(?:人民币)?$"),
         (7, r"^(?:the)?total|^合[计計]|^总[计价额金]|^總|总金额|合计金额|共计"),
         (6, r"total|合计|总计|^due$|am(?:oun)?tpaid|grossam|^sald[oa]|^summe|gesamt|^importe|apagar"),
+        (6, r"^(?:bl|bill|net|gr|grand)?(?:tot|ttl)(?:amt)?$|^totaa|^jumlah|^montant|^betrag|^suma$|^razem"),
         (4, r"^(?:amount|金额|amt|balance|bal)$"),
     )
 )
@@ -208,6 +225,12 @@ def _summary_row(layout: Layout) -> int:
     )
 
 
+# "Tip 18% = 6.63, total 43.47": what somebody may add is no total.
+_SUGGESTED = re.compile(
+    r"suggest|\d\d\s?%.{0,20}(?:tip|gratuity|is\b|=)|(?:tip|gratuity).{0,20}\d\d\s?%", re.IGNORECASE
+)
+
+
 def _mended(lines: list[MoneyLine]) -> list[MoneyLine]:
     """Amounts that lost their point (600 for 6.00) put right where the page has the same figure with a point."""
     known = {amount.value for line in lines for amount, _ in line.amounts if amount.is_money}
@@ -233,7 +256,7 @@ class _Bill:
     """What the page says besides totals, against which candidates for the total are weighed."""
 
     def __init__(self, layout: Layout, lines: list[MoneyLine], parts: dict[str, Found]) -> None:
-        self.lines, self.parts = lines, parts
+        self.layout, self.lines, self.parts = layout, lines, parts
         self.summary = _summary_row(layout)
         self.change, self.rounding = (_decimal(parts.get(kind)) for kind in ("change", "rounding"))
         tendered = _decimal(parts.get("tendered"))
@@ -243,6 +266,11 @@ class _Bill:
         self.rounding_row = (
             layout.row_index(parts["rounding"].cells[0]) if self.rounding else len(layout.rows)
         )
+        self.suggested = {
+            index
+            for index, row in enumerate(layout.rows)
+            if _SUGGESTED.search(row.text) and "tax" not in row.text.lower()
+        }
         self.counts = Counter(amount.value for line in lines for amount, _ in line.amounts if amount.is_money)
 
     def score(self, line: MoneyLine, amount: Amount) -> float:
@@ -255,7 +283,7 @@ class _Bill:
         if amount.value <= 0 and (score < 10 or self.rounding is not None):
             score -= 5
         score -= 0 if amount.is_money else 3
-        score -= 4 if line.row > self.summary else 0
+        score -= 4 if line.row > self.summary or line.row in self.suggested else 0
         score += 3 if self.settled is not None and amount.value == self.settled else 0
         return score + (2 if line.row > self.rounding_row else 0)
 
@@ -293,10 +321,11 @@ class _Bill:
             for line in self.lines
             if (pick := _last_money(line)) is not None and pick[0].is_money
         ]
+        subtotals = {line.row for line in self.lines if line.key.startswith("sub")}
         for index in range(len(picks) - 1, 1, -1):
             line, (amount, _) = picks[index]
             above = [pick[0].value for _, pick in picks[:index]]
-            if line.key.startswith("sub") or _part(line.key):
+            if line.row in subtotals or _part(line.key):
                 continue
             if amount.value > 0 and amount.value in {sum(above), sum(above[-2:])} and line.row < self.summary:
                 return _found("total", line, picks[index][1], 0.6)
@@ -317,13 +346,36 @@ class _Bill:
                 return replace(found, text=str(right), value=right, confidence=0.7 * found.confidence)
         return found
 
+    def columned(self) -> Found | None:
+        """The amount under the heading "Total" of a table of taxes, where it is the largest of the page."""
+        most = max((value for value in self.counts), default=None)
+        for cell in self.layout.cells:
+            under = self.layout.below(cell) if _total_score(compact(cell.text)) >= _SAYS_TOTAL else None
+            for amount in find_amounts(under.text) if under else ():
+                if under and amount.is_money and amount.value == most:
+                    line = MoneyLine(cell.text, ((amount, under),), cell, self.layout.row_index(cell))
+                    return _found("total", line, (amount, under), 0.6)
+        return None
+
+    def paid_exactly(self) -> Found | None:
+        """What was given without change, where it is the subtotal with its taxes."""
+        subtotal, tendered = self.parts.get("subtotal"), self.parts.get("tendered")
+        before, given = _decimal(subtotal), _decimal(tendered)
+        if before is None or given is None or self.change is not None or "tax" not in self.parts:
+            return None
+        return tendered if before < given <= before * _MOST_TAXED else None
+
     def unlabelled(self) -> Found | None:
         """Without a word for a total: what was kept of the cash, a sum, what stands as subtotal, or what was paid."""
         if self.settled is not None and (found := _with_value(self.lines, {self.settled}, -1)):
             return found
-        if found := self.summed():
+        if found := self.summed() or self.columned():
             return found
-        part = self.parts.get("subtotal") or (self.parts.get("tendered") if self.change is None else None)
+        part = (
+            self.paid_exactly()
+            or self.parts.get("subtotal")
+            or (self.parts.get("tendered") if self.change is None else None)
+        )
         return replace(part, kind="total", confidence=0.6 * part.confidence) if part else None
 
 

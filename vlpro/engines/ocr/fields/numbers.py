@@ -12,13 +12,14 @@ from vlpro.engines.ocr.fields.labels import Pair, labelled, value_after
 from vlpro.engines.ocr.text import compact, has_cjk, is_cjk
 
 if TYPE_CHECKING:
-    from vlpro.engines.ocr.layout import Cell, Layout
+    from vlpro.engines.ocr.layout import Cell, Layout, Row
 
 __all__ = ["find_labelled", "find_when"]
 
 _DATE_WORD = re.compile(r"date|日期|时间|fecha|tarikh|tanggal|datum|\bdt\b", re.IGNORECASE)
 _OTHER_DATE = re.compile(
-    r"due|expir|valid|until|return|before|deliver|到期|有效|截止|print|birth|生日|gst|w\.?e\.?f",
+    r"due|expir|\bexp\b|valid|until|return|before|deliver|到期|有效|截止|print|birth|生日|gst|w\.?e\.?f|"
+    r"thru|through|\boffer|since|effective|survey|redeem|coupon|\bends?\b|\bstarts?\b|policy",
     re.IGNORECASE,
 )
 _DUE = re.compile(r"due|到期|截止", re.IGNORECASE)
@@ -46,7 +47,7 @@ _PLAIN = (
 )
 
 
-def _day_score(day: Day, label: str, cell: Cell, right: Cell | None) -> float:
+def _day_score(day: Day, label: str, cell: Cell, row: Row) -> float:
     """How likely a date is the document's own; 0 where eight digits are more likely something else."""
     named = bool(_DATE_WORD.search(label))
     if _OTHER_DATE.search(label) and not re.search(r"invoice|开票", label, re.IGNORECASE):
@@ -59,7 +60,7 @@ def _day_score(day: Day, label: str, cell: Cell, right: Cell | None) -> float:
         score = 1.2
     elif day.text.isdigit() and not named and len(compact(cell.text)) > 8:
         return 0
-    timed = find_times(cell.text) or (right is not None and find_times(right.text))
+    timed = any(find_times(other.text) for other in row.cells)
     return score + (0.6 if timed else 0)
 
 
@@ -68,11 +69,10 @@ def _days(layout: Layout) -> list[tuple[float, int, Day, Cell, str]]:
     days: list[tuple[float, int, Day, Cell, str]] = []
     for index, row in enumerate(layout.rows):
         for place, cell in enumerate(row.cells):
-            right = row.cells[place + 1] if place + 1 < len(row.cells) else None
             for day in find_dates(cell.text):
                 before, left = cell.flat[: day.start], row.cells[place - 1].flat if place else ""
                 label = before if re.search(r"[^\W\d]", before) else left
-                if score := _day_score(day, label, cell, right):
+                if score := _day_score(day, label, cell, row):
                     days.append((score, -index, day, cell, label))
     return days
 

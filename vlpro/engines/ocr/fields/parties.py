@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from vlpro.engines.ocr.amounts import find_amounts
@@ -32,6 +34,9 @@ _TRADE = re.compile(
     r"店|超市|商场|商行|餐厅|饭店|酒店|药房|百货|便利|咖啡|公司|中心|馆|坊|楼",
     re.IGNORECASE,
 )
+# Words that a firm is registered with, in lands where it need not be a company.
+_FIRM = re.compile(r"ENTERPRISE|TRADING|RESTORAN|KEDAI|PERNIAGAAN|SYARIKAT|公司", re.IGNORECASE)
+_NUMBERED = re.compile(r"\d[\d-]*[A-Z]?\s")
 _NOT_NAME = re.compile(
     r"tax\s?invoice|invoice|receipt|cash\s?bill|cash\s?sale|^cash$|\btel\b|\bfax\b|phone|gst|\bsst\b|"
     r"\bvat\b|www\.|http|@|\.com|thank|"
@@ -40,7 +45,12 @@ _NOT_NAME = re.compile(
     r"小票|发票|收据|欢迎|谢谢|账单|结账|单号|日期|时间|电话|地址|存根|付款|凭证|统一|监制|^\W*$|\bqty\b|"
     r"合同|协议|回单|送货单|出库单|报价单|\b(?:po|account|order|ref\w*) (?:number|no)\b|"
     r"\bstore\s?(?:#|no\b|num|:|\d)|^c[/\\]\s|prepay|"
-    r"\bdesc|\bprice|facebook|like us|follow us|since \d|guest\s?check|check\s?#|host:|server",
+    r"\bdesc|\bprice|facebook|like us|follow us|since \d|guest\s?check|check\s?#|host:|server|"
+    r"^\W*(?:welcome(?:\s+to)?|hello|bienvenid\w+|bienvenue|willkommen|selamat datang)\W*$|"
+    r"\b(?:dine|eat|drive|carry|take)[\s-]?(?:in|out|away|thru)\b|\bto[\s-]go\b|self[\s-]?checkout|"
+    r"^\W*(?:bill|sale|ticket|rechnung|quittung|kassenbon|beleg|factura(?:\s+simplificada)?|boleta|bon)\W*$|"
+    r"\b(?:debit|credit|merchant|terminal)\b|^(?:manager|operator|guests?|tisch|mesa)\b\s*[:#\d]|"
+    r"^(?:manager|operator)\s|\b(?:cif|nif|nit|ust|siret)\b|\bt[eé]l[eéf]*[.:]|\btlf\b",
     re.IGNORECASE,
 )
 _REGISTRATION = re.compile(
@@ -48,6 +58,7 @@ _REGISTRATION = re.compile(
     r"\d{12})\s?[)）\]]?\s*$",
     re.IGNORECASE,
 )
+_POSTCODE = re.compile(r"\d{5}")
 _SUFFIX = re.compile(r"\b(?:SDN\.?\s?BHD|SDNBHD|S/B|BHD|PTE\.?\s?LTD|LTD|LLC|CO(?=\.\s))\b\.?", re.IGNORECASE)
 _ONLY_LEGAL = re.compile(
     r"\W*(?:CO\.?\s?)?(?:\(M\)|\(KL\))?\s*(?:SDN\.?\s?BHD\.?|SDNBHD|S/B|BHD\.?|CO\.?|ENTERPRISE|TRADING|"
@@ -77,8 +88,8 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _STRONG_PLACE = re.compile(
-    r"\bjalan|\bjln|lorong|\blrg\b|taman|\btmn\b|(?<!\d)\d{5}(?!\d)|\blot\b|\bno\.?\s?\d|\blevel\b|"
-    r"\bst\b\.?$|street|avenue|\bave\b|\brd\b|路\d|街\d|\d号",
+    r"\bjalan|\bjln|lorong|\blrg\b|taman|\btmn\b|(?<![\d#])\d{5}(?!\d)|\blot\b|\bno\.?\s?\d|\blevel\b|"
+    r"\bst\b\.?$|street|avenue|\bave\b|\brd\b|路\d|街\d|\d号|\b(?:suite|ste|space|unit)\b\.?\s?#",
     re.IGNORECASE,
 )
 _PLACE_WORDS = (
@@ -117,6 +128,9 @@ _PHONE = re.compile(
 )
 _AMERICAN_PHONE = re.compile(r"\(\d{3}\)\s?\d{3}[-.\s]\d{4}|\d{3}[-.]\d{3}[-.]\d{4}")
 _HEADER_ROWS = 18
+_NAME_ROWS = 3  # that one name is printed in, at most
+_MISREAD_BELOW = 0.8  # confidence of a logo's fancy letters, mostly misread
+_DISPLAY = 0.7  # of its height has a row beside that of a larger type
 
 
 def _named(text: str) -> str:
@@ -129,7 +143,7 @@ def _named(text: str) -> str:
 
 def _is_place(text: str) -> bool:
     """Whether a row is part of an address rather than a name that has a word like Street in it."""
-    text = _REGISTRATION.sub("", text)
+    text = _REGISTRATION.sub(lambda match: match[0] if _POSTCODE.fullmatch(match[0].strip()) else "", text)
     return (bool(_STRONG_PLACE.search(text)) and bool(re.search(r"\d|,", text))) or bool(
         re.match(r"\d{1,5}\s\w", text) and _ROAD.search(text)
     )
@@ -241,9 +255,13 @@ def find_header(layout: Layout) -> dict[str, Found]:
         if name_index and _begins_name(head[name_index - 1], row):
             cells = head[name_index - 1].cells + cells
             name = f"{_clean_name(_merge_text(head[name_index - 1].cells))} {name}"
-        elif name_index + 1 < len(head) and _continues_name(name, row, head[name_index + 1]):
-            cells = cells + head[name_index + 1].cells
-            name = f"{name} {_clean_name(_merge_text(head[name_index + 1].cells))}"
+        else:
+            body = median(row.height for row in layout.rows)
+            for upper, lower in pairwise(head[name_index : name_index + _NAME_ROWS]):
+                if not _continues_name(name, upper, lower, body):
+                    break
+                cells += lower.cells
+                name = f"{name} {_clean_name(_merge_text(lower.cells))}"
         sure = 1.0 if _LEGAL.search(name) or _TRADE.search(name) else 0.7
         found["merchant"] = Found(
             "merchant", name, name, cells, sure * min(cell.confidence for cell in cells)
@@ -280,18 +298,56 @@ def _without_title(row: Row) -> Row:
     return Row(cells) if cells else row
 
 
+# A slogan is a sentence: it has such a word, or it ends (or goes on) behind a full stop.
+_SENTENCE_WORD = re.compile(
+    r"\b(?:your|we|our|is|are|where|how|that|always|every\s?day|proud(?:ly)?|serving)\b", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"[a-z]{3}[.!?](?:\s+[a-z]|\W*$)", re.IGNORECASE)
+_TOWN = re.compile(
+    r"[A-Za-z][A-Za-z .'-]{2,30}(?:,\s?[A-Z]{2}(?:,?\s*\d{5}(?:-\d{4})?)?|\s+[A-Z]{2},?\s+\d{5}(?:-\d{4})?)\W*$"
+)
+
+
+def _is_slogan(text: str) -> bool:
+    """Whether a row reads as a sentence: "Save money. Live better.", "Where creativity happens"."""
+    if len(text.split()) < 3 or has_cjk(text) or _LEGAL.search(text):
+        return False
+    return bool(_SENTENCE_WORD.search(text) or _SENTENCE.search(text))
+
+
+def _weakness(row: Row) -> int:
+    """How little a row can be the name of a shop: 0 well, 3 only where there is nothing else."""
+    text = _named(row.text)
+    if _is_place(text) or _TOWN.match(text.strip()):
+        return 3
+    if _is_slogan(text):
+        return 2
+    unnumbered = re.sub(r"#\s?\d[\d-]*", "", _REGISTRATION.sub("", text))
+    digits, letters = (sum(map(kind, unnumbered)) for kind in (str.isdigit, str.isalpha))
+    misread = min(cell.confidence for cell in row.cells) < _MISREAD_BELOW
+    return 1 if misread or digits > 0.6 * letters else 0
+
+
 def _find_name(head: tuple[Row, ...]) -> int | None:
     candidates = [i for i, row in enumerate(head[:8]) if _is_name(row)]
     if not candidates:
         return None
-    before_place = [i for i in candidates if not _is_place(head[i].text)] or candidates
-    for i in before_place:
-        if _LEGAL.search(head[i].text):
+    for i in candidates:
+        if _LEGAL.search(head[i].text) and not _is_place(head[i].text):
             return i
-    for i in before_place[:3]:
-        if _TRADE.search(head[i].text):
+    least = min(_weakness(head[i]) for i in candidates)
+    likely = [i for i in candidates if _weakness(head[i]) == least]
+    first = head[likely[0]]
+    for i in likely[:3]:
+        row = head[i]
+        # A word of trade outdoes what stands above, but not a name in larger type, nor from within an address.
+        if _FIRM.search(row.text) or (
+            _TRADE.search(row.text)
+            and (row.height > _DISPLAY * first.height or len(compact(first.text)) < 4)
+            and (row is first or not _NUMBERED.match(row.text))
+        ):
             return i
-    return before_place[0]
+    return likely[0]
 
 
 def _alike(upper: Row, lower: Row) -> bool:
@@ -334,15 +390,29 @@ def _begins_name(upper: Row, row: Row) -> bool:
     )
 
 
-def _continues_name(name: str, upper: Row, row: Row) -> bool:
+# A name does not end with such a word, and no other begins with one: GASTROBAR EL / GALLO, BED BATH / & BEYOND.
+_OPEN_END = re.compile(
+    r"(?:[&+]|\b(?:and|of|the|at|el|la|los|las|de|del|di|du|le|les|der|die|das|und|et|y))$", re.IGNORECASE
+)
+_OPEN_START = re.compile(r"(?:[&+]|(?:and|of|de|del|di|du|und|et|y)\b)\s?\w", re.IGNORECASE)
+
+
+def _continues_name(name: str, upper: Row, row: Row, body: float) -> bool:
+    """Whether a row goes on with a name; ``body`` is the height of the page's ordinary rows."""
     text = _merge_text(row.cells)
     if _SUFFIX.search(name) or _STRONG_PLACE.search(text) or not _is_name(row):
         return False
     if _ONLY_LEGAL.fullmatch(text):
         return True
-    return bool(
-        (_TRADE.search(text) or _LEGAL.search(text)) and not re.search(r"\d|,", text) and _alike(upper, row)
-    )
+    if re.search(r"\d|,", text) or not _alike(upper, row):
+        return False
+    if _TRADE.search(text) or _LEGAL.search(text):
+        return True
+    if has_cjk(text):  # in large type, too, below a name: 外卖单, 顾客联
+        return False
+    displayed = min(upper.height, row.height) > body / _DISPLAY and not _is_slogan(text)
+    stacked = " " not in text and text.isupper() == name.isupper() and not _PLACE.search(text)
+    return bool(displayed or stacked or _OPEN_END.search(name) or _OPEN_START.match(text))
 
 
 _BEHIND_COUNTRY = re.compile(r"(?:malaysia|singapore|china|usa)\W*$", re.IGNORECASE)
