@@ -1,7 +1,7 @@
 """The embedded default: vectors in this process's memory, looked through without exception.
 
 Two steps, as in Yamada et al., "Efficient Passage Retrieval with Hashing for Open-domain Question Answering" (ACL
-2021): the signs of a vector's parts, one bit each, tell the few thousand nearest; whole vectors, a byte a part, then
+2021): the signs of a vector's parts, one bit each, tell the 16,000 nearest; whole vectors, a byte a part, then
 tell the order of those. Nothing is trained, a document is there at once, and gone at once. 432 bytes a passage.
 """
 
@@ -20,10 +20,9 @@ from vlpro.knowledge.index.interface import Candidate, Index, IndexedPage
 
 __all__ = ["MemoryIndex"]
 
-_LOOKED_AT = (
-    4_000  # of the nearest by signs, all bases together; a base that is no larger is looked at as a whole
-)
-_LEAST = 1_000  # in each base
+_LOOKED_AT = 16_000  # of the nearest by signs, all bases together, by their sizes
+_LEAST = 1_000  # in each base; one that is no larger is looked at as a whole
+_HEAVY = 0.4  # share of a question's parts that count twice, since they are the largest
 _CHUNK = 16_384  # passages whose signs are compared at once: they stay in the processor's cache
 _FIRST_ROOM = 1_024  # passages
 _MOST_DEAD = 0.25  # share of passages that are forgotten, but still take room
@@ -94,21 +93,28 @@ class _View:
     def nearest(self, base: str, vector: Vectors, limit: int, looked_at: int) -> list[Candidate]:
         """The nearest by whole vectors among the nearest by signs."""
         count = self.count
-        if count > _LOOKED_AT:
-            apart = self._apart(_signs(vector[None], self._mean)[0])
+        if count > looked_at:
+            apart = self._apart(vector)
             apart[self._dead[:count]] = np.iinfo(np.uint16).max
             rows = np.argpartition(apart, looked_at - 1)[:looked_at]
         else:
             rows = np.arange(count)
         return self._best(base, rows, vector, limit)
 
-    def _apart(self, asked: NDArray[np.uint64]) -> NDArray[np.uint16]:
-        """How many signs of each passage are not those of the question."""
+    def _apart(self, vector: Vectors) -> NDArray[np.uint16]:
+        """How many signs of each passage are not those of the question; those of its largest parts count twice."""
+        common = self._mean * (vector @ self._mean) / max(float(self._mean @ self._mean), 1e-9)
+        own = vector - common  # what all passages have tells none from another
+        heavy = np.abs(own) > np.quantile(np.abs(own), 1 - _HEAVY)
+        asked, twice = _signs(np.stack([own, heavy - 0.5]), np.zeros_like(own))
         apart = np.zeros(self.count, np.uint16)
         for first in range(0, self.count, _CHUNK):
             part = self._signs[first : min(first + _CHUNK, self.count)]
+            into = apart[first : first + _CHUNK]
             for word, signs in enumerate(asked):
-                apart[first : first + _CHUNK] += np.bitwise_count(part[:, word] ^ signs)
+                other = part[:, word] ^ signs
+                into += np.bitwise_count(other)
+                into += np.bitwise_count(other & twice[word])
         return apart
 
     def named(self, base: str, vector: Vectors, limit: int) -> list[Candidate]:
@@ -168,7 +174,7 @@ class _Base:
             row = end
         self._documents[document] = (self.count, row)
         self.count, self.alive = row, self.alive + new
-        if not self.mean.any() and self.count > _LOOKED_AT:
+        if not self.mean.any() and self.count > _LEAST:
             self._centre()
 
     def remove(self, document: str) -> None:
@@ -200,7 +206,7 @@ class _Base:
             new = np.zeros((room, *old.shape[1:]), old.dtype)
             new[: self.count] = old[: self.count]
             setattr(self, name, new)
-        if self.count > _LOOKED_AT:
+        if self.count > _LEAST:
             self._centre()
 
     def _centre(self) -> None:
