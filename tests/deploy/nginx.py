@@ -192,7 +192,8 @@ class Nginx:
         deadline = time.monotonic() + 20
         while True:
             for text in self.log("vlpro.access.log").splitlines(keepends=True):
-                if text.endswith("\n") and (line := json.loads(text))["request_id"] == name:
+                line: dict[str, str] = json.loads(text) if text.endswith("\n") else {}
+                if line.get("request_id") == name:
                     return line
             assert time.monotonic() < deadline, f"no line about {name}"
             time.sleep(0.01)

@@ -54,7 +54,7 @@ _CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 # Words that point at what was said before, and beginnings that go on from it.
 _POINTS = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|same|one|he|she)\b|"
-    r"它|他们|这个|那个|这些|那些|这种|那种|此|该|其|上述|上面|刚才|前面|同样",
+    r"它|他们|这个|那个|这些|那些|这种|那种|(?<![因彼])此|(?<!应)该|(?<!尤)其(?![他它余中])|上述|上面|刚才|前面|同样",
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(

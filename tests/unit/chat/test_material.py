@@ -12,7 +12,7 @@ from vlpro.audit.recorder import NullRecorder
 from vlpro.chat.material import Citation, Material, ShownPage, citations, cited, with_material
 from vlpro.chat.service import ChatService, Finished, Piece, Question, Started, Turn
 from vlpro.engines.fake import FakeEngine
-from vlpro.engines.interface import Message, Usage
+from vlpro.engines.interface import FinishReason, Message, Usage
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.picture import Picture
 
@@ -121,8 +121,9 @@ def _service(recorder: NullRecorder | None = None) -> ChatService:
     )
 
 
-async def _answer(question: Question) -> tuple[str, list[str | None], Started, Finished]:
-    text, reasons, started, finished = "", [], None, None
+async def _answer(question: Question) -> tuple[str, list[FinishReason | None], Started, Finished]:
+    text, started, finished = "", None, None
+    reasons: list[FinishReason | None] = []
     async for event in _service().answer(question):
         match event:
             case Started():
