@@ -22,6 +22,7 @@ Kind = Literal[
     "actions",
     "batching",
     "composer",
+    "documents",
     "download",
     "evidence",
     "figures",
@@ -29,12 +30,15 @@ Kind = Literal[
     "history",
     "inspecting",
     "leave",
+    "passages",
     "preferences",
+    "putting",
     "queue",
     "receipt",
     "reporting",
     "rules",
     "secret",
+    "sources",
     "table",
     "thumbnails",
     "timeline",
@@ -52,6 +56,7 @@ _SHEETS = (
     "inspecting.css",
     "batching.css",
     "reporting.css",
+    "knowing.css",
 )
 
 

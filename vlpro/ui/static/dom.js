@@ -7,6 +7,7 @@ const paths = {
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   dark: "M20 14A8.5 8.5 0 0 1 10 4a8.5 8.5 0 1 0 10 10",
+  document: "M6 3h8l4 4v14H6zM14 3v4h4M9 12h6M9 16h6",
   edit: "M4 20h4L19 9l-4-4L4 16zM13 7l4 4",
   enlarge: "M14 4h6v6M20 4l-8 8M10 20H4v-6M4 20l8-8",
   fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",

@@ -4,18 +4,22 @@ import account from "./account.js";
 import actions from "./actions.js";
 import batching from "./batching.js";
 import composer from "./composer.js";
+import documents from "./documents.js";
 import download from "./download.js";
 import evidence from "./evidence.js";
 import figures from "./figures.js";
 import handin from "./handin.js";
 import history from "./history.js";
 import inspecting from "./inspecting.js";
+import passages from "./passages.js";
 import preferences from "./preferences.js";
+import putting from "./putting.js";
 import queue from "./queue.js";
 import receipt from "./receipt.js";
 import reporting from "./reporting.js";
 import rules from "./rules.js";
 import secret from "./secret.js";
+import sources from "./sources.js";
 import table from "./table.js";
 import thumbnails from "./thumbnails.js";
 import timeline from "./timeline.js";
@@ -27,6 +31,7 @@ const parts = {
   rules,
   secret, table, thumbnails, timeline, welcome,
   inspecting, reporting,
+  documents, passages, putting, sources,
 };
 const mounted = new WeakMap(); // parentElement → what stands in it
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from vlpro.ui.texts import batches, inspections, receipts, report
+from vlpro.ui.texts import batches, inspections, knowledge, receipts, report
 
 __all__ = ["PAGES"]
 
@@ -11,5 +11,6 @@ PAGES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "inspections": inspections.TEXTS,
     "batches": batches.TEXTS,
     "report": report.TEXTS,
+    "knowledge": knowledge.TEXTS,
 }
 """Chinese and English, by key, by page."""

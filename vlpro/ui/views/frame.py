@@ -33,7 +33,7 @@ __all__ = [
 
 ME = "my-account"
 PATHS = (
-    *("/", "/receipts", "/inspections", "/batches", "/report"),
+    *("/", "/receipts", "/inspections", "/batches", "/report", "/knowledge"),
     *("/audit", "/accounts", "/sessions", "/engine", "/policy", "/roles", f"/{ME}"),
 )
 """All addresses: Streamlit keeps light or dark for each of them."""

@@ -1,0 +1,34 @@
+// What was found: the page as a small picture with the passage marked, and its words, quoted letter by letter.
+import { asPicture, openPage, pageUrl } from "./cited.js";
+import { el, fill } from "./dom.js";
+import { Link, pictureWithBoxes } from "./overlay.js";
+
+export default function (host) {
+  const root = el("ol", { class: "passages" });
+  host.append(root);
+
+  function card(passage, words) {
+    const [width, height] = passage.page_size;
+    const gone = el("p", { class: "gone", role: "alert", hidden: true }, words["knowledge.gone"]);
+    const open = () => openPage(passage, words, () => { gone.hidden = false; });
+    const name = fill(words["knowledge.open"], passage);
+    const frame = pictureWithBoxes(asPicture(passage, width, height), pageUrl(passage), words, new Link());
+    const picture = frame.querySelector("img");
+    picture.loading = "lazy";
+    picture.addEventListener("error", () => { gone.hidden = false; });
+    return el(
+      "li", {},
+      el("button", { type: "button", class: "thumb", "aria-label": name, title: name, onclick: open }, frame),
+      el("div", { class: "said" },
+        el("button", { type: "button", class: "where", onclick: open }, fill(words["knowledge.at"], passage)),
+        passage.of ? el("small", {}, passage.of) : null,
+        el("blockquote", {}, passage.text), gone),
+    );
+  }
+
+  function update({ passages, label, words }) {
+    root.setAttribute("aria-label", label);
+    root.replaceChildren(...passages.map((passage) => card(passage, words)));
+  }
+  return { update };
+}

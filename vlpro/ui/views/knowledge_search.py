@@ -1,0 +1,93 @@
+"""Finding passages in knowledge bases, and showing them: what they say is only ever quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from vlpro.knowledge_schema import Citation, KnowledgeBase, KnowledgeHits
+from vlpro.ui import session
+from vlpro.ui.parts import mount, note
+from vlpro.ui.session import t
+from vlpro.ui.views import frame
+from vlpro.ui.views.message import viewer_words
+
+__all__ = ["search", "sources"]
+
+_HITS = 5
+_BASES = 16  # of one search
+_LETTERS = 2_000  # of a question
+_WORDS = ("knowledge.at", "knowledge.open", "knowledge.gone", "knowledge.sources")
+
+
+def search(base: KnowledgeBase, listed: Sequence[KnowledgeBase]) -> None:
+    """A field for what to find, and what was found.
+
+    Args:
+        base: The one that is shown.
+        listed: All that can be searched.
+    """
+    scopes = ["here", "everywhere"] if 1 < len(listed) <= _BASES else ["here"]
+    with st.form("knowledge-search", border=False):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            query = st.text_input(
+                t("knowledge.question"),
+                key="knowledge_query",
+                max_chars=_LETTERS,
+                placeholder=t("knowledge.question.hint"),
+            )
+            asked = st.form_submit_button(t("knowledge.search"), icon=":material/search:", type="primary")
+        scope = "here"
+        if len(scopes) > 1:
+            scope = st.segmented_control(
+                t("knowledge.where"),
+                scopes,
+                default="here",
+                required=True,
+                key="knowledge_scope",
+                label_visibility="collapsed",
+                format_func=lambda one: t(f"knowledge.{one}"),
+            )
+    if asked and query.strip():
+        bases = [one.id for one in listed] if scope == "everywhere" else [base.id]
+        found = frame.attempt(lambda: session.client().search_knowledge(query, bases, limit=_HITS))
+        # Kept: the page is drawn again while documents are read, and each search is recorded.
+        st.session_state.knowledge_found = (base.id, found)
+    of, found = st.session_state.get("knowledge_found", ("", None))
+    if of == base.id and found is not None:
+        _found(found, {one.id: one.name for one in listed} if scope == "everywhere" else {})
+
+
+def _found(found: KnowledgeHits, names: dict[str, str]) -> None:
+    if not found.hits:
+        note("info", t("knowledge.nothing"))
+        return
+    if not found.answers:
+        note("warn", t("knowledge.not_found"))
+    label = t("knowledge.hits" if found.answers else "knowledge.perhaps")
+    st.html(f'<h2 class="vl-verify">{escape(label)}</h2>')
+    passages = [
+        {"number": number, "of": names.get(hit.base, ""), **hit.model_dump(exclude={"score"})}
+        for number, hit in enumerate(found.hits, 1)
+    ]
+    mount("passages", {"passages": passages, "label": label, "words": _words()}, key="passages")
+
+
+def sources(citations: Sequence[Citation], key: str) -> None:
+    """What an answer cites.
+
+    Args:
+        citations: In the order of their numbers.
+        key: Names the place.
+    """
+    passages = [one.model_dump() for one in citations]
+    mount("sources", {"passages": passages, "words": _words()}, key=key)
+
+
+def _words() -> dict[str, Any]:
+    """The viewer's words; its pictures are pages of documents."""
+    own = {"picture": t("knowledge.at"), "evidence": t("knowledge.passage")}
+    return {**viewer_words(), **session.words(*_WORDS), **own}
