@@ -11,7 +11,7 @@ from vlpro.chat.sealed import key_place
 from vlpro.chat.tables import conversations
 from vlpro.crypto.stored import SealedColumn
 from vlpro.identity import tables as identity
-from vlpro.knowledge.store import base_key_place, document_key_place
+from vlpro.knowledge.document import base_key_place, document_key_place
 from vlpro.knowledge.tables import knowledge_bases, knowledge_documents
 from vlpro.workflows.batch import tables as batch
 from vlpro.workflows.batch.files import file_key_place

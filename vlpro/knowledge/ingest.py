@@ -22,12 +22,13 @@ from vlpro.imaging.pdf import Pdf, TextLine, is_pdf
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader
 from vlpro.knowledge.codes import codes_in
+from vlpro.knowledge.document import Document
 from vlpro.knowledge.embedding.interface import Embedder
 from vlpro.knowledge.layout import Line
 from vlpro.knowledge.office import OfficeConverter, kind_of
 from vlpro.knowledge.packing import PageVectors
 from vlpro.knowledge.passages import Box, PageContent, Passage, page_content, running_lines
-from vlpro.knowledge.store import Document, KnowledgeStore
+from vlpro.knowledge.store import KnowledgeStore
 from vlpro.workflows.reading import PageReader
 
 __all__ = ["Ingest", "vectors_of", "with_whole"]

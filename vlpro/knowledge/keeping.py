@@ -7,10 +7,11 @@ import logging
 from functools import partial
 
 from vlpro.errors import ConflictError, VlproError
+from vlpro.knowledge.document import Document
 from vlpro.knowledge.embedding.interface import Embedder
 from vlpro.knowledge.index.interface import Index
 from vlpro.knowledge.ingest import vectors_of
-from vlpro.knowledge.store import Document, KnowledgeStore
+from vlpro.knowledge.store import KnowledgeStore
 
 __all__ = ["IndexKeeper"]
 

@@ -29,6 +29,7 @@ from vlpro.imaging.encode import pixels_to_jpeg
 from vlpro.imaging.overlay import highlight
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader
+from vlpro.knowledge.document import Base, Document, Failure
 from vlpro.knowledge.embedding.interface import Embedder
 from vlpro.knowledge.index.interface import Index
 from vlpro.knowledge.ingest import Ingest
@@ -37,7 +38,7 @@ from vlpro.knowledge.options import KnowledgeOptions
 from vlpro.knowledge.passages import Box
 from vlpro.knowledge.rerank import Reranker, reordered
 from vlpro.knowledge.search import Found, Hit, Ranking, question, rank
-from vlpro.knowledge.store import Base, Document, Failure, KnowledgeStore
+from vlpro.knowledge.store import KnowledgeStore
 
 __all__ = ["Base", "Document", "KnowledgeService", "KnowledgeStatus"]
 

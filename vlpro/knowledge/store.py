@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from vlpro.crypto import DataKey, Sealer
-from vlpro.db import Database
+from vlpro.crypto import DataKey
 from vlpro.errors import ConflictError
-from vlpro.identity.labels import Level
-from vlpro.identity.principal import Person
+from vlpro.knowledge.base_store import BaseStore
+from vlpro.knowledge.document import Base, Document, Failure, document_data, document_key_place
 from vlpro.knowledge.index.interface import Candidate, IndexedPage
 from vlpro.knowledge.packing import (
     PageVectors,
@@ -40,9 +38,7 @@ from vlpro.knowledge.tables import (
     knowledge_pictures,
 )
 
-__all__ = ["Base", "Document", "Failure", "KnowledgeStore", "State", "base_key_place", "document_key_place"]
-
-State = Literal["queued", "reading", "ready", "failed", "cancelled"]
+__all__ = ["KnowledgeStore"]
 
 _PART_BYTES = 1 << 20
 _AT_ONCE = 50  # rows that a transaction deletes
@@ -51,86 +47,7 @@ _HELD_S = 30.0  # who has not said for so long that a document is being read in 
 _documents, _pages = knowledge_documents.c, knowledge_pages.c
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """A knowledge base.
-
-    Args:
-        id: Its name in the API.
-        owner: Whose it is.
-        level: How confidential.
-        shared: Whether everybody who may read its level sees it.
-        created: Unix time.
-        name: What people call it.
-        description: What it is for.
-        documents: How many it has that are ready.
-        pages: How many pages those have.
-    """
-
-    id: str
-    owner: str
-    level: Level
-    shared: bool
-    created: float
-    name: str
-    description: str
-    documents: int = 0
-    pages: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a document was not read in: as :class:`~vlpro.errors.VlproError` has it."""
-
-    code: str | None
-    message: str
-    zh: str
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One version of a document.
-
-    Args:
-        id: Of the version.
-        base: Its base.
-        name: Its file's name.
-        version: From 1.
-        state: How far it is.
-        created: Unix time.
-        size: Of the file, bytes.
-        sha256: Of the file.
-        pages: How many it has; 0 as long as nobody knows.
-        pages_done: How many are read in.
-        model: That made its vectors.
-        error: Why it failed.
-    """
-
-    id: str
-    base: str
-    name: str
-    version: int
-    state: State
-    created: float
-    size: int
-    sha256: str
-    pages: int = 0
-    pages_done: int = 0
-    model: str = ""
-    error: Failure | None = None
-
-
-def base_key_place(name: str, owner: str, level: int) -> str:
-    """Of a wrapped data key: a base that is given to somebody else, or a lower level, does not open."""
-    return f"knowledge_bases.key:{name}:{owner}:{Level(level).word}"
-
-
-def document_key_place(name: str, base: str) -> str:
-    """Of a wrapped data key: a document that is put into another base does not open."""
-    return f"knowledge_documents.key:{name}:{base}"
-
-
-class KnowledgeStore:
+class KnowledgeStore(BaseStore):
     """Bases and documents by id. Blocks: not for the event loop.
 
     Args:
@@ -138,68 +55,6 @@ class KnowledgeStore:
         sealer: Wraps data keys.
         clock: Unix time.
     """
-
-    def __init__(self, database: Database, sealer: Sealer, *, clock: Callable[[], float] = time.time) -> None:
-        self.database = database
-        self._sealer = sealer
-        self._clock = clock
-
-    # --- bases
-
-    def add_base(
-        self, person: Person, *, name: str, description: str, shared: bool, level: Level, most: int
-    ) -> Base:
-        """Make a base. Raises: ConflictError, where the person has as many as they may."""
-        base = Base(f"kb_{secrets.token_hex(12)}", person.id, level, shared, self._clock(), name, description)
-        key, wrapped = self._sealer.new_data_key(base_key_place(base.id, base.owner, base.level))
-        own = (
-            sa.select(sa.func.count())
-            .select_from(knowledge_bases)
-            .where(knowledge_bases.c.owner == person.id)
-        )
-        with self.database.write() as connection:
-            if int(connection.execute(own).scalar_one()) >= most:
-                raise ConflictError(
-                    f"You have {most} knowledge bases, which is all you may. Delete one.",
-                    zh=f"您已有 {most} 个知识库，达到上限，请先删除一个。",
-                    code="too_many_bases",
-                )
-            connection.execute(
-                sa.insert(knowledge_bases).values(
-                    id=base.id,
-                    owner=base.owner,
-                    level=int(base.level),
-                    shared=base.shared,
-                    created_at=base.created,
-                    key=wrapped,
-                    data=key.seal(_base_data(base), f"knowledge_bases.data:{base.id}"),
-                )
-            )
-        return base
-
-    def base(self, name: str) -> Base | None:
-        """A base; None: there is none. Raises: VlproError, ``integrity_error``: it was altered."""
-        found = self._bases(knowledge_bases.c.id == name)
-        return found[0] if found else None
-
-    def bases(self, person: Person) -> list[Base]:
-        """All that a person may see, by name."""
-        c = knowledge_bases.c
-        seen = sa.and_(c.level <= int(person.level), sa.or_(c.owner == person.id, c.shared))
-        return sorted(self._bases(seen), key=lambda one: (one.name.casefold(), one.id))
-
-    def change_base(self, base: Base) -> None:
-        """Store another name, description, or who sees it."""
-        c = knowledge_bases.c
-        with self.database.write() as connection:
-            wrapped = connection.execute(sa.select(c.key).where(c.id == base.id)).scalar_one_or_none()
-            if wrapped is None:
-                return
-            key = self._sealer.data_key(bytes(wrapped), base_key_place(base.id, base.owner, base.level))
-            data = key.seal(_base_data(base), f"knowledge_bases.data:{base.id}")
-            connection.execute(
-                sa.update(knowledge_bases).where(c.id == base.id).values(shared=base.shared, data=data)
-            )
 
     def delete_base(self, name: str) -> None:
         """Delete a base with all its documents."""
@@ -211,38 +66,6 @@ class KnowledgeStore:
         with self.database.write() as connection:
             connection.execute(sa.delete(knowledge_bases).where(knowledge_bases.c.id == name))
         self.database.overwrite()
-
-    def _bases(self, where: sa.ColumnElement[bool]) -> list[Base]:
-        c = knowledge_bases.c
-        with self.database.read() as connection:
-            rows = connection.execute(sa.select(knowledge_bases).where(where)).all()
-            counted = connection.execute(
-                sa.select(
-                    _documents.base, sa.func.count(), sa.func.coalesce(sa.func.sum(_documents.pages), 0)
-                )
-                .where(_documents.state == "ready", _documents.base.in_(sa.select(c.id).where(where)))
-                .group_by(_documents.base)
-            ).all()
-        counts = {base: (int(documents), int(pages)) for base, documents, pages in counted}
-        found = []
-        for row in rows:
-            key = self._sealer.data_key(bytes(row.key), base_key_place(row.id, row.owner, row.level))
-            told = json.loads(key.open(bytes(row.data), f"knowledge_bases.data:{row.id}"))
-            documents, pages = counts.get(row.id, (0, 0))
-            found.append(
-                Base(
-                    row.id,
-                    row.owner,
-                    Level(row.level),
-                    bool(row.shared),
-                    row.created_at,
-                    told["name"],
-                    told["description"],
-                    documents,
-                    pages,
-                )
-            )
-        return found
 
     # --- documents
 
@@ -293,7 +116,7 @@ class KnowledgeStore:
                     pages=0,
                     pages_done=0,
                     key=wrapped,
-                    data=key.seal(_document_data(made), _data_place(document)),
+                    data=key.seal(document_data(made), _data_place(document)),
                 )
             )
             self._put_parts(connection, document, key, data)
@@ -385,7 +208,7 @@ class KnowledgeStore:
         """It is known how many pages a document has, and which model makes its vectors."""
         begun = replace(document, pages=pages, model=model)
         key = self._key(document.id, document.base)
-        self._set(document.id, pages=pages, data=key.seal(_document_data(begun), _data_place(document.id)))
+        self._set(document.id, pages=pages, data=key.seal(document_data(begun), _data_place(document.id)))
         return begun
 
     def add_page(
@@ -471,7 +294,7 @@ class KnowledgeStore:
                 .values(
                     state=state,
                     held_until=0.0,
-                    data=key.seal(_document_data(ended), _data_place(document.id)),
+                    data=key.seal(document_data(ended), _data_place(document.id)),
                 )
             ).rowcount
         if done:
@@ -672,23 +495,6 @@ class KnowledgeStore:
 
     def _hashed(self, base: str, name: str) -> bytes:
         return self._sealer.mac(name.encode(), f"knowledge_documents.name:{base}")
-
-
-def _base_data(base: Base) -> bytes:
-    return json.dumps({"name": base.name, "description": base.description}, ensure_ascii=False).encode()
-
-
-def _document_data(document: Document) -> bytes:
-    error = document.error
-    told = {
-        "name": document.name,
-        "sha256": document.sha256,
-        "model": document.model,
-        "error": {"code": error.code, "message": error.message, "zh": error.zh}
-        if error is not None
-        else None,
-    }
-    return json.dumps(told, ensure_ascii=False).encode()
 
 
 def _data_place(document: str) -> str:

@@ -13,13 +13,14 @@ from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
+from vlpro.knowledge.document import Document
 from vlpro.knowledge.embedding.interface import Embedder, Vectors
 from vlpro.knowledge.index.interface import Index, IndexedPage
 from vlpro.knowledge.index.postgres import PostgresIndex, prepare
 from vlpro.knowledge.ingest import vectors_of
 from vlpro.knowledge.keeping import IndexKeeper
 from vlpro.knowledge.passages import Clause, PageContent, Passage
-from vlpro.knowledge.store import Document, KnowledgeStore
+from vlpro.knowledge.store import KnowledgeStore
 
 pytestmark = pytest.mark.anyio
 
