@@ -67,9 +67,11 @@ _SHORT, _LONG = 60, 320  # characters of a passage: one that is shorter takes th
 _EDGE = 0.12  # of a page's height: where running heads and feet stand
 _FULL = 0.75  # of a page's width, where a full line ends at least
 _SHORT_CLAUSE, _LONG_CLAUSE = 8, 80
+_BROKEN_OFF = 0.75  # of the width of its paragraph: a line that ends before is the last of what it says
 _CHINESE = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
-# Where a sentence or a part of it ends; a point within 3.3V or V2.0 ends nothing.
-_END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]|\.(?=\s|$)|[\uff1a\uff0c\u3001]|[,:](?=\s)")
+# Where a sentence or a part of it ends; a point within 3.3V or V2.0 ends nothing, nor does a colon: a value needs its
+# name.
+_END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]|\.(?=\s|$)|[\uff0c\u3001]|,(?=\s)")
 _PRIVATE = re.compile(r"[\ue000-\uf8ff\u25cf\u2022\ufffd]+")  # bullets, which fonts of symbols draw
 _ITEM = re.compile(r"[\u4e00-\u9fff]{1,3}[\u3001\uff0e.]|\u7b2c")  # 一、 第
 _SENTENCE_END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]$|\.$")
@@ -203,8 +205,12 @@ def _cells(row: Sequence[Line]) -> str:
 def _clauses(lines: Sequence[Line]) -> Iterator[Clause]:
     """Cut at punctuation, whatever lines it is written in; a part of a line gets its share of the line's box."""
     text, boxes = "", list[Box]()
+    left, right = min(line.box[0] for line in lines), max(line.box[2] for line in lines)
     for line in lines:
         start = 0
+        broken_off = (
+            line.box[2] - left < _BROKEN_OFF * (right - left) and line.text.rstrip()[-1:] not in ":\uff1a"
+        )
         for end in [*(match.end() for match in _END.finditer(line.text)), len(line.text)]:
             part = line.text[start:end]
             if not part.strip():
@@ -215,6 +221,7 @@ def _clauses(lines: Sequence[Line]) -> Iterator[Clause]:
             start = end
             strong = bool(_SENTENCE_END.search(part.rstrip()))
             ends = bool(_END.search(part[-1:] + " ")) and end != 0
+            ends = ends or (broken_off and end == len(line.text))
             if (ends and (strong or len(text) >= _SHORT_CLAUSE)) or len(text) >= _LONG_CLAUSE:
                 yield Clause(text.strip(), tuple(boxes))
                 text, boxes = "", []

@@ -149,6 +149,22 @@ def test_points_within_numbers_end_nothing() -> None:
     ]
 
 
+def test_a_value_is_marked_with_its_name() -> None:
+    told = paragraph(
+        [
+            "Supply voltage: 12/24V",
+            "Dimensions:",
+            "100.75*70.25mm",
+            "外形尺寸：高280mm、宽180mm、深170mm",
+            "and a line as long as lines are in this place of the page, which is wide",
+        ]
+    )
+    clauses = [clause.text for passage in made(told).passages for clause in passage.clauses]
+    assert "Supply voltage: 12/24V" in clauses
+    assert "Dimensions: 100.75*70.25mm" in clauses
+    assert "外形尺寸：高280mm、" in clauses
+
+
 def test_running_heads_and_feet_are_left_out() -> None:
     def page(number: int) -> list[Line]:
         return [
