@@ -122,6 +122,19 @@ OPERATIONS = [
     ("GET", "/reports/{report_id}/images/{number}"),
     ("GET", "/reports/{report_id}/document"),
     ("POST", "/reports/{report_id}/cancel"),
+    ("POST", "/knowledge-bases"),
+    ("GET", "/knowledge-bases"),
+    ("POST", "/knowledge-bases/search"),
+    ("GET", "/knowledge-bases/{base_id}"),
+    ("PATCH", "/knowledge-bases/{base_id}"),
+    ("DELETE", "/knowledge-bases/{base_id}"),
+    ("POST", "/knowledge-bases/{base_id}/search"),
+    ("GET", "/knowledge-bases/{base_id}/documents"),
+    ("PUT", "/knowledge-bases/{base_id}/documents/{name}"),
+    ("GET", "/knowledge-bases/{base_id}/documents/{name}"),
+    ("DELETE", "/knowledge-bases/{base_id}/documents/{name}"),
+    ("POST", "/knowledge-bases/{base_id}/documents/{name}/cancel"),
+    ("GET", "/knowledge-bases/{base_id}/documents/{name}/pages/{number}"),
 ]
 
 
