@@ -33,7 +33,12 @@ sys.path.insert(0, str(ROOT))
 
 from bench.running import Service
 from vlpro.imaging.pdf import PdfLimits, page_sizes, page_text
+from vlpro.knowledge.codes import codes_in
 from vlpro.knowledge.embedding.nano import NanoEmbedder
+from vlpro.knowledge.ingest import vectors_of
+from vlpro.knowledge.layout import Line
+from vlpro.knowledge.passages import page_content
+from vlpro.knowledge.search import Ranking, Stored, question, rank
 
 DATA = ROOT.parent / "shared" / "data" / "manuals"
 QUESTIONS = json.loads((Path(__file__).parent / "questions.json").read_text(encoding="utf-8"))
@@ -86,6 +91,7 @@ def main() -> None:
     told = json.loads((folder / "retrieval_zh.json").read_text(encoding="utf-8"))
     chunks, asked = told["corpus"], [(query, place) for query, place in told["queries"]]
     manuals = {name: (folder / name).read_bytes() for name in MANUALS}
+    asyncio.run(parts(chunks, asked, manuals))
     print(f"{platform.machine()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the start")
     with tempfile.TemporaryDirectory() as made:
         service = Service(Path(made), ENGINE="ocr")
@@ -101,6 +107,60 @@ def main() -> None:
                 refusals(http, own, manuals, asked)
         finally:
             service.stop()
+
+
+async def parts(chunks: Sequence[str], asked: Sequence[tuple[str, int]], manuals: dict[str, bytes]) -> None:
+    """What each part of the ranking gives: R@1 of chunks, and of the manuals' text layers in one base."""
+    embedder = NanoEmbedder()
+    try:
+        own = [
+            one
+            for number, chunk in enumerate(chunks)
+            for one in await stored("", number, [Line(chunk, (0, 0, 1000, 30))], (1000, 1400), embedder)
+        ]
+        both = []
+        for name, data in manuals.items():
+            for number, size in enumerate(page_sizes(data, limits=PdfLimits()), 1):
+                lines = [Line(one.text, one.box) for one in page_text(data, number, limits=PdfLimits())]
+                both += await stored(name, number, lines, size, embedder)
+        sets = [
+            (own, [("", place, query) for query, place in asked]),
+            (both, [(name, page, query) for name in manuals for query, page, _ in QUESTIONS[name]]),
+        ]
+        vectors = {query: await embedder.query(query) for _, told in sets for *_, query in told}
+    finally:
+        await embedder.stop()
+    print(f"{'R@1 by the parts of the ranking':44} chunks manuals (text layer only)")
+    for name, ranking in (
+        ("vectors of passages", Ranking(clause=0, words=0, code=0)),
+        ("and of clauses", Ranking(words=0, code=0)),
+        ("and words", Ranking(code=0)),
+        ("and codes: all", Ranking()),
+    ):
+        shares = []
+        for candidates, told in sets:
+            found = [rank(question(query, vectors[query]), candidates, 1, ranking) for *_, query in told]
+            met = [
+                (hits.hits[0].base, hits.hits[0].page) == (base, page)
+                for hits, (base, page, _) in zip(found, told, strict=True)
+            ]
+            shares.append(sum(met) / len(met))
+        print(f"{name:44} {shares[0]:6.3f} {shares[1]:7.3f}")
+    print()
+
+
+async def stored(
+    base: str, number: int, lines: Sequence[Line], size: tuple[int, int], embedder: NanoEmbedder
+) -> list[Stored]:
+    """A page's passages as the store gives them."""
+    content = page_content(lines, *size)
+    made = await vectors_of(content, embedder, None)
+    return [
+        Stored(
+            base, base, base, number, at, one, size, made.passages[at], made.clauses[at], codes_in(one.text)
+        )
+        for at, one in enumerate(content.passages)
+    ]
 
 
 def measure(
