@@ -6,7 +6,7 @@ export const pageUrl = ({ base, document: name, page }) =>
 
 /** A passage as the viewer wants a picture; each of its boxes belongs to the one passage. */
 export const asPicture = (passage, width, height) => ({
-  ...passage, width, height, url: pageUrl(passage),
+  ...passage, width, height, url: pageUrl(passage), plain: true,
   boxes: passage.boxes.map((box) => ({ number: passage.number, box, point: null, label: "", text: passage.text, confidence: null })),
 });
 

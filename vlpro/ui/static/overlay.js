@@ -16,7 +16,8 @@ export function pictureWithBoxes(picture, source, words, link) {
   const gone = picture.available === false;
   const image = gone ? el("p", {}, words["not_kept.why"]) : el("img", { src: source, alt: fill(words.picture, picture), width, height, draggable: "false" });
   const few = picture.boxes.length <= FEW ? " few" : "";
-  const frame = el("div", { class: `picture${few}${gone ? " gone" : ""}` }, image);
+  const plain = picture.plain ? " plain" : ""; // all boxes belong to one thing: no numbers
+  const frame = el("div", { class: `picture${few}${gone ? " gone" : ""}${plain}` }, image);
   if (gone) frame.style.aspectRatio = `${width} / ${height}`;
   for (const box of picture.boxes) {
     const [x1, y1, x2, y2] = corners(box);

@@ -3,6 +3,8 @@ import { asPicture, openPage, pageUrl } from "./cited.js";
 import { el, fill } from "./dom.js";
 import { Link, pictureWithBoxes } from "./overlay.js";
 
+const TALLEST = 260; // pixels of a small picture
+
 export default function (host) {
   const root = el("ol", { class: "passages" });
   host.append(root);
@@ -13,13 +15,14 @@ export default function (host) {
     const open = () => openPage(passage, words, () => { gone.hidden = false; });
     const name = fill(words["knowledge.open"], passage);
     const frame = pictureWithBoxes(asPicture(passage, width, height), pageUrl(passage), words, new Link());
+    frame.style.width = `min(100%, ${Math.round((TALLEST * width) / height)}px)`;
     const picture = frame.querySelector("img");
     picture.loading = "lazy";
     picture.addEventListener("error", () => { gone.hidden = false; });
     return el(
       "li", {},
       el("button", { type: "button", class: "thumb", "aria-label": name, title: name, onclick: open }, frame),
-      el("div", { class: "said" },
+      el("div", { class: "quoted" },
         el("button", { type: "button", class: "where", onclick: open }, fill(words["knowledge.at"], passage)),
         passage.of ? el("small", {}, passage.of) : null,
         el("blockquote", {}, passage.text), gone),

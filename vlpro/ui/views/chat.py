@@ -15,9 +15,10 @@ from vlpro.schema import Conversation, Message, NewMessage, Status
 from vlpro.ui import export, session
 from vlpro.ui.parts import badge, mount, note
 from vlpro.ui.session import t
-from vlpro.ui.views import message
+from vlpro.ui.views import chat_bases, message
 from vlpro.ui.views.message import Turn
 from vlpro.ui.views.sidebar import Settings, sidebar
+from vlpro.ui.views.viewer import viewer_words
 
 __all__ = ["page"]
 
@@ -64,6 +65,7 @@ def page() -> None:
         else:
             _welcome(status)
     with st.bottom, st.container(key="composer-place"):
+        chat_bases.choose(conversation, _level(conversation))
         _composer(conversation, settings, status)
         st.html(f'<p class="vl-fine">{escape(t("fine_print"))}</p>')
 
@@ -243,6 +245,14 @@ def _new_level() -> LevelName | None:
     return chosen if session.account() is not None and chosen in session.LEVELS else None
 
 
+def _level(conversation: Conversation | None) -> LevelName | None:
+    """Of the conversation that is open, or is to be begun; None where there are no accounts."""
+    person = session.account()
+    if person is None:
+        return None
+    return conversation.level if conversation is not None else _new_level() or person.level
+
+
 def _prompts() -> list[dict[str, str]]:
     """Questions in the words that the model knows best, with a blank to fill in."""
     try:
@@ -282,7 +292,7 @@ def _composer(conversation: Conversation | None, settings: Settings, status: Sta
         },
         "outcome": session.take("outcome", keep=True),
         "say": t("status.busy") if busy else t(announcement) if announcement else "",
-        "words": {**message.viewer_words(), **session.words(*_COMPOSER_WORDS)},
+        "words": {**viewer_words(), **session.words(*_COMPOSER_WORDS)},
     }
 
     def ask() -> None:
@@ -321,6 +331,7 @@ def _new_message(
     return NewMessage(
         text=text,
         images=images,
+        knowledge_base=chat_bases.chosen(seen),
         temperature=settings.temperature if sampled else None,
         max_tokens=settings.max_tokens,
         language=session.language(),
@@ -346,6 +357,8 @@ def _ask(asked: NewMessage) -> dict[str, Any] | None:
         if begun is not None:
             _discard(begun)
         return {"refused": session.sentence(error), "request_id": error.request_id}
+    if begun is not None:
+        chat_bases.begun(begun)
     session.open_conversation(identifier)
     return None
 

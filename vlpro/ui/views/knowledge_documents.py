@@ -72,7 +72,9 @@ def _follow(base: KnowledgeBase, before: dict[str, str]) -> None:
             session.rerun_by_itself()
         note("bad", session.sentence(error), session.number(error))
         return
-    if _states(found) != before:  # what stands around the list changes, too
+    if _states(found) != before or session.take(
+        "notice", keep=True
+    ):  # what stands around the list changes, too
         session.rerun_by_itself()
     _draw(base, found)
 

@@ -1,26 +1,23 @@
-"""Finding passages in knowledge bases, and showing them: what they say is only ever quoted."""
+"""Finding passages in knowledge bases."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import streamlit as st
 
-from vlpro.knowledge_schema import Citation, KnowledgeBase, KnowledgeHits
+from vlpro.knowledge_schema import KnowledgeBase, KnowledgeHits
 from vlpro.ui import session
-from vlpro.ui.parts import mount, note
+from vlpro.ui.parts import note
 from vlpro.ui.session import t
-from vlpro.ui.views import frame
-from vlpro.ui.views.message import viewer_words
+from vlpro.ui.views import frame, passages
 
-__all__ = ["search", "sources"]
+__all__ = ["search"]
 
 _HITS = 5
 _BASES = 16  # of one search
 _LETTERS = 2_000  # of a question
-_WORDS = ("knowledge.at", "knowledge.open", "knowledge.gone", "knowledge.sources")
 
 
 def search(base: KnowledgeBase, listed: Sequence[KnowledgeBase]) -> None:
@@ -32,7 +29,7 @@ def search(base: KnowledgeBase, listed: Sequence[KnowledgeBase]) -> None:
     """
     scopes = ["here", "everywhere"] if 1 < len(listed) <= _BASES else ["here"]
     with st.form("knowledge-search", border=False):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(key="knowledge-ask", horizontal=True, vertical_alignment="bottom"):
             query = st.text_input(
                 t("knowledge.question"),
                 key="knowledge_query",
@@ -69,25 +66,4 @@ def _found(found: KnowledgeHits, names: dict[str, str]) -> None:
         note("warn", t("knowledge.not_found"))
     label = t("knowledge.hits" if found.answers else "knowledge.perhaps")
     st.html(f'<h2 class="vl-verify">{escape(label)}</h2>')
-    passages = [
-        {"number": number, "of": names.get(hit.base, ""), **hit.model_dump(exclude={"score"})}
-        for number, hit in enumerate(found.hits, 1)
-    ]
-    mount("passages", {"passages": passages, "label": label, "words": _words()}, key="passages")
-
-
-def sources(citations: Sequence[Citation], key: str) -> None:
-    """What an answer cites.
-
-    Args:
-        citations: In the order of their numbers.
-        key: Names the place.
-    """
-    passages = [one.model_dump() for one in citations]
-    mount("sources", {"passages": passages, "words": _words()}, key=key)
-
-
-def _words() -> dict[str, Any]:
-    """The viewer's words; its pictures are pages of documents."""
-    own = {"picture": t("knowledge.at"), "evidence": t("knowledge.passage")}
-    return {**viewer_words(), **session.words(*_WORDS), **own}
+    passages.hits(found.hits, label, names)

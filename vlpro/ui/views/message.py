@@ -15,14 +15,10 @@ from vlpro.ui import export, session
 from vlpro.ui.markdown import Code, pieces
 from vlpro.ui.parts import mount, note
 from vlpro.ui.session import t
+from vlpro.ui.views import passages
+from vlpro.ui.views.viewer import viewer_words
 
 __all__ = ["Turn", "answer", "growing", "question", "turns"]
-
-_VIEWER_WORDS = (
-    *("not_kept", "not_kept.why"),
-    *("evidence", "confidence", "doubtful", "picture", "boxes", "enlarge", "viewer", "stage"),
-    *("larger", "smaller", "fit", "actual", "previous", "next", "close"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +49,6 @@ def turns(conversation: Conversation) -> list[Turn]:
             reply = following if following is not None and following.role == "assistant" else None
             found.append(Turn(message, reply, before, pictures))
     return found
-
-
-def viewer_words() -> dict[str, str]:
-    """The words of the picture viewer."""
-    return session.words(*_VIEWER_WORDS)
 
 
 def marked_pictures(turn: Turn, numbers: Sequence[int]) -> list[dict[str, Any]]:
@@ -123,6 +114,8 @@ def answer(turn: Turn, *, last: bool, busy: bool, again: Callable[[Turn], None])
             pictures = marked_pictures(turn, sorted({place.image for place in places}))
             if pictures:
                 mount("evidence", {"pictures": pictures, "words": viewer_words()}, key=f"evidence-{reply.id}")
+        if reply.vlpro and reply.vlpro.citations:
+            passages.sources(reply.vlpro.citations, key=f"sources-{reply.id}")
         _reduced(reply)
         _foot(reply)
         if reply.status == "failed" and last:

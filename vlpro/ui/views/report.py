@@ -14,7 +14,7 @@ from vlpro.ui import session, strings
 from vlpro.ui.parts import Tone, badge, mount, note, strip, title
 from vlpro.ui.session import t
 from vlpro.ui.views import frame
-from vlpro.ui.views.message import viewer_words
+from vlpro.ui.views.viewer import viewer_words
 
 __all__ = ["page"]
 

@@ -1,0 +1,46 @@
+"""Passages of documents, shown with their pages: what they say is only ever quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vlpro.knowledge_schema import Citation, KnowledgeHit
+from vlpro.ui import session
+from vlpro.ui.parts import mount
+from vlpro.ui.session import t
+from vlpro.ui.views.viewer import viewer_words
+
+__all__ = ["hits", "sources"]
+
+_WORDS = ("knowledge.at", "knowledge.open", "knowledge.gone", "knowledge.sources")
+
+
+def hits(found: Sequence[KnowledgeHit], label: str, names: Mapping[str, str]) -> None:
+    """What a search found, each with a small picture of its page.
+
+    Args:
+        found: The best first.
+        label: What they are.
+        names: Of the bases, by id, where they are to be told.
+    """
+    passages = [
+        {"number": number, "of": names.get(hit.base, ""), **hit.model_dump(exclude={"score"})}
+        for number, hit in enumerate(found, 1)
+    ]
+    mount("passages", {"passages": passages, "label": label, "words": _words()}, key="passages")
+
+
+def sources(citations: Sequence[Citation], key: str) -> None:
+    """What an answer cites.
+
+    Args:
+        citations: In the order of their numbers.
+        key: Names the place.
+    """
+    mount("sources", {"passages": [one.model_dump() for one in citations], "words": _words()}, key=key)
+
+
+def _words() -> dict[str, str]:
+    """The viewer's words; its pictures are pages of documents."""
+    own = {"picture": t("knowledge.at"), "evidence": t("knowledge.passage")}
+    return {**viewer_words(), **session.words(*_WORDS), **own}
