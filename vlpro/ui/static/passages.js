@@ -11,10 +11,14 @@ export default function (host) {
 
   function card(passage, words) {
     const [width, height] = passage.page_size;
+    const url = pageUrl(passage);
     const gone = el("p", { class: "gone", role: "alert", hidden: true }, words["knowledge.gone"]);
-    const open = () => openPage(passage, words, () => { gone.hidden = false; });
+    const open = () => {
+      gone.hidden = true;
+      openPage(passage, words, () => { gone.hidden = false; });
+    };
     const name = fill(words["knowledge.open"], passage);
-    const frame = pictureWithBoxes(asPicture(passage, width, height), pageUrl(passage), words, new Link());
+    const frame = pictureWithBoxes(asPicture(passage, url, width, height), url, words, new Link());
     frame.style.width = `min(100%, ${Math.round((TALLEST * width) / height)}px)`;
     const picture = frame.querySelector("img");
     picture.loading = "lazy";
