@@ -22,6 +22,7 @@ _COMPOSED = re.compile(
     r"|(alert|event|field|group|outcome|period|what|why)\..*|export\.(csv|jsonl|record)"
     r"|verify\.(whole|wrong|stopped|failed|expected|found|meaning)"
     r"|batches\.(is\..*|cancel|delete|keep|keep_results|pause|resume)"
+    r"|knowledge\.((index|is)\..*|here|everywhere)"
     r"|receipts\.(delivery|state)\..*"
     r"|inspections\.((kind|method|source)\..*|pass|fail|review)"
     r"|policy\.(passwords|sign_in|sessions|accounts|addresses|keys|pages|conversations|privacy)"

@@ -75,8 +75,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "knowledge.empty": ("文件为空", "the file is empty"),
     "knowledge.no_answer": ("服务没有响应，请重试", "the service does not answer; try again"),
-    "knowledge.document": ("文档", "Document"),
-    "knowledge.state": ("状态", "State"),
     "knowledge.pages": ("{pages} 页", "Pages: {pages}"),
     "knowledge.reading": ("已读 {done} / {pages} 页", "{done} of {pages} pages read"),
     "knowledge.version": ("第 {version} 版", "version {version}"),
