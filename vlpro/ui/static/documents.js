@@ -36,8 +36,11 @@ export default function (host, send) {
       };
       item.append(el(
         "div", { class: "sure", role: "alert" }, el("span", {}, words["knowledge.sure"]),
-        el("button", { type: "button", class: "small danger", onclick: () => { no(); send("remove", one.name); } }, words["knowledge.delete.do"]),
-        el("button", { type: "button", class: "small", onclick: no }, words["knowledge.keep"]),
+        el(
+          "div", {},
+          el("button", { type: "button", class: "small danger", onclick: () => { no(); send("remove", one.name); } }, words["knowledge.delete.do"]),
+          el("button", { type: "button", class: "small", onclick: no }, words["knowledge.keep"]),
+        ),
       ));
     }
     return item;
