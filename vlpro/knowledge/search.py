@@ -185,9 +185,10 @@ class _Scored:
         sense = (whole + ranking.clause * part) / (1 + ranking.clause)
         said = share(words, one.passage.text)
         self._score = sense + ranking.words * said
-        self._score += ranking.code * _named(own, asked.codes - own, one)
+        named = ranking.code * _named(own, asked.codes - own, one)
+        self._score += named
         # A code that is read in the person's picture is what the question is about, whatever its words.
-        self.sureness = 1.0 if (asked.codes - own) & one.codes else sense + ranking.sure * said
+        self.sureness = 1.0 if (asked.codes - own) & one.codes else sense + named + ranking.sure * said
 
     @property
     def order(self) -> tuple[float, str, str, int, int]:
