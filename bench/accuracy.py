@@ -15,8 +15,9 @@ is enough. "by workflow" is what POST /v1/extractions gives with the template `r
 
 The rules were written while looking at these receipts; by now every one that was read wrong has been looked at. On
 receipts that nobody looked at expect less: before the wrong ones of the half that had never been looked at were, the
-workflow's means over all were .912 (SROIE) and .731 (WildReceipt). docs/extraction.md tells more. Of the drawn invoices, those from seed 500
-were looked at, too; others, such as from seed 5000, were not, but all are of the drawing's own forms.
+workflow's means over all were .912 (SROIE) and .731 (WildReceipt). docs/extraction.md tells more. Of the drawn
+invoices, those from seed 500 were looked at, too; others, such as from seed 5000, were not, but all are of the
+drawing's own forms.
 """
 
 from __future__ import annotations
