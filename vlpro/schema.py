@@ -747,6 +747,9 @@ class Message(_Reply):
     finish_reason: Literal["stop", "length", "content_filter"] | None = None
     error: ErrorBody | None = None
     request_id: str | None = None
+    knowledge_base: list[str] | None = Field(
+        default=None, description="Of a question: the knowledge bases that it was to be answered from"
+    )
     usage: Usage | None = None
     vlpro: Extension | None = None
 

@@ -267,8 +267,9 @@ def test_responses_and_conversations_cite_too(server: Server, http: httpx.Client
     plain = http.post(f"{path}/messages", json={"text": "hello"})
     assert plain.status_code == 202
     assert "Reference material" not in _ended(http, path)["text"]  # it went with its question
-    questions = [m["text"] for m in http.get(path).json()["messages"] if m["role"] == "user"]
-    assert questions == ["What does E11 mean?", "and how do I reset it?", "hello"]
+    questions = [m for m in http.get(path).json()["messages"] if m["role"] == "user"]
+    assert [m["text"] for m in questions] == ["What does E11 mean?", "and how do I reset it?", "hello"]
+    assert [m["knowledge_base"] for m in questions] == [[base], [base], None]
 
 
 def _ended(http: httpx.Client, path: str) -> Json:

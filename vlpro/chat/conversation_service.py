@@ -65,6 +65,7 @@ class Asked:
         request_id: Of the request.
         spent: Is told what the answer took.
         finds: Finds what it is to be answered from; None: it is answered from itself.
+        bases: Ids of the knowledge bases that it finds it in.
         finds_level: How confidential that is, at most.
     """
 
@@ -78,6 +79,7 @@ class Asked:
     request_id: str = ""
     spent: Callable[[Usage], None] | None = None
     finds: Finds | None = None
+    bases: tuple[str, ...] = ()
     finds_level: Level = Level.PUBLIC
 
 
@@ -479,7 +481,12 @@ class ConversationService:
                 code="too_many_images",
             )
         question = StoredMessage(
-            "user", asked.text, tuple(kept), request_id=asked.request_id, language=asked.language
+            "user",
+            asked.text,
+            tuple(kept),
+            request_id=asked.request_id,
+            language=asked.language,
+            bases=asked.bases,
         )
         ask, messages = _question_of((*before, question))
         ask = replace(

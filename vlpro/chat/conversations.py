@@ -45,6 +45,7 @@ class StoredMessage:
         state: How far an answer is.
         request_id: Of the request that asked.
         language: Chosen with a question.
+        bases: Ids of the knowledge bases that a question was to be answered from.
         shown: Of an answer: all pictures up to it, as the engine was given them.
         version: Of the conversation, when this was stored; 0: it is not.
     """
@@ -55,6 +56,7 @@ class StoredMessage:
     state: State = "done"
     request_id: str = ""
     language: Language | None = None
+    bases: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(12)}")
     created: float = field(default_factory=time.time)
     finish_reason: FinishReason | None = None

@@ -20,7 +20,7 @@ from vlpro.knowledge.passages import Box
 from vlpro.knowledge.search import Found
 from vlpro.knowledge.service import Base, Document, KnowledgeStatus
 
-__all__ = ["Boxes", "DocumentName", "base", "document", "finds", "hits", "location", "status"]
+__all__ = ["Boxes", "DocumentName", "base", "document", "finds", "hits", "location", "names", "status"]
 
 _MOST_NAME = 200
 _MOST_BOXES = 64
@@ -115,16 +115,20 @@ async def finds(
     principal = principal_of(request)
     principal.require(Permission.KNOWLEDGE_USE)
     several = not isinstance(asked, str)
-    names = list(dict.fromkeys([asked] if isinstance(asked, str) else asked))
     levels = [
         (
             await named(
                 services, principal.person, name, f"knowledge_base[{index}]" if several else "knowledge_base"
             )
         ).level
-        for index, name in enumerate(names)
+        for index, name in enumerate(names(asked))
     ]
-    return services.knowledge_answers.finds(principal.person, names), max(levels)
+    return services.knowledge_answers.finds(principal.person, names(asked)), max(levels)
+
+
+def names(asked: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The bases of the field ``knowledge_base``, each once."""
+    return tuple(dict.fromkeys([asked] if isinstance(asked, str) else asked or ()))
 
 
 async def named(services: Services, person: Person, name: str, param: str) -> Base:

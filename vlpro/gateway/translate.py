@@ -377,6 +377,7 @@ def message(stored: StoredMessage, engine: Engine) -> schema.Message:
         finish_reason=stored.finish_reason,
         error=errors.body(stored.error) if stored.error else None,
         request_id=stored.request_id or None,
+        knowledge_base=list(stored.bases) or None,
         usage=usage(stored.usage) if stored.usage else None,
         vlpro=(
             extension(engine, stored.shown, stored.grounding, stored.timing, stored.citations)

@@ -130,13 +130,9 @@ class KnowledgeAnswers:
         codes = frozenset(codes_in(read))
         words = now.text.strip() or read[:_READ_CHARS]
         before = asked[-2].text.strip() if len(asked) > 1 else ""
-        both = f"{before}\n{words}" if before else words
-        query = both if follows_up(words) and not codes else words
-        found = await self._knowledge.find(person, bases, query, limit=PASSAGES, picture_codes=codes)
-        if not found.answers and query != both:
-            again = await self._knowledge.find(person, bases, both, limit=PASSAGES, picture_codes=codes)
-            found = again if again.answers else found
-        return found
+        # What says enough by itself is searched by itself: otherwise the answer before would be given again.
+        query = f"{before}\n{words}" if before and follows_up(words) and not codes else words
+        return await self._knowledge.find(person, bases, query, limit=PASSAGES, picture_codes=codes)
 
     async def _read(self, person: Person, pictures: Sequence[Picture]) -> str:
         """What stands in the person's own pictures, a line a line: a display that shows E11."""

@@ -122,7 +122,8 @@ def page_content(
         waiting.append(block)
     finish()
     passages.extend(_passage(part, "figure") for part in _cut_rows(rows_of(drawn)))
-    return PageContent(width, height, tuple(passages))
+    said = [passage for passage in passages if any(letter.isalnum() for letter in passage.text)]
+    return PageContent(width, height, tuple(said))
 
 
 def running_lines(pages: Sequence[tuple[Sequence[Line], int]]) -> frozenset[str]:

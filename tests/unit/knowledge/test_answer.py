@@ -297,16 +297,16 @@ def test_a_question_with_words_of_its_own_is_searched_by_them(text: str) -> None
     assert [query for query, _ in knowledge.asked] == [text]
 
 
-def test_where_its_own_words_find_no_answer_the_one_before_helps() -> None:
+def test_what_is_not_there_is_not_answered_with_the_answer_before() -> None:
     knowledge = _Knowledge(_hit("x"), only="pump")
-    asked = "Where exactly does someone find the reset key?"
+    asked = "Who won the cup in the final of last summer?"
 
     material = _material(
-        knowledge, _asked("Tell me about the pump"), Turn("assistant", ("?",)), _asked(asked)
+        knowledge, _asked("Tell me about the pump"), Turn("assistant", ("x",)), _asked(asked), engine=_Blind()
     )
 
-    assert [query for query, _ in knowledge.asked] == [asked, f"Tell me about the pump\n{asked}"]
-    assert len(material.sources) == 1
+    assert [query for query, _ in knowledge.asked] == [asked]
+    assert material.answer == "This was not found in these documents."
 
 
 def test_a_code_is_enough_to_be_searched_by() -> None:

@@ -96,6 +96,7 @@ async def ask(
         request_id=request_id,
         spent=asker.spent,
         finds=finds,
+        bases=knowledge.names(body.knowledge_base),
         finds_level=finds_level,
     )
     answer = await services.conversations.ask(asker.person, conversation_id, asked)

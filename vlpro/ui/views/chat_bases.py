@@ -89,13 +89,13 @@ def _keep(conversation: Conversation | None, bases: list[str]) -> None:
 
 
 def _chosen(conversation: Conversation | None) -> list[str]:
-    """What was chosen; after a reload, what the last answer cites."""
+    """What was chosen; after a reload, what the last question was asked with."""
     kept = _kept()
     if conversation is None:
         return kept.get("", [])
     if conversation.id not in kept:
-        cited = next((one.vlpro.citations for one in reversed(conversation.messages) if one.vlpro), [])
-        return list(dict.fromkeys(one.base for one in cited))
+        asked = next((one for one in reversed(conversation.messages) if one.role == "user"), None)
+        return list(asked.knowledge_base or ()) if asked is not None else []
     return kept[conversation.id]
 
 
