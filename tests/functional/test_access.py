@@ -108,7 +108,7 @@ def test_every_role_reaches_what_the_table_says(firm: Company, role: Role) -> No
     """8.1.5.1 to 8.1.5.3: each route as each role."""
     for method, path, permission in routes():
         with firm.client(role) as person:
-            reply = person.request(method, path, json={} if method in ("POST", "PUT") else None)
+            reply = person.request(method, path, json={} if method in ("POST", "PUT", "PATCH") else None)
         if permission in PERMISSIONS[role]:
             assert reply.status_code not in (401, 403), (method, path, reply.text)
         else:
@@ -126,7 +126,7 @@ def test_a_key_reaches_what_its_scopes_say(firm: Company) -> None:
     headers = {"authorization": f"Bearer {secret}", "origin": ""}
     for method, path, permission in routes():
         with firm.server.http(headers={"authorization": headers["authorization"]}) as program:
-            reply = program.request(method, path, json={} if method in ("POST", "PUT") else None)
+            reply = program.request(method, path, json={} if method in ("POST", "PUT", "PATCH") else None)
         assert (reply.status_code == 403) is (permission is not Permission.ANSWER_CREATE), (method, path)
         assert reply.status_code != 401
     with firm.server.http(headers={"authorization": headers["authorization"]}) as program:
