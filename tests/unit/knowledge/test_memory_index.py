@@ -130,6 +130,19 @@ def test_an_empty_document_is_no_error() -> None:
     assert index.passages == 0
 
 
+def test_a_base_of_which_everything_went_is_filled_anew() -> None:
+    index = MemoryIndex(DIMENSIONS)
+    many = Corpus.made(bases=1, documents=12, pages=10, passages=10)  # 1,200: room is made, and given back
+    for _ in range(2):
+        fill(index, many)
+        for base, document in many.documents:
+            index.remove(base, document)
+        assert (index.passages, index.candidates({"base_0"}, question(4), frozenset({"E03"}), 20)) == (0, [])
+    fill(index, many)
+    wanted = many.exact({"base_0"}, question(4), frozenset(), 20)
+    assert recall(index.candidates({"base_0"}, question(4), frozenset(), 20), wanted) >= 0.95
+
+
 def test_who_searches_while_documents_come_and_go_finds_whole_answers() -> None:
     """Of what stays nothing is missing, and of what goes each hit is a passage that there was."""
     index = filled(SMALL)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,8 +38,17 @@ async def embedder() -> AsyncIterator[NanoEmbedder]:
     await made.stop()
 
 
-def children() -> set[int]:
-    """Workers of this process."""
+Children = Callable[[], set[int]]
+
+
+@pytest.fixture
+def children() -> Children:
+    """Tells the workers of this process, but for those of services that other tests have started in it."""
+    others = _workers()
+    return lambda: _workers() - others
+
+
+def _workers() -> set[int]:
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -78,7 +87,7 @@ async def test_any_text_has_a_vector(embedder: NanoEmbedder) -> None:
     assert (await embedder.passages([])).shape == (0, embedder.dimensions)
 
 
-async def test_a_worker_that_dies_is_started_again(embedder: NanoEmbedder) -> None:
+async def test_a_worker_that_dies_is_started_again(embedder: NanoEmbedder, children: Children) -> None:
     before = await embedder.query("过热")
     (pid,) = children()
     os.kill(pid, signal.SIGKILL)
@@ -97,7 +106,7 @@ async def test_a_question_whose_asker_left_does_not_answer_the_next(embedder: Na
 
 
 async def test_a_worker_that_answers_no_more_is_ended(
-    embedder: NanoEmbedder, monkeypatch: pytest.MonkeyPatch
+    embedder: NanoEmbedder, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await embedder.query("过热")
     (pid,) = children()
@@ -112,7 +121,7 @@ async def test_a_worker_that_answers_no_more_is_ended(
     assert np.isfinite(await embedder.query("过热")).all()
 
 
-async def test_a_question_does_not_wait_for_a_document(embedder: NanoEmbedder) -> None:
+async def test_a_question_does_not_wait_for_a_document(embedder: NanoEmbedder, children: Children) -> None:
     await embedder.query("warm")
     document = asyncio.create_task(embedder.passages(["很长的一段文字，" * 60] * 32))
     async with asyncio.timeout(60):
@@ -123,7 +132,9 @@ async def test_a_question_does_not_wait_for_a_document(embedder: NanoEmbedder) -
     document.cancel()
 
 
-async def test_no_worker_runs_before_it_is_needed_and_none_after(embedder: NanoEmbedder) -> None:
+async def test_no_worker_runs_before_it_is_needed_and_none_after(
+    embedder: NanoEmbedder, children: Children
+) -> None:
     assert not children()
     await embedder.query("x")
     assert len(children()) == 1

@@ -211,6 +211,8 @@ class _Base:
 
     def _centre(self) -> None:
         """Signs say most about vectors whose mean is zero; as the base grows its mean is told anew."""
+        if not self.count:
+            return
         some = self.vectors[: self.count : max(1, self.count // 20_000)]
         scales = self.scales[: self.count : max(1, self.count // 20_000)]
         self.mean = (some * scales[:, None]).mean(0, dtype=np.float32)
