@@ -132,7 +132,7 @@ def test_an_empty_document_is_no_error() -> None:
 
 def test_a_base_of_which_everything_went_is_filled_anew() -> None:
     index = MemoryIndex(DIMENSIONS)
-    many = Corpus.made(bases=1, documents=12, pages=10, passages=10)  # 1,200: room is made, and given back
+    many = Corpus.made(bases=1, documents=1, pages=60, passages=20)  # 1,200: room is made, and given back
     for _ in range(2):
         fill(index, many)
         for base, document in many.documents:
