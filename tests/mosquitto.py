@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -20,7 +19,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.slapd import free_port, make_ca
+from tests.ports import free_port
+from tests.slapd import make_ca
 
 __all__ = ["PASSWORD", "USER", "Broker", "Camera", "broker", "camera"]
 
@@ -55,19 +55,20 @@ class Broker:
         return str(self.folder / "ca.pem")
 
     def start(self) -> None:
+        before = self.log().count(" running")
         with (self.folder / "log").open("ab") as log:
             command = [self.program, "-c", str(self.folder / "mosquitto.conf")]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        # By its own word: that something listens at the port would not say that it is this broker.
         deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                assert self.process.poll() is None, (self.folder / "log").read_text()
-                assert time.monotonic() < deadline, "mosquitto does not listen"
-                time.sleep(0.02)
-            else:
-                return
+        while self.log().count(" running") <= before:
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    def log(self) -> str:
+        """What the broker said so far."""
+        return (self.folder / "log").read_text() if (self.folder / "log").exists() else ""
 
     def stop(self) -> None:
         if self.process is not None:
@@ -140,7 +141,10 @@ def camera(at: Broker, *topics: str) -> Iterator[Camera]:
     client.loop_start()
     for topic in topics:
         client.subscribe(topic, 1)
-        subscribed.get(timeout=10)
+        try:
+            subscribed.get(timeout=10)
+        except Empty:
+            pytest.fail(f"the broker took no subscription:\n{at.log()}")
     try:
         yield made
     finally:

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
+
 __all__ = [
     "BASE",
     "GUID",
@@ -29,7 +31,6 @@ __all__ = [
     "SERVICE",
     "SERVICE_PASSWORD",
     "Slapd",
-    "free_port",
     "make_ca",
     "slapd",
 ]
@@ -159,13 +160,6 @@ def slapd(
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_ca(folder: Path, names: tuple[str, ...] = ("localhost", "127.0.0.1")) -> None:

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.browser.server import ROOT, await_start, free_port
+from tests.browser.server import ROOT, await_start
+from tests.ports import free_port
 from tests.support import end
 from vlpro.crypto import Sealer, make_key_file, read_key_file
 from vlpro.db import Database, sqlite_url

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,19 +13,13 @@ from pathlib import Path
 import httpx
 
 from tests.confined import confined
+from tests.ports import free_port
 from tests.support import end
 
-__all__ = ["ROOT", "await_start", "free_port", "running"]
+__all__ = ["ROOT", "await_start", "running"]
 
 ROOT = Path(__file__).parents[2]
 _START_S = 60
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

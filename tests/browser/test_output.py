@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.payloads import PAYLOADS, UNENDED
-from tests.browser.server import ROOT, await_start, free_port
+from tests.browser.server import ROOT, await_start
+from tests.ports import free_port
 from tests.support import end
 
 _REMOTE = """() => {

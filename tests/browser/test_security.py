@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import OpenChat
-from tests.browser.server import free_port
+from tests.ports import free_port
 
 
 class Sink(http.server.BaseHTTPRequestHandler):

@@ -23,7 +23,8 @@ from typing import Any
 
 import httpx
 
-from tests.browser.server import ROOT, free_port
+from tests.browser.server import ROOT
+from tests.ports import free_port
 from tests.support import end
 
 __all__ = [

@@ -16,9 +16,10 @@ from tests.functional.company import Company, company, settings_of
 from tests.functional.server import Json, eventually, picture_file
 from tests.functional.test_audit import last, log_of, told
 from tests.people import PASSWORD
+from tests.ports import free_port
 from tests.receivers import SECRET, HookServer, MailServer, hook, mail_server, server_tls
 from tests.rsyslog import needs, rsyslog
-from tests.slapd import free_port, make_ca
+from tests.slapd import make_ca
 from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.events import Event
 from vlpro.db import sqlite_url

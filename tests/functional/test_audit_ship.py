@@ -20,8 +20,9 @@ import sqlalchemy as sa
 
 from tests.elastic.http import basic
 from tests.elastic.server import WRITER, ElasticServer, Fault, Stored, lost, partial, slow, status
+from tests.ports import free_port
 from tests.shipping import PHONE, Told, entry, here, opened, process, record, run, same, there, wait_for
-from tests.slapd import free_port, make_ca
+from tests.slapd import make_ca
 from vlpro.audit.events import Event
 from vlpro.audit.record import Entry
 from vlpro.audit.ship.command import check, ship

@@ -18,9 +18,10 @@ import pytest
 
 from tests.elastic.http import basic
 from tests.elastic.server import WRITER, ElasticServer, lost, partial, status
+from tests.ports import free_port
 from tests.rsyslog import needs, rsyslog
 from tests.shipping import Told, here, process, record, run, same, there, wait_for
-from tests.slapd import free_port, make_ca
+from tests.slapd import make_ca
 from vlpro.audit.ship import syslog
 from vlpro.audit.ship.command import check, ship
 from vlpro.audit.ship.options import ShipOptions

@@ -23,7 +23,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.browser.server import ROOT, free_port
+from tests.browser.server import ROOT
+from tests.ports import free_port
 from tests.support import end
 
 _LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw.. \S+ \S+ \S+ *(.*)")

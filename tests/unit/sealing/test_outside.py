@@ -20,8 +20,9 @@ import httpx
 import pytest
 
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, provider
+from tests.ports import free_port
 from tests.receivers import SECRET, hook, mail_server, server_tls, syslog_server
-from tests.slapd import BASE, PASSWORDS, SERVICE, SERVICE_PASSWORD, free_port, make_ca, slapd
+from tests.slapd import BASE, PASSWORDS, SERVICE, SERVICE_PASSWORD, make_ca, slapd
 from tests.unit.engines.upstreams import Connection, serving
 from vlpro.audit.alerts.alert import Alert, Rule
 from vlpro.audit.alerts.channels import Undelivered, channels_of

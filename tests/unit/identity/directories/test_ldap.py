@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.slapd import BASE, GUID, PASSWORDS, SERVICE, SERVICE_PASSWORD, Slapd, free_port, make_ca, slapd
+from tests.ports import free_port
+from tests.slapd import BASE, GUID, PASSWORDS, SERVICE, SERVICE_PASSWORD, Slapd, make_ca, slapd
 from vlpro.errors import ConfigError, DirectoryUnavailableError
 from vlpro.identity.directories.interface import DirectoryPerson
 from vlpro.identity.directories.options import LdapOptions

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Claims, Provider, compact, new_key, provider, rs256
-from tests.slapd import free_port, make_ca
+from tests.ports import free_port
+from tests.slapd import make_ca
 from vlpro.errors import ConfigError, DirectoryUnavailableError, ForbiddenError
 from vlpro.identity.directories.interface import DirectoryPerson
 from vlpro.identity.directories.oidc import OidcProvider, OidcRequest, refused
