@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vlpro.knowledge_schema import Citation, KnowledgeBaseField
+
 __all__ = [
     "Acknowledgement",
     "AlertState",
@@ -80,6 +82,10 @@ class NewInspection(_Request):
     language: Annotated[
         Literal["zh", "en"], Field(description="In which an engine that sees names what it found")
     ] = "zh"
+    knowledge_base: Annotated[
+        KnowledgeBaseField | None,
+        Field(description="Knowledge bases whose passages may explain what is found, one or some"),
+    ] = None
 
 
 class Defect(_Reply):
@@ -129,6 +135,9 @@ class Inspection(_Reply):
     screening: bool = Field(description="True: found by a model; a person must confirm it")
     message: str = Field("", description="What else is to be known, in English")
     message_zh: str = ""
+    citations: list[Citation] | None = Field(
+        None, description="Passages of the knowledge bases that explain it; null: none was asked for"
+    )
     width: int
     height: int
     shift: Shift | None = None

@@ -281,7 +281,9 @@ def services(
             chat_service.reader,
             picture_pixels=engine.capabilities.picture_pixels,
         ),
-        inspections=inspections_of(settings, identity, chat_service, reader, deliveries, rules=rules),
+        inspections=inspections_of(
+            settings, identity, chat_service, reader, deliveries, knowledge=knowledge, rules=rules
+        ),
         deliveries=deliveries,
         extractions=extractions_of(settings, identity, chat_service, reader, deliveries, rules=rules),
         reports=reports_of(settings, identity, chat_service, rules=rules),

@@ -12,6 +12,8 @@ from vlpro.gateway.profile import database_of, sealer_of
 from vlpro.identity.principal import Person
 from vlpro.identity.service import Identity
 from vlpro.imaging.picture import Picture
+from vlpro.knowledge.references import References
+from vlpro.knowledge.service import KnowledgeService
 from vlpro.workflows.delivery.service import Deliveries
 from vlpro.workflows.inspection.alert_store import AlertStore
 from vlpro.workflows.inspection.alerts import Alert
@@ -36,6 +38,7 @@ def inspections_of(
     reader: PageReader,
     deliveries: Deliveries,
     *,
+    knowledge: KnowledgeService,
     rules: Callable[[], Rules],
 ) -> InspectionService:
     """What inspects pictures; not started yet.
@@ -75,6 +78,7 @@ def inspections_of(
             AlertStore(*where), chat.recorder, options, deliver=deliver if options.alert_targets else None
         ),
         options,
+        references=References(knowledge, reader, chat.engine.count_tokens),
         keeps_pictures=lambda: rules().keep_images,
         printed=printed,
     )

@@ -20,7 +20,18 @@ from vlpro.knowledge.passages import Box
 from vlpro.knowledge.search import Found
 from vlpro.knowledge.service import Base, Document, KnowledgeStatus
 
-__all__ = ["Boxes", "DocumentName", "base", "document", "finds", "hits", "location", "names", "status"]
+__all__ = [
+    "Boxes",
+    "DocumentName",
+    "allowed",
+    "base",
+    "document",
+    "finds",
+    "hits",
+    "location",
+    "names",
+    "status",
+]
 
 _MOST_NAME = 200
 _MOST_BOXES = 64
@@ -112,6 +123,17 @@ async def finds(
     """
     if asked is None:
         return None, Level.PUBLIC
+    level = await allowed(services, request, asked)
+    return services.knowledge_answers.finds(principal_of(request).person, names(asked)), level
+
+
+async def allowed(services: Services, request: Request, asked: str | Sequence[str]) -> Level:
+    """How confidential the bases of the field ``knowledge_base`` are at most, if who asks may use them all.
+
+    Raises:
+        ForbiddenError: Who asks may not use knowledge bases.
+        NotFoundError: There is no such base for this person.
+    """
     principal = principal_of(request)
     principal.require(Permission.KNOWLEDGE_USE)
     several = not isinstance(asked, str)
@@ -123,7 +145,7 @@ async def finds(
         ).level
         for index, name in enumerate(names(asked))
     ]
-    return services.knowledge_answers.finds(principal.person, names(asked)), max(levels)
+    return max(levels)
 
 
 def names(asked: str | Sequence[str] | None) -> tuple[str, ...]:

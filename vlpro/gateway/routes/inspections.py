@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from vlpro import inspection_schema as wire
 from vlpro import schema
-from vlpro.gateway import translate
+from vlpro.gateway import knowledge, translate
 from vlpro.gateway.deps import Needs, Services, ServicesOf
 from vlpro.gateway.routes.images import JPEG
 from vlpro.gateway.stream import while_connected
@@ -48,6 +48,8 @@ async def inspect(
     body: wire.NewInspection, request: Request, services: ServicesOf, user: User
 ) -> wire.Inspection:
     """Inspect a picture: against a golden one, for hot regions, or by what the engine sees."""
+    if body.knowledge_base is not None:
+        await knowledge.allowed(services, request, body.knowledge_base)
     asked = await by_size(request, _asked, body, services)
     return inspection_message(
         await while_connected(request, services.inspections.inspect(user.person, asked))
@@ -178,4 +180,5 @@ def _asked(body: wire.NewInspection, services: Services) -> Asked:
         copper=body.copper,
         instruction=body.instruction.strip(),
         language=body.language,
+        bases=knowledge.names(body.knowledge_base),
     )

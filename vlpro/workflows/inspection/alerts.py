@@ -11,12 +11,12 @@ from typing import Literal
 from vlpro.workflows.inspection.options import AlertRule, QuietHours
 from vlpro.workflows.inspection.result import Defect, Inspection, Verdict
 
-__all__ = ["Alert", "AlertState", "Finding", "finding_of", "in_quiet_hours"]
+__all__ = ["KINDS", "Alert", "AlertState", "Finding", "finding_of", "in_quiet_hours"]
 
 AlertState = Literal["open", "silenced", "acknowledged"]
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_KINDS = {
+KINDS = {
     "open": "断路",
     "short": "短路",
     "mousebite": "缺口",
@@ -26,6 +26,7 @@ _KINDS = {
     "difference": "差异",
     "hot": "过热",
 }
+"""Kinds of defects in Chinese."""
 _VERDICTS = {
     "pass": ("passes", "合格"),
     "review": ("is to be looked at", "待复核"),
@@ -106,7 +107,7 @@ class Alert:
         """The same in Chinese."""
         where = f"工位 {self.station} 的" if self.station else ""
         which = f"产品 {self.product} " if self.product else "产品"
-        kinds = "、".join(_KINDS.get(kind, kind) for kind in self.kinds)
+        kinds = "、".join(KINDS.get(kind, kind) for kind in self.kinds)
         what = f"{kinds} 共 {self.defects} 处，最高置信度 {self.score:.0%}"
         then = "此为模型初筛，请人工确认" if self.screening else "请查看"
         return f"{where}{which}{_VERDICTS[self.verdict][1]}：{what}；{then}。"

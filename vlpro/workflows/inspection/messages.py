@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vlpro import inspection_schema as wire
+from vlpro import knowledge_schema as knowledge_wire
+from vlpro.chat.material import Citation
 from vlpro.errors import VlproError
 from vlpro.workflows.inspection.alerts import Alert
 from vlpro.workflows.inspection.service import Shown
@@ -33,6 +35,7 @@ def inspection_message(shown: Shown) -> wire.Inspection:
         message_zh=result.zh,
         width=result.width,
         height=result.height,
+        citations=None if result.citations is None else [_citation(one) for one in result.citations],
         shift=wire.Shift(degrees=shift[0], scale=shift[1], x=shift[2], y=shift[3]) if shift else None,
         sha256=one.sha256,
         source=one.source,
@@ -44,6 +47,17 @@ def inspection_message(shown: Shown) -> wire.Inspection:
         ),
         alert=wire.RaisedAlert(id=shown.alert[0], state=shown.alert[1]) if shown.alert else None,
         seconds=one.seconds,
+    )
+
+
+def _citation(one: Citation) -> knowledge_wire.Citation:
+    return knowledge_wire.Citation(
+        number=one.number,
+        base=one.base,
+        document=one.document,
+        page=one.page,
+        boxes=list(one.boxes),
+        text=one.text,
     )
 
 

@@ -33,6 +33,7 @@ class Asked:
         instruction: What to look for, for an engine that sees.
         language: In which such an engine names what it found.
         source: How the picture came.
+        bases: Ids of knowledge bases whose passages may explain what is found; none: nothing is looked up.
     """
 
     image: Upload
@@ -44,6 +45,7 @@ class Asked:
     instruction: str = ""
     language: Language = "zh"
     source: Source = "api"
+    bases: tuple[str, ...] = ()
 
 
 def method_of(asked: Asked, *, has_template: bool, sees: bool) -> tuple[Method, Subject]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vlpro.chat.material import Citation
+
 __all__ = ["Box", "Defect", "Inspection", "Method", "Verdict"]
 
 Box = tuple[int, int, int, int]
@@ -50,6 +52,7 @@ class Inspection:
         message: What a person should know beyond the defects, in English: why it could not be compared, or why a
             region is abnormal; may be empty.
         zh: The same in Chinese.
+        citations: Passages of knowledge bases that explain it; None: nobody asked for them.
     """
 
     method: Method
@@ -60,3 +63,4 @@ class Inspection:
     shift: tuple[float, float, float, float] | None = None
     message: str = ""
     zh: str = ""
+    citations: tuple[Citation, ...] | None = None

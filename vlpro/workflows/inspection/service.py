@@ -19,9 +19,11 @@ from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
 from vlpro.imaging.encode import to_jpeg
 from vlpro.imaging.picture import Picture
+from vlpro.knowledge.references import References
 from vlpro.workflows.inspection import golden, sight, thermal
 from vlpro.workflows.inspection.alerts import AlertState, finding_of
 from vlpro.workflows.inspection.drawing import annotated
+from vlpro.workflows.inspection.explaining import Explaining
 from vlpro.workflows.inspection.method import Asked, method_of
 from vlpro.workflows.inspection.options import InspectionOptions
 from vlpro.workflows.inspection.raising import InspectionAlerts
@@ -70,6 +72,7 @@ class InspectionService:
         templates: What boards are compared with.
         alerts: Raised by what is found.
         options: Of the settings.
+        references: Finds passages of knowledge bases that explain what is seen.
         keeps_pictures: Whether the policy keeps pictures; otherwise those of results stay until a person has
             decided. Called off the event loop.
         printed: Reads the text in a thermal picture for somebody; None: nothing here can.
@@ -84,6 +87,7 @@ class InspectionService:
         alerts: InspectionAlerts,
         options: InspectionOptions,
         *,
+        references: References,
         keeps_pictures: Callable[[], bool],
         printed: Callable[[Picture, Person], Awaitable[Sequence[Printed]]] | None = None,
         clock: Callable[[], float] = time.time,
@@ -94,6 +98,7 @@ class InspectionService:
         self.alerts = alerts
         self._chat = chat
         self._recorder = chat.recorder
+        self._references = references
         self._keeps_pictures = keeps_pictures
         self._printed = printed
         self._clock = clock
@@ -156,12 +161,13 @@ class InspectionService:
             if method == "template":
                 wanted.append(self._template(asked, stored))
             picture, *template = await _all(wanted)
+            explaining = Explaining(self._references, person, asked, self._chat.masking)
             name = f"insp_{secrets.token_hex(12)}"
             started = await self._recorder.anote(
                 Event.WORKFLOW_STARTED, object=name, detail=self._start(asked, method, picture, template)
             )
             try:
-                result = await self._found(person, asked, (method, subject), (picture, *template))
+                result = await self._found(explaining, asked, (method, subject), (picture, *template))
                 seconds = time.perf_counter() - began
                 kept = await asyncio.to_thread(to_jpeg, picture, quality=_QUALITY)
                 await self._recorder.anote(
@@ -174,7 +180,8 @@ class InspectionService:
                         "verdict": result.verdict,
                         "defects": len(result.defects),
                         "seconds": round(seconds, 3),
-                    },
+                    }
+                    | explaining.record(result),
                 )
             except BaseException as error:
                 why = error.code if isinstance(error, VlproError) else "stopped"
@@ -235,6 +242,8 @@ class InspectionService:
         }
         if template:
             detail["template"] = named(template[0])
+        if asked.bases:
+            detail["bases"] = list(asked.bases)
         if method == "sight":
             detail |= {
                 "engine": self._chat.engine.name,
@@ -244,25 +253,27 @@ class InspectionService:
 
     async def _found(
         self,
-        person: Person,
+        explaining: Explaining,
         asked: Asked,
         how: tuple[Method, sight.Subject],
         pictures: Sequence[Picture],
     ) -> Inspection:
         (method, subject), picture = how, pictures[0]
         if method == "sight":
-            return await self._seen(person, asked, subject, picture)
+            return await self._seen(explaining, asked, subject, picture)
         printed: Sequence[Printed] = ()
         if method == "thermal" and self._printed is not None:
-            printed = await self._printed(picture, person)
+            printed = await self._printed(picture, explaining.person)
         async with self._turns:
             if method == "template":
-                return await asyncio.to_thread(golden.inspect, picture, pictures[1], copper=asked.copper)
-            found = await asyncio.to_thread(thermal.inspect, picture, printed)
-        return _without_sight(found) if asked.instruction else found
+                found = await asyncio.to_thread(golden.inspect, picture, pictures[1], copper=asked.copper)
+            else:
+                found = await asyncio.to_thread(thermal.inspect, picture, printed)
+        found = await explaining.beside(subject, found)
+        return _without_sight(found) if method == "thermal" and asked.instruction else found
 
     async def _seen(
-        self, person: Person, asked: Asked, subject: sight.Subject, picture: Picture
+        self, explaining: Explaining, asked: Asked, subject: sight.Subject, picture: Picture
     ) -> Inspection:
         """What an engine that sees finds; its verdict is always ``review``."""
         text = "\n".join(filter(None, (asked.instruction, sight.question(subject, asked.language))))
@@ -270,11 +281,12 @@ class InspectionService:
             turns=(Turn("user", (picture, text)),),
             language=asked.language,
             param="instruction",
-            owner=person.id,
+            owner=explaining.person.id,
+            finds=explaining.finds(subject),
         )
         async with aclosing(self._chat.answer(question)) as pieces:
             written = "".join([piece.text async for piece in pieces if isinstance(piece, Piece)])
-        return await asyncio.to_thread(sight.inspect, picture, written)
+        return explaining.cited(await asyncio.to_thread(sight.inspect, picture, written))
 
     async def _keep(self, made: Inspected, picture: bytes) -> Shown:
         """Store an inspection, and raise its alert."""

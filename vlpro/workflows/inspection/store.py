@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from vlpro.chat.material import Citation
 from vlpro.crypto import Sealer
 from vlpro.db import Database
 from vlpro.errors import ConflictError
@@ -255,7 +256,7 @@ def _inspected_bytes(one: Inspected) -> bytes:
 def _inspected_of(told: Mapping[str, Any], row: Any) -> Inspected:
     result, decision = told["result"], told["decision"]
     defects = tuple(Defect(**{**defect, "box": _four(defect["box"])}) for defect in result["defects"])
-    shift = result["shift"]
+    shift, cited = result["shift"], result.get("citations")
     return Inspected(
         id=row.id,
         owner=row.owner,
@@ -266,7 +267,12 @@ def _inspected_of(told: Mapping[str, Any], row: Any) -> Inspected:
         source=told["source"],
         sha256=told["sha256"],
         result=Inspection(
-            **{**result, "defects": defects, "shift": tuple(shift) if shift is not None else None}
+            **{
+                **result,
+                "defects": defects,
+                "shift": tuple(shift) if shift is not None else None,
+                "citations": tuple(map(_citation, cited)) if cited is not None else None,
+            }
         ),
         seconds=told["seconds"],
         has_picture=row.has_picture,
@@ -274,6 +280,10 @@ def _inspected_of(told: Mapping[str, Any], row: Any) -> Inspected:
         alert=told["alert"],
         version=row.version,
     )
+
+
+def _citation(told: Mapping[str, Any]) -> Citation:
+    return Citation(**{**told, "boxes": tuple(map(_four, told["boxes"]))})
 
 
 def _four(box: Sequence[int]) -> tuple[int, int, int, int]:

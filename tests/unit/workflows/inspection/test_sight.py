@@ -57,15 +57,10 @@ def test_of_an_answer_that_was_cut_off_what_is_complete_counts() -> None:
     assert [one.kind for one in found.defects] == ["burn mark"]
 
 
-def test_the_question_asks_for_boxes_in_the_person_s_language_with_the_passages_as_reference() -> None:
-    board, heat = (
-        question("board", "zh"),
-        question("heat", "en", ["Clamp: at most 70 °C.", "  Fan off: E11 "]),
-    )
+def test_the_question_asks_for_boxes_in_the_person_s_language() -> None:
+    board, heat = question("board", "zh"), question("heat", "en")
     for text in (board, heat):
         assert '[{"bbox_2d": [x1, y1, x2, y2], "label": ' in text
     assert "solder bridge" in board
     assert "Chinese" in board
     assert "English" in heat
-    assert "[1] Clamp: at most 70 °C.\n[2] Fan off: E11" in heat
-    assert heat.index("no instruction") < heat.index("[1]")
