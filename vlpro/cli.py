@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import logging
 import os
 import signal
@@ -12,16 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlpro import batch_commands, config, inspection_commands, supply_commands
-from vlpro.engines.choice import for_weights
-from vlpro.engines.hardware import Hardware, probe
 from vlpro.engines.model_files import Manifest, find_manifest, make_manifest
-from vlpro.engines.openvino.plan import PACKED, PACKED_4B, limits
-from vlpro.engines.transformers.plan import OFFICIAL_4B, load_plan, model_size
 from vlpro.errors import AuditError, ConfigError, VlproError
 
 __all__ = ["main"]
@@ -31,21 +25,24 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
+_HERE = (  # the others are in vlpro.commands
+    "model",
+    "serve",
+    "relay",
+    "key",
+    "migrate",
+    "user",
+    "audit",
+    "selftest",
+    "sbom",
+    "advisories",
+    "batch",
+    "inspect",
+    "-h",
+    "--help",
+)
 _BAR = 30
-_UNVERIFIED = (
-    "本方案按规则得出，只在一种显卡（H200）上用随机权重运行过；其他显卡和官方权重未经实测。",
-    "By rules that were run on an H200 only, with random weights. Not verified: other cards, the published weights.",
-)
-_PROCESSOR = (
-    "没有使用显卡，由处理器计算（VLPRO_DEVICE、VLPRO_ENGINE 可改变）。",
-    "The processor computes, not a card (VLPRO_DEVICE and VLPRO_ENGINE choose otherwise).",
-)
-_TO_PACK = (
-    "假定官方 4B 模型已压缩为 4 位权重：vlpro model convert。",
-    "As if the official 4B were packed into 4 bits: vlpro model convert.",
-)
 _KEY_COMMANDS = ("make", "status", "rotate", "reseal", "retire", "wrap")
-_FOUR_BITS = {"auto": None, "on": True, "off": False}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0; 1 where something was refused, with a sentence on stderr; 130 where it was interrupted.
     """
-    options = _parser().parse_args(_spelled_out(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] and given[0] not in _HERE:
+        from vlpro.commands.app import main as run  # noqa: PLC0415 - the others are on their way
+
+        return run(given)
+    options = _parser().parse_args(_spelled_out(given))
     try:
         options.run(options)
     except VlproError as error:
@@ -201,20 +203,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
     one.set_defaults(run=_selftest)
 
-    one = commands.add_parser(
-        "plan", help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why")
-    )
-    one.add_argument(
-        "folder",
-        nargs="?",
-        metavar="FOLDER",
-        help=t(
-            "默认 VLPRO_MODEL_DIR，否则为官方 4B 模型的规模",
-            "VLPRO_MODEL_DIR where left out, else the official 4B's shape",
-        ),
-    )
-    one.add_argument("--json", action="store_true", help=t("供程序读取", "for programs"))
-    one.set_defaults(run=_plan)
     supply_commands.add(commands, of_model, _in_language, _progress)
     batch_commands.add(commands, _in_language)
     inspection_commands.add(commands, _in_language)
@@ -593,73 +581,6 @@ def _selftest(options: argparse.Namespace) -> None:
     from vlpro.selftest_command import selftest  # noqa: PLC0415 - the other commands need none of it
 
     selftest(options, _in_language)
-
-
-def _plan(options: argparse.Namespace) -> None:
-    settings, hardware = config.load(), probe()
-    folder = options.folder or settings.model_dir
-    model = _config_of(Path(folder)) if folder else None
-    engine = settings.engine
-    if engine not in ("openvino", "transformers"):
-        engine = for_weights(settings.device, hardware)
-    plan: dict[str, Any] = {"engine": engine}
-    if engine == "openvino":
-        plan |= _on_processor(hardware, Path(folder), model) | {"activations": settings.activations}
-    else:
-        size = OFFICIAL_4B if model is None else model_size(model)
-        four_bits = _FOUR_BITS[settings.load_in_4bit]
-        plan |= asdict(load_plan(hardware, size, load_in_4bit=four_bits, device=settings.device))
-        if plan["device"] == "cuda":
-            plan["reasons"] = (_UNVERIFIED, *plan["reasons"])
-    plan["reasons"] = plan.pop("reasons")  # they come last
-    sys.stdout.write(_plan_json(plan) if options.json else _plan_text(plan))
-
-
-def _on_processor(hardware: Hardware, folder: Path, model: dict[str, Any] | None) -> dict[str, Any]:
-    """What engine openvino has memory for.
-
-    Args:
-        hardware: The machine.
-        folder: The model's.
-        model: Its ``config.json``; None: the official 4B, packed.
-    """
-    reasons: tuple[tuple[str, str], ...] = (_PROCESSOR,)
-    if model is None:
-        (model, weights), reasons = PACKED_4B, (_PROCESSOR, _TO_PACK)
-    else:
-        model_size(model)  # refuses what is no Qwen3-VL
-        weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    room = limits(model, weights, hardware.usable_memory)
-    bits = {"weights_bytes": weights, "weights_bits": model.get(PACKED, 16)}
-    return bits | asdict(room) | {"reasons": reasons}
-
-
-def _config_of(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{path} cannot be read. Name the folder of a model: vlpro plan FOLDER.",
-            zh=f"无法读取 {path}。请指定模型文件夹：vlpro plan FOLDER。",
-            param="model_dir",
-        ) from error
-    return found if isinstance(found, dict) else {}
-
-
-def _plan_json(plan: dict[str, Any]) -> str:
-    data = plan | {"reasons": [{"zh": zh, "en": en} for zh, en in plan["reasons"]]}
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-
-
-def _plan_text(plan: dict[str, Any]) -> str:
-    """The plan's values, one a line, then its reasons."""
-    values = {name: value for name, value in plan.items() if name != "reasons"}
-    width = max(map(len, values))
-    lines = [
-        f"{name:<{width}}  {f'{value:,}' if type(value) is int else value}" for name, value in values.items()
-    ]
-    return "\n".join([*lines, "", *(f"- {_in_language(zh, en)}" for zh, en in plan["reasons"])]) + "\n"
 
 
 def _progress(what: str = "") -> Progress:

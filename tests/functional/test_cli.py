@@ -15,6 +15,7 @@ import pytest
 
 from tests.seeing import MANIFEST, MODEL
 from vlpro import cli
+from vlpro.engines import hardware
 from vlpro.engines.hardware import Card, probe
 
 WEIGHTS = os.urandom(3 * 2**20)
@@ -201,7 +202,7 @@ def test_a_plan_for_a_card_says_what_was_not_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = Card("card", (8, 0), 80 << 30, 79 << 30)
-    monkeypatch.setattr(cli, "probe", lambda: replace(probe(), cards=(card,)))
+    monkeypatch.setattr(hardware, "probe", lambda: replace(probe(), cards=(card,)))
     assert cli.main(["plan"]) == 0
     assert "Not verified: other cards" in capsys.readouterr().out
 

@@ -1,0 +1,66 @@
+"""How the command line is explained: what was wrong with it, and Typer's own words in the terminal's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from vlpro.commands.terminal import WrongUsageError, t, tell
+
+__all__ = ["explain", "reword"]
+
+
+def explain(error: typer.TyperException) -> None:
+    """Say what was wrong with the command line, and where it is described."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        tell(context.get_usage())
+    tell(_sentence(error))
+    if context is not None:
+        tell(t(f"说明：{context.command_path} --help", f"For help: {context.command_path} --help"))
+
+
+def reword(command: Any) -> None:
+    """Give Typer's own options our words, and flags no type.
+
+    Args:
+        command: Typer's; those below it are reworded, too.
+    """
+    words = {
+        "help": t("显示说明", "show this and end"),
+        "install_completion": t("为当前 shell 安装补全", "install completion for the shell in use"),
+        "show_completion": t(
+            "显示当前 shell 的补全脚本", "print the completion's script for the shell in use"
+        ),
+    }
+    for parameter in command.get_params(typer.Context(command)):
+        parameter.help = words.get(parameter.name, parameter.help)
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        reword(below)
+
+
+def _sentence(error: typer.TyperException) -> str:
+    kind, parameter = (
+        type(error).__name__,
+        getattr(error, "param", None),
+    )  # Typer keeps these classes to itself
+    if kind == "NoSuchOption":
+        option, near = error.option_name, ", ".join(sorted(error.possibilities or ()))  # type: ignore[attr-defined]
+        return t(
+            f"没有选项 {option}。" + f"是否想用 {near}？" * bool(near),
+            f"There is no option {option}." + f" Did you mean {near}?" * bool(near),
+        )
+    if (
+        isinstance(error, typer.BadParameter)
+        and not isinstance(error, WrongUsageError)
+        and parameter is not None
+    ):
+        is_option = parameter.param_type_name == "option"
+        name = "/".join(parameter.opts) if is_option else parameter.metavar or parameter.name
+        if kind == "MissingParameter":
+            return t(f"缺少 {name}。", f"{name} is missing.")
+        return t(f"{name} 的值无法使用：{error.message}", f"{name} cannot be used: {error.message}")
+    return error.format_message()
