@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import sqlalchemy as sa
 
@@ -67,10 +67,9 @@ class BaseStore:
             )
         return base
 
-    def base(self, name: str) -> Base | None:
-        """A base; None: there is none. Raises: VlproError, ``integrity_error``: it was altered."""
-        found = self._bases(knowledge_bases.c.id == name)
-        return found[0] if found else None
+    def named(self, names: Collection[str]) -> list[Base]:
+        """Bases by their ids; those that are not there are left out. Raises: VlproError, ``integrity_error``."""
+        return self._bases(knowledge_bases.c.id.in_(names))
 
     def bases(self, person: Person) -> list[Base]:
         """All that a person may see, by name."""

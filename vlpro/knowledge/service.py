@@ -83,6 +83,9 @@ class KnowledgeService:
         options: Limits.
         ranking: How much each sign counts.
         reranker: Ranks the best hits once more; None: nobody does.
+
+    Attributes:
+        searches: How often passages were looked for since the start.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class KnowledgeService:
         self._reading: dict[str, asyncio.Task[bool]] = {}  # by version
         self._tasks: list[asyncio.Task[None]] = []
         self._new = asyncio.Event()
+        self.searches = 0
 
     async def start(self) -> None:
         """Load the index, and read in what still waits.
@@ -181,15 +185,20 @@ class KnowledgeService:
         Raises:
             NotFoundError: There is none of this id for this person.
         """
-        found = await asyncio.to_thread(self._store.base, name)
-        if found is None or found.level > person.level or not (found.shared or found.owner == person.id):
-            raise NotFoundError(
-                "There is no such knowledge base. GET /v1/knowledge-bases lists those that you may see.",
-                zh="没有这个知识库，GET /v1/knowledge-bases 可列出您能查看的知识库。",
-                param="knowledge_base",
-                foreign=found is not None,
-            )
-        return found
+        return (await self._seen(person, [name]))[0]
+
+    async def _seen(self, person: Person, names: Sequence[str]) -> list[Base]:
+        """Bases in this order. Raises: as :meth:`base`."""
+        known = {base.id: base for base in await asyncio.to_thread(self._store.named, names)}
+        for found in map(known.get, names):
+            if found is None or found.level > person.level or not (found.shared or found.owner == person.id):
+                raise NotFoundError(
+                    "There is no such knowledge base. GET /v1/knowledge-bases lists those that you may see.",
+                    zh="没有这个知识库，GET /v1/knowledge-bases 可列出您能查看的知识库。",
+                    param="knowledge_base",
+                    foreign=found is not None,
+                )
+        return [known[name] for name in names]
 
     async def change(
         self,
@@ -387,9 +396,9 @@ class KnowledgeService:
             EngineError: The model of vectors failed.
             EngineUnavailableError: The index is still being loaded.
         """
+        self.searches += 1
         names = list(dict.fromkeys(base_ids))
-        for name in names:
-            await self.base(person, name)
+        await self._seen(person, names)
         await self._loaded()
         asked = question(query, await self._embedder.query(query), picture_codes)
         candidates = await asyncio.to_thread(

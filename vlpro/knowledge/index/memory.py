@@ -7,6 +7,7 @@ tell the order of those. Nothing is trained, a document is there at once, and go
 
 from __future__ import annotations
 
+import heapq
 import threading
 from array import array
 from collections import defaultdict
@@ -24,6 +25,7 @@ _LOOKED_AT = 16_000  # of the nearest by signs, all bases together, by their siz
 _LEAST = 1_000  # in each base; one that is no larger is looked at as a whole
 _HEAVY = 0.4  # share of a question's parts that count twice, since they are the largest
 _CHUNK = 16_384  # passages whose signs are compared at once: they stay in the processor's cache
+_WORDS_OF_A_BYTE = 3  # words of 64 signs that a byte can count
 _FIRST_ROOM = 1_024  # passages
 _MOST_DEAD = 0.25  # share of passages that are forgotten, but still take room
 
@@ -64,14 +66,16 @@ class MemoryIndex(Index):
                 (name, self._bases[name].view(codes)) for name in dict.fromkeys(bases) if name in self._bases
             ]
         whole = max(1, sum(view.count for _, view in views))
-        near = []
-        for name, view in views:
+        near, named = [], []
+        for number, (_, view) in enumerate(views):
             looked_at = max(_LEAST, limit, _LOOKED_AT * view.count // whole)
-            near += view.nearest(name, vector, limit, looked_at)
-        near = sorted(near, key=lambda one: -one.score)[:limit]
-        named = [found for name, view in views for found in view.named(name, vector, limit)]
-        named = sorted(named, key=lambda one: -one.score)[:limit]
-        return list(dict.fromkeys([*near, *named]))
+            near += [(score, number, row) for score, row in view.nearest(vector, limit, looked_at)]
+            named += [(score, number, row) for score, row in view.named(vector, limit)]
+        best = heapq.nsmallest(limit, near, key=_best_first) + heapq.nsmallest(limit, named, key=_best_first)
+        return [
+            views[number][1].candidate(views[number][0], row, score)
+            for score, number, row in dict.fromkeys(best)
+        ]
 
     @property
     def passages(self) -> int:
@@ -90,16 +94,14 @@ class _View:
         self._places, self._names, self._dead = base.places, base.names, base.dead
         self._rows = np.fromiter({row for code in codes for row in base.codes.get(code, ())}, np.int64)
 
-    def nearest(self, base: str, vector: Vectors, limit: int, looked_at: int) -> list[Candidate]:
-        """The nearest by whole vectors among the nearest by signs."""
-        count = self.count
-        if count > looked_at:
-            apart = self._apart(vector)
-            apart[self._dead[:count]] = np.iinfo(np.uint16).max
-            rows = np.argpartition(apart, looked_at - 1)[:looked_at]
-        else:
-            rows = np.arange(count)
-        return self._best(base, rows, vector, limit)
+    def nearest(self, vector: Vectors, limit: int, looked_at: int) -> list[tuple[float, int]]:
+        """The nearest by whole vectors among the nearest by signs: scores and rows."""
+        if self.count <= looked_at:
+            return self._best(np.arange(self.count), vector, limit)
+        apart = self._apart(vector)
+        # Whole numbers below some hundreds: to count them is quicker than to order a part of them.
+        far = int(np.searchsorted(np.cumsum(np.bincount(apart)), looked_at))
+        return self._best(np.flatnonzero(apart <= far), vector, limit)
 
     def _apart(self, vector: Vectors) -> NDArray[np.uint16]:
         """How many signs of each passage are not those of the question; those of its largest parts count twice."""
@@ -109,28 +111,34 @@ class _View:
         asked, twice = _signs(np.stack([own, heavy - 0.5]), np.zeros_like(own))
         apart = np.zeros(self.count, np.uint16)
         for first in range(0, self.count, _CHUNK):
-            part = self._signs[first : min(first + _CHUNK, self.count)]
-            into = apart[first : first + _CHUNK]
-            for word, signs in enumerate(asked):
-                other = part[:, word] ^ signs
-                into += np.bitwise_count(other)
-                into += np.bitwise_count(other & twice[word])
+            end = min(first + _CHUNK, self.count)
+            other, counted = np.empty(end - first, np.uint64), np.empty(end - first, np.uint8)
+            for some in range(0, len(asked), _WORDS_OF_A_BYTE):
+                once, again = np.zeros(end - first, np.uint8), np.zeros(end - first, np.uint8)
+                for word in range(some, min(some + _WORDS_OF_A_BYTE, len(asked))):
+                    np.bitwise_xor(self._signs[word, first:end], asked[word], out=other)
+                    once += np.bitwise_count(other, out=counted)
+                    other &= twice[word]
+                    again += np.bitwise_count(other, out=counted)
+                apart[first:end] += once
+                apart[first:end] += again
         return apart
 
-    def named(self, base: str, vector: Vectors, limit: int) -> list[Candidate]:
-        """Those that name one of the codes."""
-        return self._best(base, self._rows, vector, limit)
+    def named(self, vector: Vectors, limit: int) -> list[tuple[float, int]]:
+        """Those that name one of the codes: scores and rows."""
+        return self._best(self._rows, vector, limit)
 
-    def _best(self, base: str, rows: NDArray[np.int64], vector: Vectors, limit: int) -> list[Candidate]:
+    def _best(self, rows: NDArray[np.int64], vector: Vectors, limit: int) -> list[tuple[float, int]]:
         rows = rows[~self._dead[rows]]
         # Not by @: BLAS would start threads for it, which wait for each other longer than the work takes.
         scores = np.vecdot(self._vectors[rows].astype(np.float32), vector) * self._scales[rows]
         order = np.lexsort((rows, -scores))[:limit]
-        found = []
-        for at in order:
-            document, page, passage = self._places[rows[at]]
-            found.append(Candidate(base, self._names[document], int(page), int(passage), float(scores[at])))
-        return found
+        return list(zip(scores[order].tolist(), rows[order].tolist(), strict=True))
+
+    def candidate(self, base: str, row: int, score: float) -> Candidate:
+        """What lies in a row."""
+        document, page, passage = self._places[row].tolist()
+        return Candidate(base, self._names[document], page, passage, score)
 
 
 class _Base:
@@ -146,7 +154,7 @@ class _Base:
         self.alive = 0
         self.vectors = np.zeros((room, self._dimensions), np.int8)
         self.scales = np.zeros(room, np.float32)
-        self.signs = np.zeros((room, self._words), np.uint64)
+        self.signs = np.zeros((self._words, room), np.uint64)  # by words: what is compared lies side by side
         self.places = np.zeros((room, 3), np.int32)
         self.dead = np.zeros(room, np.bool_)
         self.mean: Vectors = np.zeros(self._dimensions, np.float32)
@@ -183,7 +191,7 @@ class _Base:
         first, end = self._documents.pop(document)
         self.dead[first:end] = True
         self.vectors[first:end] = 0
-        self.signs[first:end] = 0
+        self.signs[:, first:end] = 0
         self.alive -= end - first
         if self.count > _FIRST_ROOM and self.count - self.alive > _MOST_DEAD * self.count:
             self._make_whole()
@@ -194,18 +202,21 @@ class _Base:
         most = np.maximum(np.abs(vectors).max(1), 1e-9)
         self.vectors[row:end] = np.rint(vectors / most[:, None] * 127).astype(np.int8)
         self.scales[row:end] = most / 127
-        self.signs[row:end] = _signs(vectors, self.mean)
+        self.signs[:, row:end] = _signs(vectors, self.mean).T
 
     def _make_room(self, wanted: int) -> None:
         room = len(self.scales)
         if wanted <= room:
             return
         room = max(wanted, room + room // 2)
-        for name in ("vectors", "scales", "signs", "places", "dead"):
+        for name in ("vectors", "scales", "places", "dead"):
             old = getattr(self, name)
             new = np.zeros((room, *old.shape[1:]), old.dtype)
             new[: self.count] = old[: self.count]
             setattr(self, name, new)
+        signs = np.zeros((self._words, room), np.uint64)
+        signs[:, : self.count] = self.signs[:, : self.count]
+        self.signs = signs
         if self.count > _LEAST:
             self._centre()
 
@@ -219,7 +230,7 @@ class _Base:
         signs = np.zeros_like(self.signs)  # a new one: somebody may be looking at the old one
         for first in range(0, self.count, 10_000):
             part = slice(first, min(first + 10_000, self.count))
-            signs[part] = _signs(self.vectors[part] * self.scales[part, None], self.mean)
+            signs[:, part] = _signs(self.vectors[part] * self.scales[part, None], self.mean).T
         self.signs = signs
 
     def _make_whole(self) -> None:
@@ -245,6 +256,11 @@ class _Base:
             if len(moved):
                 self.codes[code] = array("q", moved.tobytes())
         self._centre()
+
+
+def _best_first(found: tuple[float, int, int]) -> tuple[float, int, int]:
+    score, number, row = found
+    return -score, number, row
 
 
 def _signs(vectors: Vectors, mean: Vectors) -> NDArray[np.uint64]:
