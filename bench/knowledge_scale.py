@@ -387,7 +387,7 @@ async def _steps(service: Any, embedder: Any, bases: list[str], asked: list[str]
         told = question(text, await embedder.query(text))
         times.append(time.perf_counter())
         candidates = await asyncio.to_thread(
-            service._index.candidates, bases, told.vector, told.codes, NEAREST
+            service._index.candidates, bases, told.vector, told.codes, service._options.candidates
         )
         times.append(time.perf_counter())
         stored = await asyncio.to_thread(service._store.stored, candidates)

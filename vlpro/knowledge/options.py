@@ -25,7 +25,7 @@ class KnowledgeOptions(BaseModel):
     max_base_pages: Annotated[Positive, Field(description="Most pages of a base")] = 200_000
     candidates: Annotated[
         int, Field(ge=10, le=1_000, description="Passages that the index gives to be ranked")
-    ] = 100
+    ] = 60
     office_timeout_s: Annotated[
         int, Field(ge=5, le=3_600, description="Seconds that LibreOffice may take over a document")
     ] = 180
