@@ -1,4 +1,4 @@
-"""``vlpro plan``: how this machine would load the model, and why."""
+"""``vlpro plan``: how this machine would load the model, and why; or how many cards so many people need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlpro.commands.terminal import Json, print_json, say, t
+from vlpro.commands.terminal import Json, WrongUsageError, print_json, say, t
 
 if TYPE_CHECKING:
     from vlpro.engines.hardware import Hardware
@@ -31,7 +31,21 @@ _TO_PACK = (
 _FOUR_BITS = {"auto": None, "on": True, "off": False}
 
 
-@app.command(help=t("本机会如何加载模型，以及原因", "how this machine would load the model, and why"))
+_MOST = 10_000_000
+_Share = Annotated[float | None, typer.Option(min=0.01, max=1.0, rich_help_panel="--users")]
+
+
+def _of_users(zh: str, en: str, least: float, most: float) -> Any:
+    """An option that belongs to --users; its default is the planner's."""
+    return typer.Option(min=least, max=most, help=t(zh, en), rich_help_panel="--users")
+
+
+@app.command(
+    help=t(
+        "本机会如何加载模型，以及原因；--users：多少人需要多少显卡",
+        "how this machine would load the model, and why; with --users, how many cards so many people need",
+    )
+)
 def plan(
     *,
     folder: Annotated[
@@ -44,8 +58,90 @@ def plan(
             ),
         ),
     ] = None,
+    users: Annotated[int | None, _of_users("有账号的人数", "people with an account", 1, _MOST)] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE|NAME",
+            help=t("显卡：显存（24G）或型号（L4）", "the card, by its memory (24G) or name (L4)"),
+            rich_help_panel="--users",
+        ),
+    ] = None,
+    images: Annotated[
+        int | None, _of_users("每个问题的图片数，默认 1", "pictures of a question: 1", 0, 16)
+    ] = None,
+    questions: Annotated[
+        float | None,
+        _of_users("每人最忙一小时的提问数，默认 2", "of each user in the busiest hour: 2", 0.001, 1000),
+    ] = None,
+    peak: Annotated[
+        float | None, _of_users("最忙几分钟的倍数，默认 2", "busiest minutes to that average: 2", 1, 100)
+    ] = None,
+    image_pixels: Annotated[
+        int | None, _of_users("每张图片的像素，默认 1048576", "of a picture: 1048576", 65_536, 16_777_216)
+    ] = None,
+    text_tokens: Annotated[
+        int | None, _of_users("问题文字的 token，默认 200", "of a question's text: 200", 1, 262_144)
+    ] = None,
+    answer_tokens: Annotated[
+        int | None, _of_users("回答的 token，默认 256", "of an answer: 256", 1, 32_768)
+    ] = None,
+    turns: Annotated[
+        int | None, _of_users("一段对话的问题数，默认 4", "questions of a conversation: 4", 1, 1000)
+    ] = None,
+    seconds: Annotated[
+        float | None, _of_users("一个回答最多的秒数，默认 30", "that an answer may take: 30", 0.1, 3600)
+    ] = None,
+    bits: Annotated[
+        int | None,
+        _of_users("权重位数：16 或 4；默认 16，放不下则 4", "of a weight, 16 or 4: 16 if it fits", 4, 16),
+    ] = None,
+    memory_share: _Share = None,
+    bandwidth_share: _Share = None,
+    compute_share: _Share = None,
+    step_ms: Annotated[
+        float | None, _of_users("解码每步的固定毫秒，默认 5", "ms of each step of decoding: 5", 0, 1000)
+    ] = None,
+    load: _Share = None,
+    bandwidth: Annotated[
+        float | None,
+        _of_users("显存带宽 GB/s，默认厂商公布值", "of its memory, GB/s: as published", 1, 100_000),
+    ] = None,
+    tflops: Annotated[
+        float | None,
+        _of_users("16 位稠密 TFLOPS，默认厂商公布值", "16 bits, dense: as published", 0.1, 100_000),
+    ] = None,
     json: Json = False,
 ) -> None:
+    given = {
+        "gpu": gpu,
+        "images": images,
+        "questions": questions,
+        "peak": peak,
+        "image_pixels": image_pixels,
+        "text_tokens": text_tokens,
+        "answer_tokens": answer_tokens,
+        "turns": turns,
+        "seconds": seconds,
+        "bits": bits,
+        "memory_share": memory_share,
+        "bandwidth_share": bandwidth_share,
+        "compute_share": compute_share,
+        "step_ms": step_ms,
+        "load": load,
+        "bandwidth": bandwidth,
+        "tflops": tflops,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if users is not None:
+        _for_users(given | {"users": users}, folder, json=json)
+        return
+    if given:
+        option = f"--{next(iter(given)).replace('_', '-')}"
+        raise WrongUsageError(
+            f"{option} belongs to --users: vlpro plan --users 1000 --gpu 24G.",
+            zh=f"{option} 需与 --users 一起使用：vlpro plan --users 1000 --gpu 24G。",
+        )
     from vlpro import config
     from vlpro.engines.hardware import probe
 
@@ -57,6 +153,19 @@ def plan(
         print_json(found | {"reasons": [{"zh": zh, "en": en} for zh, en in found["reasons"]]})
     else:
         say(_text(found))
+
+
+def _for_users(given: dict[str, Any], folder: Path | None, *, json: bool) -> None:
+    from vlpro.commands.plan_users import answer
+
+    if folder is not None:
+        raise WrongUsageError(
+            "With --users the official 4B is planned with; leave the folder out.",
+            zh="--users 按官方 4B 模型计算，请不要指定文件夹。",
+        )
+    if given.get("bits", 16) not in (4, 16):
+        raise WrongUsageError("--bits is 16 or 4.", zh="--bits 只能是 16 或 4。")
+    answer(given, json=json)
 
 
 def _planned(settings: Any, hardware: Hardware, folder: Path | None) -> dict[str, Any]:
