@@ -43,7 +43,12 @@ def _proxy(value: str) -> str:
     return value if value == "unix" else str(ipaddress.ip_network(value))
 
 
+def _network(value: str) -> str:
+    return str(ipaddress.ip_network(value))
+
+
 Proxy = Annotated[str, AfterValidator(_proxy)]
+Network = Annotated[str, AfterValidator(_network)]
 
 
 class Settings(BaseSettings):
@@ -377,6 +382,13 @@ class Settings(BaseSettings):
             "([batch.md](batch.md))"
         ),
     ] = None
+    metrics_addresses: Annotated[
+        tuple[Network, ...],
+        Field(
+            description="Profile mlps3: networks from which GET /metrics is answered, such as the machine of "
+            "Prometheus; none: to nobody ([monitoring.md](monitoring.md))"
+        ),
+    ] = ()
     fake_delay_s: Annotated[
         float, Field(ge=0, le=60, description="Engine fake: seconds before each piece of an answer")
     ] = 0.0

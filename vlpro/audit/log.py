@@ -58,6 +58,7 @@ class AuditLog:
 
     Attributes:
         failed: What went wrong last; whoever tells people of it takes it away.
+        failed_at: When writing or signing last failed, by time.monotonic(); None: it has worked since.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class AuditLog:
         self.database = database
         self.signer = signer
         self.failed: Exception | None = None
+        self.failed_at: float | None = None
+        self._writing = 0  # records of the group that is being written
         self._every_records = every_records
         self._every_s = every_s
         self._copied = copied
@@ -85,6 +88,21 @@ class AuditLog:
         self._drift = clock() - time.monotonic()
         self._cosigner = ThreadPoolExecutor(1, "audit-sm2")
         self._cosigning: Future[Checkpoint] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Records that were given to the log and are not on the disk yet."""
+        return self._queue.qsize() + self._writing
+
+    @property
+    def unsigned(self) -> int:
+        """Records of this process that no checkpoint covers yet."""
+        return self._unsigned
+
+    @property
+    def checkpoint_age_s(self) -> float:
+        """Seconds since this process signed its last checkpoint, or since it started."""
+        return time.monotonic() - self._signed_at
 
     def start(self) -> None:
         """Begin to write."""
@@ -138,14 +156,17 @@ class AuditLog:
         going = True
         while going:
             batch, going = self._next()
+            self._writing = len(batch)
             try:
                 if batch:
                     self._write(batch)
+                    self.failed_at = None
                 self._sign(last=not going)
             except Exception as error:
                 log.exception("the audit log failed")
-                self.failed = error
+                self.failed, self.failed_at = error, time.monotonic()
             finally:
+                self._writing = 0
                 _tell([(waiting, None) for waiting in batch if not waiting.told])
 
     def _next(self) -> tuple[list[_Waiting], bool]:

@@ -72,6 +72,9 @@ class Queue:
         concurrency: Questions answered at once.
         size: Questions that may wait.
         kept_free: Turns of several that the background leaves to people.
+
+    Attributes:
+        turned_away: Questions that found no place.
     """
 
     def __init__(self, *, concurrency: int, size: int, kept_free: int = 1) -> None:
@@ -87,11 +90,22 @@ class Queue:
         self._let_in = 0
         self._working: list[_Work] = []
         self._looking: deque[asyncio.Future[None]] = deque()
+        self.turned_away = 0
 
     @property
     def running(self) -> int:
         """Questions being answered, those of the background among them."""
         return self._running + len(self._working)
+
+    @property
+    def concurrency(self) -> int:
+        """Questions that may be answered at once."""
+        return self._concurrency
+
+    @property
+    def size(self) -> int:
+        """Questions that may wait."""
+        return self._size
 
     @property
     def background(self) -> int:
@@ -120,6 +134,7 @@ class Queue:
                 self._changed()
             return
         if self._inside >= self._concurrency + self._size:
+            self.turned_away += 1
             wait = min(60, self._wait_s(self.waiting) or 1)
             raise BusyError(
                 f"{self._running} questions are being answered and {self.waiting} are waiting. "

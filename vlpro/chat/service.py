@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from vlpro.audit.recorder import NullRecorder, Recorder
 from vlpro.chat import grounding
@@ -50,6 +52,7 @@ __all__ = [
     "ChatService",
     "Finds",
     "Finished",
+    "Measured",
     "Piece",
     "Question",
     "Started",
@@ -135,6 +138,21 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """How one question ended.
+
+    Args:
+        outcome: ``stopped``: whoever asked went away, or ended it.
+        timing: None: it never had its turn.
+        usage: What it took.
+    """
+
+    outcome: Literal["answered", "failed", "stopped"]
+    timing: Timing | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The engine has begun: all pictures of the conversation, oldest first, as the engine was given them."""
 
@@ -214,6 +232,7 @@ class ChatService:
 
     Attributes:
         masking: Which personal data is masked in answers, as the policy has it; None: none.
+        measured: Is told how each question ended that was recorded.
     """
 
     def __init__(
@@ -244,6 +263,7 @@ class ChatService:
         self._share_prefixes = share_prefixes
         self.recorder = recorder or NullRecorder()
         self.masking: Callable[[], Masking | None] = lambda: None
+        self.measured: Callable[[Measured], None] = lambda _: None
         self._model_digest = model_digest
         self._shrinking = asyncio.Semaphore(2)
         self._reading_behind = asyncio.Semaphore(1)
@@ -315,6 +335,7 @@ class ChatService:
                 self.recorder, question, request, self.engine, self._model_digest, material=material
             )
             written, masking = _Written(), self.masking()
+            timing: Timing | None = None
             try:
                 async with ticket.turn():
                     turn = time.perf_counter()
@@ -348,8 +369,7 @@ class ChatService:
                 record.ended(written.texts, self._spent(request, written), error)
                 raise
             finally:
-                if question.spent is not None:
-                    question.spent(self._spent(request, written))
+                self._ended(question, self._spent(request, written), timing)
         sizes = [(p.original_width, p.original_height) for p in shown]
         # Where something is, is read from what the engine wrote: masked coordinates would be none.
         boxes = tuple(grounding.places(text, sizes) for text in written.raw)
@@ -376,23 +396,44 @@ class ChatService:
             BadRequestError: Something in the question is wrong, or the engine cannot honour it.
             EngineError: The engine failed.
         """
+        came = time.perf_counter()
         self.check(question)
         async with self.queue.ticket() as ticket:
             counted = self.fit(question, await self._read(question))
             request, _ = await self._reduced(counted)
             request = replace(request, reading=reading)
-            texts: list[str] = []
+            written = _Written()
+            written.begin()
+            outcome: Literal["answered", "failed", "stopped"] = "stopped"
             async with ticket.turn():
-                if began is not None:
-                    await began()
-                async with aclosing(
-                    self.engine.generate(request, timeout_s=self._answer_timeout_s)
-                ) as deltas:
-                    async for delta in deltas:
-                        texts.append(delta.text)
-                        if delta.usage is not None and question.spent is not None:
-                            question.spent(delta.usage)
-        return "".join(texts)
+                timing = Timing(queued_ms=(time.perf_counter() - came) * 1000)
+                try:
+                    if began is not None:
+                        await began()
+                    async with aclosing(
+                        self.engine.generate(request, timeout_s=self._answer_timeout_s)
+                    ) as deltas:
+                        async for delta in deltas:
+                            written.add(delta)
+                            if delta.usage is not None and question.spent is not None:
+                                question.spent(delta.usage)
+                    outcome = "answered"
+                except Exception:
+                    outcome = "failed"
+                    raise
+                finally:
+                    self.measured(Measured(outcome, timing, written.used))
+        return written.raw[0]
+
+    def _ended(self, question: Question, spent: Usage, timing: Timing | None) -> None:
+        """Tell who counts; called while the error that ended the question, if any, is being handled."""
+        error = sys.exception()
+        failed = isinstance(error, Exception)
+        self.measured(
+            Measured("failed" if failed else "stopped" if error is not None else "answered", timing, spent)
+        )
+        if question.spent is not None:
+            question.spent(spent)
 
     def _spent(self, request: Request, written: _Written) -> Usage:
         """What answers took: complete ones as the engine counted, one that was ended as it is counted here."""

@@ -50,12 +50,15 @@ from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.egress import EgressTries
 from vlpro.gateway.extracting import deliveries_of, extractions_of, reader_of
+from vlpro.gateway.gauges import Gauges
 from vlpro.gateway.guard import Guard
 from vlpro.gateway.inside import Inside
 from vlpro.gateway.inspecting import inputs_of, inspections_of
 from vlpro.gateway.knowing import knowledge_of
+from vlpro.gateway.metrics import Metrics
 from vlpro.gateway.middleware import BodyLimit, Envelope, OwnOrigin, RequestId, TrustedProxies
 from vlpro.gateway.model_check import ModelCheck, model_check_of
+from vlpro.gateway.observing import Observed, RouteNote
 from vlpro.gateway.profile import (
     alerts_of,
     batches_of,
@@ -87,6 +90,7 @@ from vlpro.gateway.routes import (
     images,
     inspections,
     knowledge_bases,
+    metrics,
     models,
     policy,
     prompts,
@@ -373,7 +377,11 @@ def exception_handlers() -> _Handlers:
 
 
 def middleware(
-    settings: Settings, identity: Identity | None, recorder: Recorder, page: Sequence[Middleware] = ()
+    settings: Settings,
+    identity: Identity | None,
+    recorder: Recorder,
+    page: Sequence[Middleware] = (),
+    metrics: Metrics | None = None,
 ) -> list[Middleware]:
     """What stands before all routes and pages, outermost first.
 
@@ -382,14 +390,16 @@ def middleware(
         identity: The accounts; None: profile ``local``.
         recorder: Of the audit.
         page: The page's own, so that refusals carry its headers too.
+        metrics: Where requests are counted.
     """
     return [
         Middleware(RequestId),
+        Middleware(Observed, metrics=metrics or Metrics()),
         Middleware(Envelope),
         *page,
         Middleware(TrustedProxies, proxies=settings.trusted_proxies),
         Middleware(OwnOrigin, allowed_hosts=hosts_of(settings), local=identity is None),
-        Middleware(Guard, identity=identity, recorder=recorder),
+        Middleware(Guard, identity=identity, recorder=recorder, metrics_addresses=settings.metrics_addresses),
         Middleware(
             BodyLimit,
             max_bytes=settings.max_body_bytes,
@@ -397,6 +407,7 @@ def middleware(
             forms=_FORMS,
             uploads={"/v1/files": (settings.batch or BatchOptions()).max_file_bytes + _FORM_SLACK},
         ),
+        Middleware(RouteNote),
     ]
 
 
@@ -447,7 +458,10 @@ def parts(
         all_services.conversations.masking = lambda: policies.known.exports
         all_services.batches.masking = lambda: policies.known.exports
         identity.sessions.ended = all_services.conversations.forget_searches
-    routes: list[Route | Mount] = [*health.routes(all_services), Mount("/v1", api(all_services))]
+    all_services.metrics.registry.register(Gauges(all_services))
+    all_services.chat.measured = all_services.metrics.question
+    probes = [*health.routes(all_services), *metrics.routes(all_services)]
+    routes: list[Route | Mount] = [*probes, Mount("/v1", api(all_services))]
     cluster = cluster_of(settings)
     if cluster is not None:
         _answer_batches_on(cluster, all_services)
@@ -457,7 +471,7 @@ def parts(
 
     return {
         "routes": routes,
-        "middleware": middleware(settings, identity, recorder, page),
+        "middleware": middleware(settings, identity, recorder, page, all_services.metrics),
         "exception_handlers": exception_handlers(),
         "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check, inputs),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request, params
@@ -23,6 +23,7 @@ from vlpro.config import Settings
 from vlpro.device import DeviceMonitor
 from vlpro.engines.interface import Usage
 from vlpro.errors import NotFoundError, UnauthenticatedError, VlproError
+from vlpro.gateway.metrics import Metrics
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person, Principal
 from vlpro.identity.service import Identity
@@ -77,6 +78,7 @@ class Services:
     audit: AuditQueries | None = None
     audit_exports: AuditExports | None = None
     verifications: Verifications | None = None
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from vlpro import errors, schema
 
@@ -51,6 +52,17 @@ def body(error: errors.VlproError) -> schema.ErrorBody:
     )
 
 
+class ErrorResponse(Response):
+    """An error as an answer; whoever counts answers finds its code in ``scope["state"]["error_code"]``."""
+
+    code = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope.setdefault("state", {})["error_code"] = self.code
+        await super().__call__(scope, receive, send)
+
+
 def response(
     error: errors.VlproError, headers: Mapping[str, str] | None = None, *, status: int | None = None
 ) -> Response:
@@ -59,12 +71,14 @@ def response(
     if isinstance(error, errors.BusyError):
         extra["retry-after"] = str(error.retry_after)
     envelope = schema.ErrorEnvelope(error=body(error))
-    return Response(
+    answer = ErrorResponse(
         envelope.model_dump_json(),
         status_code=status or STATUS[type(error)][0],
         headers=extra,
         media_type="application/json",
     )
+    answer.code = error.code
+    return answer
 
 
 def from_status(status: int, method: str, path: str, detail: str = "") -> errors.VlproError:

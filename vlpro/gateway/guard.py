@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 # Where one comes in, and what tells a probe that the service runs. Everything else is closed by default.
 _PROBES = frozenset({"/healthz", "/readyz"})
+_METRICS = "/metrics"
 _OPEN = _PROBES | {"/login", "/setup"}
 _OPEN_BELOW = ("/login/",)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -47,10 +48,18 @@ class Guard:
         app: The application behind it.
         identity: None: profile ``local``, where it is the person at the machine.
         recorder: Of the audit: whose deeds a request's are, and what was refused.
+        metrics_addresses: Networks that may read ``/metrics`` without a session; none: nobody.
     """
 
-    def __init__(self, app: ASGIApp, identity: Identity | None, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        identity: Identity | None,
+        recorder: Recorder,
+        metrics_addresses: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
+        self._metrics_addresses = metrics_addresses
         self._identity = identity
         self._refusals = Refusals(recorder)
 
@@ -72,7 +81,9 @@ class Guard:
         _replace_header(scope, ADDRESS_HEADER, address)
         try:
             self._check_origin(scope, headers)
-            if _is_open(scope["path"]):
+            if self._is_scraper(scope["path"], address):
+                pass
+            elif _is_open(scope["path"]):
                 await self._check_address(self._identity, scope["path"], address)
             else:
                 token = _token(scope["path"], headers)
@@ -91,6 +102,10 @@ class Guard:
                     self._refusals.add(FORGED_SESSION if forged else refusal.code, scope["path"])
             return
         await self._app(scope, receive, send)
+
+    def _is_scraper(self, path: str, address: str) -> bool:
+        """Whether it is Prometheus, by its address."""
+        return path == _METRICS and allowed(address, self._metrics_addresses)
 
     @staticmethod
     async def _check_address(identity: Identity, path: str, address: str) -> None:
@@ -154,6 +169,7 @@ class Guard:
         if visits and unknown and not _is_open(scope["path"]):
             answer = await self._to_sign_in(scope, headers)
         elif visits:
+            scope["state"]["error_code"] = refusal.code
             answer = _page(Request(scope), refusal)
         else:
             answer = errors.response(refusal)

@@ -203,12 +203,23 @@ class WorkerPool(PictureReader):
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._waiting: deque[_Worker] = deque()
+        self._busy = 0
         self._deaths = 0  # of workers, one after another
 
     @property
     def pid(self) -> int | None:
         """Of the process that makes workers, None while there is none."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def ready(self) -> int:
+        """Workers that wait for a picture."""
+        return len(self._waiting)
+
+    @property
+    def busy(self) -> int:
+        """Workers that read one."""
+        return self._busy
 
     async def start(self) -> None:
         """Start the process that makes workers; returns at once, while it imports the decoders."""
@@ -360,6 +371,7 @@ class WorkerPool(PictureReader):
     async def _ask(self, job: bytes, source: int, result: int, param: str | None, what: _What) -> bytes:
         """What a worker says of a file; empty where it died of it."""
         worker = await self._worker()
+        self._busy += 1
         try:
             async with asyncio.timeout(self._seconds):
                 return await worker.ask(job, (source, result))
@@ -371,6 +383,7 @@ class WorkerPool(PictureReader):
                 code=what.code,
             ) from error
         finally:
+            self._busy -= 1
             worker.close()  # it ends by itself, or is killed
             self._prepare()
 

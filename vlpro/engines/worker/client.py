@@ -39,6 +39,9 @@ class WorkerEngine(Engine):
         described: The same engine, not started: tells name, capabilities and token counts on this side.
         options: The engine's options, as for :func:`vlpro.engines.registry.create`.
         idle_unload_s: Seconds without a question after which the worker ends, until the next question; 0: never.
+
+    Attributes:
+        restarts: Workers that were started because the one before ended by itself.
     """
 
     def __init__(self, described: Engine, options: Mapping[str, object], *, idle_unload_s: float = 0) -> None:
@@ -57,6 +60,7 @@ class WorkerEngine(Engine):
         self._used = 0.0
         self._awake = asyncio.Event()
         self._awake.set()
+        self.restarts = 0
 
     @property
     def pid(self) -> int | None:
@@ -199,6 +203,7 @@ class WorkerEngine(Engine):
             if not self._awake.is_set():
                 failures = 0
                 continue
+            self.restarts += 1
             took = loop.time() - began
             failures = 0 if self._failure is None and took > _HEALTHY_S else failures + 1
             if failures:

@@ -109,6 +109,11 @@ class BatchWorker:
         self._look = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
+    @property
+    def going(self) -> int:
+        """Batches that this process works on."""
+        return len(self._drivers)
+
     def progress(self, batch: Batch) -> Progress:
         """How fast it goes on, as far as this process knows."""
         done = self._done.get(batch.id)

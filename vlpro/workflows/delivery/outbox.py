@@ -242,6 +242,12 @@ class Outbox:
                 sa.delete(deliveries).where(deliveries.c.updated_at < moment, deliveries.c.state != "waiting")
             ).rowcount
 
+    def waiting(self) -> int:
+        """How many are still to be sent."""
+        query = sa.select(sa.func.count()).select_from(deliveries).where(deliveries.c.state == "waiting")
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def next_due(self) -> float | None:
         """Unix time of the next try; None: nothing waits."""
         with self._database.read() as connection:

@@ -166,6 +166,10 @@ class Deliveries:
         """Take a parcel in the transaction that stores why it is due: both are there, or neither is. Blocks."""
         self._outbox.put(connection, parcel)
 
+    def waiting(self) -> int:
+        """How many are still to be sent. Asks the database: not for the event loop."""
+        return self._outbox.waiting()
+
     def look(self) -> None:
         """Something was taken: send it now."""
         self._new.set()
