@@ -7,7 +7,7 @@ asked only its names are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,6 +70,7 @@ class Material:
         answer: The whole answer, where the engine is none that writes; None: the engine writes it.
         named: How the record of the question names it.
         names: How the record of the answer names each source that it cites, by number.
+        given: Is told, before the engine is, under which digests it is given the pages, and in which conversation.
     """
 
     rules: str = ""
@@ -79,6 +80,7 @@ class Material:
     answer: str | None = None
     named: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    given: Callable[[Collection[str], str], None] | None = None
 
 
 def citations(text: str, material: Material, own: int) -> tuple[Citation, ...]:

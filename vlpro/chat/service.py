@@ -330,7 +330,7 @@ class ChatService:
             material = await self._found(question, messages)
             counted = self.fit(question, messages, material)
             request, given = await self._reduced(counted)
-            shown = given[: len(given) - len(material.pages)]
+            shown = _own(given, material, question.conversation)
             record = await Recorded.ask(
                 self.recorder, question, request, self.engine, self._model_digest, material=material
             )
@@ -639,6 +639,14 @@ class ChatService:
         return replace(
             counted, request=replace(request, sampling=replace(request.sampling, max_tokens=limit))
         )
+
+
+def _own(given: tuple[Shown, ...], material: Material, conversation: str) -> tuple[Shown, ...]:
+    """The person's own pictures of what the engine is given; the material is told of the others, its pages."""
+    own = given[: len(given) - len(material.pages)]
+    if material.given is not None:
+        material.given([page.pixels_sha256 for page in given[len(own) :]], conversation)
+    return own
 
 
 def _masked(place: grounding.Place, masking: Masking) -> grounding.Place:

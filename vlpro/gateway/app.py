@@ -261,7 +261,7 @@ def services(
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     rules = rules_of(settings, identity)
     deliveries, reader = deliveries_of(settings, identity, recorder), reader_of(settings, chat_service)
-    knowledge = knowledge_of(settings, identity, reader, recorder, limits=limits)
+    knowledge = knowledge_of(settings, identity, reader, recorder, limits=limits, engine=engine)
     return Services(
         settings=settings,
         chat=chat_service,

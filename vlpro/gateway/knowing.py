@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from vlpro.audit.recorder import Recorder
 from vlpro.config import Settings
+from vlpro.engines.interface import Engine
 from vlpro.gateway.profile import database_of, sealer_of
 from vlpro.identity.service import Identity
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.pdf import PdfLimits
 from vlpro.imaging.workers import WorkerPool
+from vlpro.knowledge.given import GivenPages
 from vlpro.knowledge.ingest import Ingest
 from vlpro.knowledge.office import OfficeConverter
 from vlpro.knowledge.options import KnowledgeOptions
@@ -27,6 +29,7 @@ def knowledge_of(
     recorder: Recorder,
     *,
     limits: Limits,
+    engine: Engine,
 ) -> KnowledgeService:
     """What keeps knowledge bases; not started yet.
 
@@ -65,4 +68,5 @@ def knowledge_of(
         options=options,
         ranking=ranking_of(options),
         reranker=reranker_of(options),
+        given=GivenPages(engine.forget),
     )

@@ -11,6 +11,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from vlpro.chat.material import Material, ShownPage
@@ -171,6 +172,7 @@ class KnowledgeAnswers:
             ),
             named=named | {"pages": [record(hit) for hit in one_a_page(hits)]},
             names={number: record(hit) for number, hit in enumerate(hits, 1)},
+            given=partial(self._knowledge.given.add, {(hit.base, hit.version) for hit in hits}),
         )
 
 

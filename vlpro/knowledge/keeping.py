@@ -9,6 +9,7 @@ from functools import partial
 from vlpro.errors import ConflictError, VlproError
 from vlpro.knowledge.document import Document
 from vlpro.knowledge.embedding.interface import Embedder
+from vlpro.knowledge.given import GivenPages
 from vlpro.knowledge.index.interface import Index
 from vlpro.knowledge.ingest import vectors_of
 from vlpro.knowledge.store import KnowledgeStore
@@ -27,12 +28,17 @@ class IndexKeeper:
         store: What there is.
         index: What is filled.
         embedder: The model in use: what another one made is made anew, from the stored text.
+        given: What the engine was given of it; it forgets what the index does.
     """
 
-    def __init__(self, store: KnowledgeStore, index: Index, embedder: Embedder) -> None:
+    def __init__(
+        self, store: KnowledgeStore, index: Index, embedder: Embedder, given: GivenPages | None = None
+    ) -> None:
         self._store = store
         self._index = index
         self._embedder = embedder
+        self.given = given or GivenPages()
+        """What an engine was given of what is found."""
         self._known: dict[tuple[str, str], tuple[int, int]] = {}  # pages and passages, by base and version
         self._turn = asyncio.Lock()
         self.loaded = asyncio.Event()
@@ -71,8 +77,7 @@ class IndexKeeper:
         async with self._turn:
             there = await asyncio.to_thread(self._store.ready)
             for base, document in self._known.keys() - set(there):
-                await asyncio.to_thread(self._index.remove, base, document)
-                self._known.pop((base, document), None)
+                await self.forget(base, document)
             missing = [one for one in there if one not in self._known]
             first = not self.loaded.is_set()
             kept = await asyncio.to_thread(self._index.kept) if missing or first else {}
@@ -103,15 +108,16 @@ class IndexKeeper:
             await self._load(document)  # first: until the store says that it is ready, nobody sees it
             done = await asyncio.to_thread(self._store.finish, document)
         if not done:
-            await asyncio.to_thread(self.forget, document.base, document.id)
+            await self.forget(document.base, document.id)
         await self.look()
         return done
 
-    def forget(self, base: str, document: str | None = None) -> None:
-        """Forget a version, or a whole base, at once."""
-        self._index.remove(base, document)
+    async def forget(self, base: str, document: str | None = None) -> None:
+        """Forget a version, or a whole base, at once; the engine, too."""
+        await asyncio.to_thread(self._index.remove, base, document)
         for known in [one for one in self._known if one[0] == base and document in (None, one[1])]:
             self._known.pop(known, None)
+        await self.given.forget(base, document)
 
     async def _load(self, version: Document) -> None:
         base, document = version.base, version.id
@@ -122,7 +128,7 @@ class IndexKeeper:
         await asyncio.to_thread(self._index.put, base, document, pages)
         self._known[base, document] = (len(pages), sum(len(page.vectors) for page in pages))
         if await asyncio.to_thread(self._store.version, document) is None:
-            await asyncio.to_thread(self.forget, base, document)
+            await self.forget(base, document)
 
     async def _embed_anew(self, version: Document) -> None:
         """Other vectors of what a version says, from what is stored of it."""

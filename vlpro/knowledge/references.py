@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from vlpro.chat.material import Material
@@ -78,6 +79,7 @@ class References:
                 hits,
                 rules=REFERENCE_RULES[language],
                 parts=(beginning(language), quoted or nothing(language), ending(language)),
+                given=partial(self._knowledge.given.add, {(hit.base, hit.version) for hit in hits}),
             )
 
         return find

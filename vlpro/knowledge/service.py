@@ -31,6 +31,7 @@ from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader
 from vlpro.knowledge.document import Base, Document, Failure
 from vlpro.knowledge.embedding.interface import Embedder
+from vlpro.knowledge.given import GivenPages
 from vlpro.knowledge.index.interface import Index
 from vlpro.knowledge.ingest import Ingest
 from vlpro.knowledge.keeping import IndexKeeper
@@ -83,6 +84,7 @@ class KnowledgeService:
         options: Limits.
         ranking: How much each sign counts.
         reranker: Ranks the best hits once more; None: nobody does.
+        given: What the engine is given of pages; None: no engine is given any.
 
     Attributes:
         searches: How often passages were looked for since the start.
@@ -100,6 +102,7 @@ class KnowledgeService:
         options: KnowledgeOptions,
         ranking: Ranking,
         reranker: Reranker | None = None,
+        given: GivenPages | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -109,7 +112,7 @@ class KnowledgeService:
         self._options = options
         self._ranking = ranking
         self._reranker = reranker
-        self._keeper = IndexKeeper(store, index, embedder)
+        self._keeper = IndexKeeper(store, index, embedder, given)
         self._index = index
         self._reading: dict[str, asyncio.Task[bool]] = {}  # by version
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,6 +146,11 @@ class KnowledgeService:
         return KnowledgeStatus(
             self._embedder.model, self._options.index, keeper.pages, keeper.passages, keeper.loading
         )
+
+    @property
+    def given(self) -> GivenPages:
+        """What an engine was given of pages: whoever gives it any, notes it there."""
+        return self._keeper.given
 
     # --- bases
 
@@ -241,7 +249,7 @@ class KnowledgeService:
         for document in await asyncio.to_thread(self._store.documents, name):
             self._stop_reading(document)
         await asyncio.to_thread(self._store.delete_base, name)
-        await asyncio.to_thread(self._keeper.forget, name)
+        await self._keeper.forget(name)
 
     # --- documents
 
@@ -341,7 +349,7 @@ class KnowledgeService:
             await self._document_changed(version, "deleted")
             self._stop_reading(version)
         for version in await asyncio.to_thread(self._store.delete_document, base_id, name):
-            await asyncio.to_thread(self._keeper.forget, base_id, version.id)
+            await self._keeper.forget(base_id, version.id)
 
     # --- finding
 

@@ -22,6 +22,7 @@ from vlpro.identity.principal import Person
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.picture import Picture
 from vlpro.knowledge.answer import PAGES, PASSAGES, RULES, KnowledgeAnswers, follows_up
+from vlpro.knowledge.given import GivenPages
 from vlpro.knowledge.search import Found, Hit
 
 LIMITS = Limits(
@@ -56,6 +57,7 @@ class _Knowledge:
     def __init__(self, *hits: Hit, answers: bool = True, only: str = "") -> None:
         self.found = Found(hits, answers)
         self.only = only
+        self.given = GivenPages()
         self.asked: list[tuple[str, frozenset[str]]] = []
 
     async def find(
