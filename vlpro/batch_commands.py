@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from vlpro import batch_schema
 from vlpro.client import ApiError, Client
 from vlpro.errors import BadRequestError
+from vlpro.schema import batches as batch_schema
 from vlpro.server_option import add_server, client_of
 
 __all__ = ["add"]

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlpro.errors import ConfigError
-from vlpro.inspection_schema import Inspection, NewInspection, PictureUrl
+from vlpro.schema.inspections import Inspection, NewInspection, PictureUrl
 from vlpro.server_option import add_server, client_of
 
 __all__ = ["add"]

@@ -527,7 +527,7 @@ def test_a_question_is_on_the_record_with_its_pages_once(firm: Company) -> None:
 def test_the_client_speaks_to_all_of_it(server: Server) -> None:
     client = Client(server.url)
     try:
-        from vlpro import knowledge_schema as wire  # noqa: PLC0415
+        from vlpro.schema import knowledge as wire  # noqa: PLC0415
 
         base = client.new_knowledge_base(wire.NewKnowledgeBase(name="Own", description="x"))
         assert client.change_knowledge_base(base.id, wire.KnowledgeBaseChange(shared=True)).description == "x"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from vlpro import account_schema, schema
+from vlpro import schema
 from vlpro.client.calls import Calls, part
+from vlpro.schema import accounts as account_schema
 
 __all__ = ["AccountCalls", "RoleFilter"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import httpx
 
-from vlpro import audit_schema
 from vlpro.client.calls import Calls, no_answer, part, refused
+from vlpro.schema import audit as audit_schema
 
 __all__ = ["AuditCalls"]
 

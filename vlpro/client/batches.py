@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import BinaryIO, Literal
 
-from vlpro import batch_schema, schema
+from vlpro import schema
 from vlpro.client.calls import Calls, part
+from vlpro.schema import batches as batch_schema
 
 __all__ = ["BatchCalls"]
 

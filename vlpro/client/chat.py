@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from vlpro import account_schema, schema
+from vlpro import schema
 from vlpro.client.calls import Calls
+from vlpro.schema import accounts as account_schema
 
 __all__ = ["ChatCalls"]
 

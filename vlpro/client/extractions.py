@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlpro import extraction_schema, schema
+from vlpro import schema
 from vlpro.client.calls import Calls, part
+from vlpro.schema import extractions as extraction_schema
 
 __all__ = ["ExtractionCalls"]
 

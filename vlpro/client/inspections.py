@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from vlpro import inspection_schema as inspecting
 from vlpro import schema
 from vlpro.client.calls import Calls, part
+from vlpro.schema import inspections as inspecting
 
 __all__ = ["InspectionCalls"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from vlpro import knowledge_schema as wire
 from vlpro import schema
 from vlpro.client.calls import Calls, part
+from vlpro.schema import knowledge as wire
 
 __all__ = ["KnowledgeCalls"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from vlpro import report_schema, schema
+from vlpro import schema
 from vlpro.client.calls import Calls, part
+from vlpro.schema import reports as report_schema
 
 __all__ = ["ReportCalls"]
 

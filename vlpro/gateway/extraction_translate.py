@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from vlpro import extraction_schema as wire
 from vlpro.config import Settings
 from vlpro.errors import ImageError
 from vlpro.gateway.translate import upload
 from vlpro.identity.labels import Level
+from vlpro.schema import extractions as wire
 from vlpro.workflows.delivery.outbox import Delivery
 from vlpro.workflows.extraction.reading import Asked
 from vlpro.workflows.extraction.service import ExtractionService, Measured

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from fastapi import Depends, Path, Query, Request
 
-from vlpro import knowledge_schema as wire
 from vlpro.chat.service import Finds
 from vlpro.errors import BadRequestError, VlproError
 from vlpro.gateway.deps import Services, principal_of
@@ -19,6 +18,7 @@ from vlpro.identity.principal import Person
 from vlpro.knowledge.passages import Box
 from vlpro.knowledge.search import Found
 from vlpro.knowledge.service import Base, Document, KnowledgeStatus
+from vlpro.schema import knowledge as wire
 
 __all__ = [
     "Boxes",

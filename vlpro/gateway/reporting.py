@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vlpro import report_schema as wire
 from vlpro.chat.history import Rules
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
 from vlpro.errors import BadRequestError, ImageError
-from vlpro.extraction_schema import InputFilePart
 from vlpro.gateway import extraction_translate
 from vlpro.gateway.profile import database_of, sealer_of
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
 from vlpro.identity.service import Identity
 from vlpro.masking import Masking
+from vlpro.schema import reports as wire
+from vlpro.schema.extractions import InputFilePart
 from vlpro.workflows.batch.files import FileStore
 from vlpro.workflows.pages import Input
 from vlpro.workflows.report.options import ReportOptions

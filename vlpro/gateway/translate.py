@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from vlpro import knowledge_schema, schema
+from vlpro import schema
 from vlpro.chat.conversation_service import Receipt
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.fitting import Shown
@@ -24,6 +24,7 @@ from vlpro.errors import BadRequestError, ImageError
 from vlpro.gateway import errors
 from vlpro.gateway.deps import Asker
 from vlpro.masking import Masking
+from vlpro.schema import knowledge as knowledge_schema
 
 __all__ = [
     "chat_question",

@@ -6,8 +6,8 @@ import re
 
 import streamlit as st
 
-from vlpro.account_schema import Account
 from vlpro.client import RoleFilter
+from vlpro.schema.accounts import Account
 from vlpro.ui.parts import Tone
 from vlpro.ui.session import t
 

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from hashlib import sha256
 from typing import Any, Literal
 
-from vlpro.audit_schema import AuditRecord
+from vlpro.schema.audit import AuditRecord
 from vlpro.ui.parts import Tone
 from vlpro.ui.policy_settings import differences
 from vlpro.ui.strings import STRINGS, Language, text

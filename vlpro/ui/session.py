@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from vlpro.account_schema import LevelName, OwnAccount
 from vlpro.client import (
     ADDRESS_HEADER,
     BACKGROUND_HEADER,
@@ -19,6 +18,7 @@ from vlpro.client import (
     in_process,
 )
 from vlpro.languages import LANGUAGE_COOKIE, preferred_language
+from vlpro.schema.accounts import LevelName, OwnAccount
 from vlpro.ui import strings
 from vlpro.ui.parts import Tone
 from vlpro.ui.strings import Language

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vlpro.account_schema import Account
+from vlpro.schema.accounts import Account
 from vlpro.ui.people import browser, state
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.record import FIRST, Actor, Entry, make
-from vlpro.audit_schema import AuditRecord
+from vlpro.schema.audit import AuditRecord
 from vlpro.ui import records
 from vlpro.ui.records import Link, Teller, links
 from vlpro.ui.strings import Language

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from vlpro import account_schema, schema
+from vlpro import schema
 from vlpro.errors import BadRequestError
 from vlpro.gateway.deps import IdentityOf, Needs
 from vlpro.gateway.strict import StrictRoute
@@ -14,6 +14,7 @@ from vlpro.identity.keys import Key
 from vlpro.identity.permissions import KEY_SCOPES, PERMISSIONS, Permission
 from vlpro.identity.principal import Principal
 from vlpro.identity.sessions import Session
+from vlpro.schema import accounts as account_schema
 
 __all__ = ["router", "session_reply"]
 

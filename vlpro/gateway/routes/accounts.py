@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from vlpro import account_schema, schema
+from vlpro import schema
 from vlpro.gateway.deps import IdentityOf, Needs, needs
 from vlpro.gateway.routes.account import session_reply
 from vlpro.gateway.strict import StrictRoute
@@ -16,6 +16,7 @@ from vlpro.identity.labels import Level
 from vlpro.identity.permissions import Permission, Role
 from vlpro.identity.principal import Principal
 from vlpro.identity.service import Identity
+from vlpro.schema import accounts as account_schema
 
 __all__ = ["router"]
 

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ValidationError
 
-from vlpro import audit_schema
 from vlpro.audit.query import Filter, Found
 from vlpro.audit.verification import Verifications, Verified
 from vlpro.gateway.deps import AuditExportsOf, AuditOf, ServicesOf, VerificationsOf, needs, principal_of
 from vlpro.gateway.stream import Download
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
+from vlpro.schema import audit as audit_schema
 
 __all__ = ["router"]
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from vlpro import batch_schema, schema
+from vlpro import schema
 from vlpro.audit.recorder import ACTOR
 from vlpro.gateway.deps import Needs, Services, ServicesOf
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.schema import batches as batch_schema
 from vlpro.workflows.batch.batch import COMPLETED, FAILED, WAITING, Batch, Head, Line
 from vlpro.workflows.batch.results import said_in
 from vlpro.workflows.batch.store import result_file

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from vlpro import extraction_schema as wire
 from vlpro import schema
 from vlpro.gateway import extraction_translate as translate
 from vlpro.gateway.deps import Needs, ServicesOf, asker
@@ -15,6 +14,7 @@ from vlpro.gateway.stream import while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.schema import extractions as wire
 from vlpro.workflows.extraction.service import ExtractionService
 from vlpro.workflows.extraction.standing import Viewer
 

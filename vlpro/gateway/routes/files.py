@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from vlpro import batch_schema
 from vlpro.errors import BadRequestError
 from vlpro.gateway.deps import Needs, ServicesOf
 from vlpro.gateway.stream import Download
 from vlpro.gateway.uploads import Form
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.schema import batches as batch_schema
 from vlpro.workflows.batch.batch import COMPLETED, FAILED
 from vlpro.workflows.batch.files import Purpose, StoredFile
 

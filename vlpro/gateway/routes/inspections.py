@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from vlpro import inspection_schema as wire
 from vlpro import schema
 from vlpro.gateway import knowledge, translate
 from vlpro.gateway.deps import Needs, Services, ServicesOf
@@ -15,6 +14,7 @@ from vlpro.gateway.stream import while_connected
 from vlpro.gateway.strict import StrictRoute, by_size
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.schema import inspections as wire
 from vlpro.workflows.inspection.messages import alert_message, inspection_message, template_message
 from vlpro.workflows.inspection.method import Asked
 from vlpro.workflows.inspection.service import InspectionService

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from vlpro import knowledge_schema as wire
 from vlpro import schema
 from vlpro.errors import BadRequestError
 from vlpro.gateway import knowledge as translate
@@ -17,6 +16,7 @@ from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.schema import knowledge as wire
 
 __all__ = ["router"]
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from vlpro import account_schema
 from vlpro.errors import NotFoundError
 from vlpro.gateway.deps import IdentityOf, Needs, needs
 from vlpro.gateway.forms import address_of
@@ -15,6 +14,7 @@ from vlpro.identity.permissions import Permission
 from vlpro.identity.policy import PolicyVersion
 from vlpro.identity.principal import Principal
 from vlpro.identity.service import Identity
+from vlpro.schema import accounts as account_schema
 
 __all__ = ["router"]
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from vlpro import report_schema as wire
 from vlpro import schema
 from vlpro.gateway import reporting as translate
 from vlpro.gateway.deps import Needs, ServicesOf, asker
@@ -16,6 +15,7 @@ from vlpro.gateway.stream import while_connected
 from vlpro.gateway.strict import StrictRoute
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Principal
+from vlpro.schema import reports as wire
 from vlpro.workflows.report.service import Asker, ReportService
 
 __all__ = ["router"]

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from vlpro.account_schema import Account, AccountChange, NewAccount, OwnAccount, WithPassword
 from vlpro.client import Client, RoleFilter
+from vlpro.schema.accounts import Account, AccountChange, NewAccount, OwnAccount, WithPassword
 from vlpro.ui import people, session
 from vlpro.ui.parts import badge, facts, mount, note, title
 from vlpro.ui.session import t

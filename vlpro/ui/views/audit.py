@@ -10,8 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from vlpro.account_schema import OwnAccount
-from vlpro.audit_schema import AuditContent, AuditRecord, AuditRecordList, AuditStanding
+from vlpro.schema.accounts import OwnAccount
+from vlpro.schema.audit import AuditContent, AuditRecord, AuditRecordList, AuditStanding
 from vlpro.ui import records, session
 from vlpro.ui.parts import facts, mount, note, title
 from vlpro.ui.records import Teller

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 import streamlit as st
 
-from vlpro.audit_schema import AuditFilter, NewAuditExport
+from vlpro.schema.audit import AuditFilter, NewAuditExport
 from vlpro.ui import session
 from vlpro.ui.parts import note
 from vlpro.ui.session import t

@@ -7,8 +7,8 @@ from html import escape
 
 import streamlit as st
 
-from vlpro.audit_schema import AuditVerification, AuditVerified
 from vlpro.client import ApiError
+from vlpro.schema.audit import AuditVerification, AuditVerified
 from vlpro.ui import session
 from vlpro.ui.parts import Tone, badge, facts, note
 from vlpro.ui.session import t

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from vlpro.batch_schema import Batch, BatchLine
 from vlpro.client import ApiError
+from vlpro.schema.batches import Batch, BatchLine
 from vlpro.ui import session
 from vlpro.ui.parts import Tone, badge, mount, note, strip, title
 from vlpro.ui.session import t

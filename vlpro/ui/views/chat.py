@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from vlpro.account_schema import LevelName
 from vlpro.client import ApiError
 from vlpro.schema import Conversation, Message, NewMessage, Status
+from vlpro.schema.accounts import LevelName
 from vlpro.ui import export, session
 from vlpro.ui.parts import badge, mount, note
 from vlpro.ui.session import t

@@ -6,10 +6,10 @@ from typing import cast
 
 import streamlit as st
 
-from vlpro.account_schema import LevelName
 from vlpro.client import ApiError
-from vlpro.knowledge_schema import KnowledgeBase
 from vlpro.schema import Conversation
+from vlpro.schema.accounts import LevelName
+from vlpro.schema.knowledge import KnowledgeBase
 from vlpro.ui import session
 from vlpro.ui.session import t
 

@@ -6,9 +6,9 @@ from html import escape
 
 import streamlit as st
 
-from vlpro.account_schema import OwnAccount
 from vlpro.client import ApiError
 from vlpro.schema import Gpu, Status
+from vlpro.schema.accounts import OwnAccount
 from vlpro.ui import session
 from vlpro.ui.parts import Tone, badge, note, size, title
 from vlpro.ui.session import t

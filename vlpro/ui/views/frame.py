@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import streamlit as st
 
-from vlpro.account_schema import OwnAccount
 from vlpro.client import ApiError
 from vlpro.languages import LANGUAGE_COOKIE
+from vlpro.schema.accounts import OwnAccount
 from vlpro.ui import session, strings
 from vlpro.ui.parts import mount, note
 from vlpro.ui.session import t

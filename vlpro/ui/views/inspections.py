@@ -9,7 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from vlpro.client import ApiError
-from vlpro.inspection_schema import Defect, Inspection, InspectionAlert
+from vlpro.schema.inspections import Defect, Inspection, InspectionAlert
 from vlpro.ui import session
 from vlpro.ui.parts import Tone, badge, mount, note, strip, title
 from vlpro.ui.session import t

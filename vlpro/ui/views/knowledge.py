@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from vlpro.client import ApiError
-from vlpro.knowledge_schema import KnowledgeBase, KnowledgeBaseChange, KnowledgeIndexStatus, NewKnowledgeBase
+from vlpro.schema.knowledge import KnowledgeBase, KnowledgeBaseChange, KnowledgeIndexStatus, NewKnowledgeBase
 from vlpro.ui import session
 from vlpro.ui.parts import badge, facts, mount, note, title
 from vlpro.ui.session import t

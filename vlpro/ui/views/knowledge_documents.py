@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from vlpro.client import ApiError
-from vlpro.knowledge_schema import KnowledgeBase, KnowledgeDocument, KnowledgeDocumentList
+from vlpro.schema.knowledge import KnowledgeBase, KnowledgeDocument, KnowledgeDocumentList
 from vlpro.ui import session
 from vlpro.ui.parts import Tone, mount, note
 from vlpro.ui.session import t

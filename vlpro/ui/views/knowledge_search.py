@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from vlpro.knowledge_schema import KnowledgeBase, KnowledgeHits
+from vlpro.schema.knowledge import KnowledgeBase, KnowledgeHits
 from vlpro.ui import session
 from vlpro.ui.parts import note
 from vlpro.ui.session import t

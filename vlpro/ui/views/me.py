@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from vlpro.account_schema import Key, NewKey, OwnAccount
+from vlpro.schema.accounts import Key, NewKey, OwnAccount
 from vlpro.ui import session
 from vlpro.ui.parts import badge, facts, mount, note, title
 from vlpro.ui.policy_settings import LineError, networks

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from vlpro.account_schema import OwnAccount, RoleName
+from vlpro.schema.accounts import OwnAccount, RoleName
 from vlpro.ui import session
 from vlpro.ui.parts import title
 from vlpro.ui.session import t

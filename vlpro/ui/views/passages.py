@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vlpro.knowledge_schema import Citation, KnowledgeHit
+from vlpro.schema.knowledge import Citation, KnowledgeHit
 from vlpro.ui import session
 from vlpro.ui.parts import mount
 from vlpro.ui.session import t

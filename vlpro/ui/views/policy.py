@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from vlpro.account_schema import NewPolicy, OwnAccount, PolicyVersion
 from vlpro.client import ApiError
+from vlpro.schema.accounts import NewPolicy, OwnAccount, PolicyVersion
 from vlpro.ui import session
 from vlpro.ui.parts import mount, note, strip, title
 from vlpro.ui.policy_settings import (

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from vlpro.client import ApiError
-from vlpro.extraction_schema import (
+from vlpro.schema.extractions import (
     CheckInfo,
     DeliveryInfo,
     ExtractedFieldInfo,

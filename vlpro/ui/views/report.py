@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from vlpro.client import ApiError
-from vlpro.report_schema import Report, ReportContent
+from vlpro.schema.reports import Report, ReportContent
 from vlpro.ui import session, strings
 from vlpro.ui.parts import Tone, badge, mount, note, strip, title
 from vlpro.ui.session import t

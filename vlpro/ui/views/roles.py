@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import streamlit as st
 
-from vlpro.account_schema import Account, LevelName, OwnAccount, RoleName
 from vlpro.client import ApiError, RoleFilter
+from vlpro.schema.accounts import Account, LevelName, OwnAccount, RoleName
 from vlpro.ui import people, session
 from vlpro.ui.parts import facts, mount, note, title
 from vlpro.ui.session import t

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from vlpro.account_schema import OwnAccount, Session
+from vlpro.schema.accounts import OwnAccount, Session
 from vlpro.ui import people, session
 from vlpro.ui.parts import facts, mount, title
 from vlpro.ui.session import t

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vlpro import inspection_schema as wire
-from vlpro import knowledge_schema as knowledge_wire
 from vlpro.chat.material import Citation
 from vlpro.errors import VlproError
+from vlpro.schema import inspections as wire
+from vlpro.schema import knowledge as knowledge_wire
 from vlpro.workflows.inspection.alerts import Alert
 from vlpro.workflows.inspection.service import Shown
 from vlpro.workflows.inspection.template_store import GoldenTemplate

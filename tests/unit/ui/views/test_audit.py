@@ -4,7 +4,7 @@ from datetime import UTC, date
 
 import pytest
 
-from vlpro.audit_schema import AuditRecord, AuditRecordList, AuditStanding
+from vlpro.schema.audit import AuditRecord, AuditRecordList, AuditStanding
 from vlpro.ui import session
 from vlpro.ui.views import audit
 from vlpro.ui.views.audit import Wanted

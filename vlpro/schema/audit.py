@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vlpro.schema.shapes import Reply
+
 __all__ = [
     "AuditContent",
     "AuditExport",
@@ -20,11 +22,7 @@ __all__ = [
 ]
 
 
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class AuditRecord(_Reply):
+class AuditRecord(Reply):
     """A record: its number, the hash of its bytes as they are now (RFC 6962, SHA-256), and what it says."""
 
     object: Literal["audit.record"] = "audit.record"
@@ -33,7 +31,7 @@ class AuditRecord(_Reply):
     said: dict[str, Any]
 
 
-class AuditRecordList(_Reply):
+class AuditRecordList(Reply):
     """Records, the newest first."""
 
     object: Literal["list"] = "list"
@@ -44,7 +42,7 @@ class AuditRecordList(_Reply):
     )
 
 
-class AuditStanding(_Reply):
+class AuditStanding(Reply):
     """Where the record stands."""
 
     object: Literal["audit.standing"] = "audit.standing"
@@ -67,7 +65,7 @@ class ContentReason(BaseModel):
     reason: Annotated[str, Field(min_length=4, max_length=200)]
 
 
-class AuditContent(_Reply):
+class AuditContent(Reply):
     """Texts by their place in the record."""
 
     object: Literal["audit.content"] = "audit.content"
@@ -103,7 +101,7 @@ class NewAuditExport(BaseModel):
     reason: Annotated[str, Field(min_length=4, max_length=200)]
 
 
-class AuditExport(_Reply):
+class AuditExport(Reply):
     """An export that can be fetched once, within five minutes, from ``/v1/audit/exports/{id}/file``."""
 
     object: Literal["audit.export"] = "audit.export"
@@ -112,7 +110,7 @@ class AuditExport(_Reply):
     name: str = Field(description="Of the file")
 
 
-class AuditVerified(_Reply):
+class AuditVerified(Reply):
     """A verification that ended, as it is on the record."""
 
     seq: int = Field(description="Number of its record")
@@ -142,7 +140,7 @@ class AuditVerified(_Reply):
     stopped_by: str = ""
 
 
-class AuditVerification(_Reply):
+class AuditVerification(Reply):
     """The verification that goes on, and the last one that ended."""
 
     object: Literal["audit.verification"] = "audit.verification"

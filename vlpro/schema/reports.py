@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from vlpro.extraction_schema import FilePart
 from vlpro.schema import ImagePart
+from vlpro.schema.extractions import FilePart
+from vlpro.schema.shapes import Reply, Request
 
 __all__ = [
     "AigcLabel",
@@ -30,15 +31,7 @@ Severity = Literal["info", "minor", "major", "critical"]
 DocumentFormat = Literal["docx", "pdf"]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class ReportFilePart(_Request):
+class ReportFilePart(Request):
     """A file, as the Responses API has it: inside the request, or sent before (``POST /v1/files``)."""
 
     type: Literal["input_file"]
@@ -52,7 +45,7 @@ class ReportFilePart(_Request):
 ReportPart = Annotated[ImagePart | FilePart | ReportFilePart, Field(discriminator="type")]
 
 
-class NewReport(_Request):
+class NewReport(Request):
     """``POST /v1/reports``."""
 
     input: Annotated[
@@ -76,14 +69,14 @@ class NewReport(_Request):
     ] = False
 
 
-class ReportProgress(_Reply):
+class ReportProgress(Reply):
     """How far it is: a step a picture, and one for the conclusion."""
 
     done: int
     steps: int
 
 
-class ReportFinding(_Reply):
+class ReportFinding(Reply):
     """One finding; ``boxes`` are ``[x1, y1, x2, y2]`` in pixels of the picture as it was sent."""
 
     number: int
@@ -94,7 +87,7 @@ class ReportFinding(_Reply):
     boxes: list[tuple[int, int, int, int]]
 
 
-class ReportImage(_Reply):
+class ReportImage(Reply):
     """One picture; ``available``: whether it is still kept."""
 
     number: int
@@ -106,7 +99,7 @@ class ReportImage(_Reply):
     available: bool
 
 
-class AigcLabel(_Reply):
+class AigcLabel(Reply):
     """The label of generated content, as GB 45438-2025 names its fields (annex E)."""
 
     Label: str
@@ -118,7 +111,7 @@ class AigcLabel(_Reply):
     ReservedCode2: str = ""
 
 
-class ReportContent(_Reply):
+class ReportContent(Reply):
     """What a complete report says.
 
     ``sees`` is False where the engine reads texts and codes only and judges nothing; ``notice`` says in the report's
@@ -139,7 +132,7 @@ class ReportContent(_Reply):
     AIGC: AigcLabel
 
 
-class ReportFailure(_Reply):
+class ReportFailure(Reply):
     """Why a report came to no end."""
 
     code: str
@@ -147,7 +140,7 @@ class ReportFailure(_Reply):
     message_zh: str
 
 
-class Report(_Reply):
+class Report(Reply):
     """A report; ``report`` is there once it is complete."""
 
     id: str
@@ -160,7 +153,7 @@ class Report(_Reply):
     error: ReportFailure | None = None
 
 
-class ReportList(_Reply):
+class ReportList(Reply):
     """Reports, the newest first; ``next`` is what to ask for the page after."""
 
     object: Literal["list"] = "list"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from vlpro.knowledge_schema import Citation, KnowledgeBaseField
+from vlpro.schema.knowledge import Citation, KnowledgeBaseField
+from vlpro.schema.shapes import Reply, Request
 
 __all__ = [
     "Acknowledgement",
@@ -39,21 +40,13 @@ NAME = r"^([^\x00-\x1f\x7f/\\#+$.][^\x00-\x1f\x7f/\\#+]{0,63})?$"
 _Name = Annotated[str, Field(pattern=NAME)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class PictureUrl(_Request):
+class PictureUrl(Request):
     """A picture as a data URL (``data:image/…;base64,…``); nothing is ever fetched."""
 
     url: str
 
 
-class NewInspection(_Request):
+class NewInspection(Request):
     """``POST /v1/inspections``."""
 
     image: PictureUrl
@@ -88,7 +81,7 @@ class NewInspection(_Request):
     ] = None
 
 
-class Defect(_Reply):
+class Defect(Reply):
     """One finding; ``box`` is ``[x1, y1, x2, y2]`` in pixels of the picture as it was sent."""
 
     kind: str
@@ -97,7 +90,7 @@ class Defect(_Reply):
     note: str = ""
 
 
-class Shift(_Reply):
+class Shift(Reply):
     """How the golden picture was laid on the inspected one."""
 
     degrees: float
@@ -106,7 +99,7 @@ class Shift(_Reply):
     y: float
 
 
-class DecidedInspection(_Reply):
+class DecidedInspection(Reply):
     """What a person decided."""
 
     verdict: Literal["pass", "fail"]
@@ -114,14 +107,14 @@ class DecidedInspection(_Reply):
     decided_at: float
 
 
-class RaisedAlert(_Reply):
+class RaisedAlert(Reply):
     """The alert that an inspection raised, or found raised already by the same picture at the same station."""
 
     id: str
     state: AlertState
 
 
-class Inspection(_Reply):
+class Inspection(Reply):
     """A picture, inspected."""
 
     id: str
@@ -149,7 +142,7 @@ class Inspection(_Reply):
     seconds: float = Field(0, description="From the picture's arrival to the finding")
 
 
-class InspectionList(_Reply):
+class InspectionList(Reply):
     """Inspections, the newest first."""
 
     object: Literal["list"] = "list"
@@ -157,13 +150,13 @@ class InspectionList(_Reply):
     next: str | None = Field(None, description="`after` of the next page; null: this is the last")
 
 
-class InspectionDecision(_Request):
+class InspectionDecision(Request):
     """``POST /v1/inspections/{id}/decision``: what a person found when looking at it."""
 
     verdict: Literal["pass", "fail"]
 
 
-class NewGoldenTemplate(_Request):
+class NewGoldenTemplate(Request):
     """``PUT /v1/inspections/templates/{product}``."""
 
     image: PictureUrl
@@ -172,7 +165,7 @@ class NewGoldenTemplate(_Request):
     ] = None
 
 
-class GoldenTemplate(_Reply):
+class GoldenTemplate(Reply):
     """The golden picture of a product."""
 
     object: Literal["inspection.template"] = "inspection.template"
@@ -184,14 +177,14 @@ class GoldenTemplate(_Reply):
     copper: Copper | None = None
 
 
-class GoldenTemplateList(_Reply):
+class GoldenTemplateList(Reply):
     """One's own golden pictures."""
 
     object: Literal["list"] = "list"
     data: list[GoldenTemplate]
 
 
-class InspectionAlert(_Reply):
+class InspectionAlert(Reply):
     """A finding that somebody should look at."""
 
     id: str
@@ -213,7 +206,7 @@ class InspectionAlert(_Reply):
     message_zh: str
 
 
-class InspectionAlertList(_Reply):
+class InspectionAlertList(Reply):
     """Alerts, the newest first."""
 
     object: Literal["list"] = "list"
@@ -221,7 +214,7 @@ class InspectionAlertList(_Reply):
     next: str | None = None
 
 
-class Acknowledgement(_Request):
+class Acknowledgement(Request):
     """``POST /v1/inspections/alerts/{id}/acknowledge``."""
 
     note: Annotated[str, Field(max_length=500)] = ""

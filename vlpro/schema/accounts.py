@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from vlpro.schema.shapes import Reply, Request
 
 __all__ = [
     "Account",
@@ -38,15 +40,7 @@ LevelName = Literal["public", "internal", "secret"]
 RoleName = Literal["user", "system", "security", "audit"]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class OwnAccount(_Reply):
+class OwnAccount(Reply):
     """``GET /v1/account``: who asks, and what they may do."""
 
     object: Literal["account"] = "account"
@@ -62,7 +56,7 @@ class OwnAccount(_Reply):
     watermark: bool = Field(description="Whether pages show who looks at them")
 
 
-class Account(_Reply):
+class Account(Reply):
     """An account as administrators see it."""
 
     object: Literal["account"] = "account"
@@ -80,14 +74,14 @@ class Account(_Reply):
     locked: bool = Field(default=False, description="Whether failed sign-ins have locked it for now")
 
 
-class AccountList(_Reply):
+class AccountList(Reply):
     """Accounts by login; ``after`` of the next request is the last one's login."""
 
     object: Literal["list"] = "list"
     data: list[Account]
 
 
-class NewAccount(_Request):
+class NewAccount(Request):
     """``POST /v1/accounts``."""
 
     login: Annotated[str, Field(max_length=64)]
@@ -96,7 +90,7 @@ class NewAccount(_Request):
     expires_at: Annotated[float, Field(gt=0, le=1e11)] | None = None
 
 
-class AccountChange(_Request):
+class AccountChange(Request):
     """``PUT /v1/accounts/{id}``."""
 
     name: Annotated[str, Field(max_length=128)]
@@ -104,26 +98,26 @@ class AccountChange(_Request):
     expires_at: Annotated[float, Field(gt=0, le=1e11)] | None
 
 
-class WithPassword(_Reply):
+class WithPassword(Reply):
     """An account with a one-time password, which is told now and never again."""
 
     account: Account
     password: str
 
 
-class RoleChange(_Request):
+class RoleChange(Request):
     """``PUT /v1/accounts/{id}/role``; null takes the role away."""
 
     role: RoleName | None
 
 
-class LevelChange(_Request):
+class LevelChange(Request):
     """``PUT /v1/accounts/{id}/level``."""
 
     level: LevelName
 
 
-class Session(_Reply):
+class Session(Reply):
     """A session."""
 
     id: str
@@ -139,20 +133,20 @@ class Session(_Reply):
     current: bool = Field(description="Whether it is the one that asks")
 
 
-class SessionList(_Reply):
+class SessionList(Reply):
     """Sessions that live, the last used first."""
 
     object: Literal["list"] = "list"
     data: list[Session]
 
 
-class Ended(_Reply):
+class Ended(Reply):
     """How many sessions ended."""
 
     ended: int
 
 
-class Key(_Reply):
+class Key(Reply):
     """An API key, without its secret."""
 
     object: Literal["key"] = "key"
@@ -169,14 +163,14 @@ class Key(_Reply):
     used_at: float | None
 
 
-class KeyList(_Reply):
+class KeyList(Reply):
     """One's own keys, the newest first."""
 
     object: Literal["list"] = "list"
     data: list[Key]
 
 
-class NewKey(_Request):
+class NewKey(Request):
     """``POST /v1/account/keys``."""
 
     name: Annotated[str, Field(max_length=64)]
@@ -187,14 +181,14 @@ class NewKey(_Request):
     addresses: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
 
 
-class WithSecret(_Reply):
+class WithSecret(Reply):
     """A new key with its secret, which is told now and never again."""
 
     key: Key
     secret: str
 
 
-class PolicyVersion(_Reply):
+class PolicyVersion(Reply):
     """A version of the policy; 0 is the one that the software comes with."""
 
     object: Literal["policy"] = "policy"
@@ -205,14 +199,14 @@ class PolicyVersion(_Reply):
     created_at: float
 
 
-class PolicyVersionList(_Reply):
+class PolicyVersionList(Reply):
     """All versions, the newest first."""
 
     object: Literal["list"] = "list"
     data: list[PolicyVersion]
 
 
-class NewPolicy(_Request):
+class NewPolicy(Request):
     """``PUT /v1/policy``: settings that are left out keep their value."""
 
     content: dict[str, Any]
@@ -220,7 +214,7 @@ class NewPolicy(_Request):
     note: Annotated[str, Field(max_length=256)] = ""
 
 
-class Change(_Reply):
+class Change(Reply):
     """What differs in one setting."""
 
     name: str
@@ -228,7 +222,7 @@ class Change(_Reply):
     new: Any
 
 
-class ChangeList(_Reply):
+class ChangeList(Reply):
     """What differs between two versions."""
 
     object: Literal["list"] = "list"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from vlpro.schema.shapes import Reply, Request
 
 __all__ = [
     "Batch",
@@ -47,18 +49,10 @@ _Metadata = (
 _FileId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
 # --- files ------------------------------------------------------------------------------------------
 
 
-class File(_Reply):
+class File(Reply):
     """A file that was sent, or the results of a batch."""
 
     id: str
@@ -72,7 +66,7 @@ class File(_Reply):
     status_details: str | None = None
 
 
-class FileList(_Reply):
+class FileList(Reply):
     """A page of files."""
 
     object: Literal["list"] = "list"
@@ -82,7 +76,7 @@ class FileList(_Reply):
     last_id: str | None = None
 
 
-class FileDeleted(_Reply):
+class FileDeleted(Reply):
     """A file was deleted."""
 
     id: str
@@ -93,13 +87,13 @@ class FileDeleted(_Reply):
 # --- batches: request ---------------------------------------------------------------------------------
 
 
-class BatchInput(_Request):
+class BatchInput(Request):
     """Files that are each asked about: pictures, PDFs and zip archives of them."""
 
     file_ids: Annotated[list[_FileId], Field(min_length=1, max_length=10_000, fail_fast=True)]
 
 
-class NewBatch(_Request):
+class NewBatch(Request):
     """``POST /v1/batches``: OpenAI's form, or files with one instruction or template (``input``)."""
 
     input_file_id: _FileId | None = None
@@ -134,7 +128,7 @@ class NewBatch(_Request):
 # --- batches: replies -------------------------------------------------------------------------------
 
 
-class BatchCounts(_Reply):
+class BatchCounts(Reply):
     """Lines."""
 
     total: int
@@ -142,19 +136,19 @@ class BatchCounts(_Reply):
     failed: int
 
 
-class InputTokens(_Reply):
+class InputTokens(Reply):
     """Of the tokens read, those that were known from before."""
 
     cached_tokens: int
 
 
-class OutputTokens(_Reply):
+class OutputTokens(Reply):
     """OpenAI's; always 0 here."""
 
     reasoning_tokens: int = 0
 
 
-class BatchUsage(_Reply):
+class BatchUsage(Reply):
     """Tokens of all lines."""
 
     input_tokens: int
@@ -164,14 +158,14 @@ class BatchUsage(_Reply):
     total_tokens: int
 
 
-class BatchErrors(_Reply):
+class BatchErrors(Reply):
     """What is wrong with the input as a whole: each with code, message, param and line."""
 
     object: Literal["list"] = "list"
     data: list[dict[str, Any]]
 
 
-class BatchExtension(_Reply):
+class BatchExtension(Reply):
     """What only this product has."""
 
     paused: bool = Field(description="Whether no further lines are asked")
@@ -188,7 +182,7 @@ class BatchExtension(_Reply):
     seconds_left: float | None = Field(None, description="Until all lines are answered, at this rate")
 
 
-class Batch(_Reply):
+class Batch(Reply):
     """A batch."""
 
     id: str
@@ -216,7 +210,7 @@ class Batch(_Reply):
     vlpro: BatchExtension
 
 
-class BatchList(_Reply):
+class BatchList(Reply):
     """A page of batches, the newest first."""
 
     object: Literal["list"] = "list"
@@ -226,7 +220,7 @@ class BatchList(_Reply):
     has_more: bool = False
 
 
-class BatchLine(_Reply):
+class BatchLine(Reply):
     """One line: a file, a page of one, or a request."""
 
     number: int
@@ -241,7 +235,7 @@ class BatchLine(_Reply):
     )
 
 
-class BatchLineList(_Reply):
+class BatchLineList(Reply):
     """Some lines in their order."""
 
     object: Literal["list"] = "list"

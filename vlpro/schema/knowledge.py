@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from vlpro.schema.shapes import Reply, Request
 
 __all__ = [
     "BaseId",
@@ -43,18 +45,10 @@ _Query = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"\S")]
 _Limit = Annotated[int, Field(ge=1, le=50)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
 # --- bases --------------------------------------------------------------------------------------------
 
 
-class NewKnowledgeBase(_Request):
+class NewKnowledgeBase(Request):
     """``POST /v1/knowledge-bases``."""
 
     name: _Name
@@ -71,7 +65,7 @@ class NewKnowledgeBase(_Request):
     ] = None
 
 
-class KnowledgeBaseChange(_Request):
+class KnowledgeBaseChange(Request):
     """``PATCH /v1/knowledge-bases/{id}``: what is left out stays as it is."""
 
     name: _Name | None = None
@@ -79,7 +73,7 @@ class KnowledgeBaseChange(_Request):
     shared: bool | None = None
 
 
-class KnowledgeBase(_Reply):
+class KnowledgeBase(Reply):
     """A knowledge base."""
 
     id: str
@@ -96,7 +90,7 @@ class KnowledgeBase(_Reply):
     pages: int = Field(0, description="How many pages can be found")
 
 
-class KnowledgeIndexStatus(_Reply):
+class KnowledgeIndexStatus(Reply):
     """What finds pages: which model makes vectors, and where they lie."""
 
     embedder: str = Field(description="The model that makes vectors, with its version")
@@ -108,7 +102,7 @@ class KnowledgeIndexStatus(_Reply):
     )
 
 
-class KnowledgeBaseList(_Reply):
+class KnowledgeBaseList(Reply):
     """All bases that one may see."""
 
     object: Literal["list"] = "list"
@@ -119,14 +113,14 @@ class KnowledgeBaseList(_Reply):
 # --- documents ----------------------------------------------------------------------------------------
 
 
-class KnowledgeJob(_Reply):
+class KnowledgeJob(Reply):
     """The work of reading a document in."""
 
     id: str
     status: Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 
 
-class KnowledgeError(_Reply):
+class KnowledgeError(Reply):
     """Why a document could not be read in."""
 
     code: str
@@ -134,7 +128,7 @@ class KnowledgeError(_Reply):
     message_zh: str = ""
 
 
-class KnowledgeDocument(_Reply):
+class KnowledgeDocument(Reply):
     """A document of a base; ``pages_done`` of ``pages`` are read. While a new version is read the old one answers."""
 
     id: str
@@ -152,7 +146,7 @@ class KnowledgeDocument(_Reply):
     job: KnowledgeJob
 
 
-class KnowledgeDocumentList(_Reply):
+class KnowledgeDocumentList(Reply):
     """Documents by name; ``next`` is what to ask for the page after."""
 
     object: Literal["list"] = "list"
@@ -163,7 +157,7 @@ class KnowledgeDocumentList(_Reply):
 # --- finding ------------------------------------------------------------------------------------------
 
 
-class NewKnowledgeSearch(_Request):
+class NewKnowledgeSearch(Request):
     """``POST /v1/knowledge-bases/{id}/search``."""
 
     query: _Query
@@ -176,7 +170,7 @@ class NewKnowledgeSearchOver(NewKnowledgeSearch):
     bases: _Several
 
 
-class KnowledgeHit(_Reply):
+class KnowledgeHit(Reply):
     """A passage of a page; ``boxes`` are of its part that fits best."""
 
     base: str
@@ -188,7 +182,7 @@ class KnowledgeHit(_Reply):
     page_size: tuple[int, int]
 
 
-class KnowledgeHits(_Reply):
+class KnowledgeHits(Reply):
     """The passages that fit best, the best first."""
 
     object: Literal["list"] = "list"
@@ -196,7 +190,7 @@ class KnowledgeHits(_Reply):
     answers: bool = Field(description="Whether the best one answers; false: it is not in these documents")
 
 
-class Citation(_Reply):
+class Citation(Reply):
     """What an answer's ``[number]`` stands for."""
 
     number: int

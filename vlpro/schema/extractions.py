@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from vlpro.account_schema import LevelName
 from vlpro.schema import ImagePart
+from vlpro.schema.accounts import LevelName
+from vlpro.schema.shapes import Reply, Request
 
 __all__ = [
     "CheckInfo",
@@ -37,32 +38,24 @@ Metadata = Annotated[
 ]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
 # --- what is asked
 
 
-class FileData(_Request):
+class FileData(Request):
     """A file inside the request."""
 
     file_data: Annotated[str, Field(description="data:application/pdf;base64,… or data:image/…;base64,…")]
     filename: Annotated[str, Field(max_length=255)] | None = None
 
 
-class FilePart(_Request):
+class FilePart(Request):
     """A file, as chat completions have it."""
 
     type: Literal["file"]
     file: FileData
 
 
-class InputFilePart(_Request):
+class InputFilePart(Request):
     """A file, as the Responses API has it."""
 
     type: Literal["input_file"]
@@ -73,7 +66,7 @@ class InputFilePart(_Request):
 InputPart = Annotated[ImagePart | FilePart | InputFilePart, Field(discriminator="type")]
 
 
-class NewExtraction(_Request):
+class NewExtraction(Request):
     """Pages to be read as fields."""
 
     template: Annotated[
@@ -105,7 +98,7 @@ class NewExtraction(_Request):
     metadata: Annotated[Metadata | None, Field(description="Of the caller's own, given back as it is")] = None
 
 
-class FieldCorrections(_Request):
+class FieldCorrections(Request):
     """What a person reads instead."""
 
     fields: Annotated[
@@ -115,26 +108,28 @@ class FieldCorrections(_Request):
     version: Annotated[int, Field(description="Of the result that was looked at")] | None = None
 
 
-class NewApproval(_Request):
+class NewApproval(Request):
     """A person says that it is right."""
 
     confirmed: Annotated[
         list[FieldName],
         Field(
-            max_length=200, description="Fields and checks that are right as they stand, although one failed"
+            default_factory=list,
+            max_length=200,
+            description="Fields and checks that are right as they stand, although one failed",
         ),
-    ] = []
+    ]
     version: Annotated[int, Field(description="Of the result that was looked at")] | None = None
 
 
-class NewReturn(_Request):
+class NewReturn(Request):
     """A person sends it back."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]
     version: Annotated[int, Field(description="Of the result that was looked at")] | None = None
 
 
-class NewDelivery(_Request):
+class NewDelivery(Request):
     """Send a result to one of the systems that the settings name."""
 
     target: Annotated[str, Field(min_length=1, max_length=64)]
@@ -143,7 +138,7 @@ class NewDelivery(_Request):
 # --- what is answered
 
 
-class CheckInfo(_Reply):
+class CheckInfo(Reply):
     """One check."""
 
     name: str
@@ -152,7 +147,7 @@ class CheckInfo(_Reply):
     zh: str
 
 
-class ExtractedFieldInfo(_Reply):
+class ExtractedFieldInfo(Reply):
     """One field."""
 
     value: str | None = Field(description="As written")
@@ -171,7 +166,7 @@ class ExtractedFieldInfo(_Reply):
     confirmed: bool = Field(default=False, description="Whether a person said that it is right as it stands")
 
 
-class PageInfo(_Reply):
+class PageInfo(Reply):
     """One page."""
 
     page: int
@@ -181,7 +176,7 @@ class PageInfo(_Reply):
     available: bool = Field(description="Whether its picture can still be looked at")
 
 
-class ExtractionInfo(_Reply):
+class ExtractionInfo(Reply):
     """A document as fields."""
 
     id: str
@@ -211,10 +206,10 @@ class ExtractionInfo(_Reply):
     deliver: str | None = None
     metadata: dict[str, str] | None = None
     version: int
-    deliveries: list[DeliveryInfo] = []
+    deliveries: list[DeliveryInfo] = Field(default_factory=list)
 
 
-class ExtractionItem(_Reply):
+class ExtractionItem(Reply):
     """A result as it is listed."""
 
     id: str
@@ -233,7 +228,7 @@ class ExtractionItem(_Reply):
     damaged: bool = Field(default=False, description="It does not open: what was stored was altered")
 
 
-class ExtractionList(_Reply):
+class ExtractionList(Reply):
     """Results, the newest first."""
 
     object: Literal["list"] = "list"
@@ -243,7 +238,7 @@ class ExtractionList(_Reply):
     decided_today: int = Field(description="How many one has decided since midnight, UTC")
 
 
-class TemplateField(_Reply):
+class TemplateField(Reply):
     """One field of a template."""
 
     name: str
@@ -253,7 +248,7 @@ class TemplateField(_Reply):
     required: bool
 
 
-class TemplateInfo(_Reply):
+class TemplateInfo(Reply):
     """A kind of document."""
 
     name: str
@@ -263,7 +258,7 @@ class TemplateInfo(_Reply):
     items: list[TemplateField]
 
 
-class TemplateList(_Reply):
+class TemplateList(Reply):
     """All kinds of documents."""
 
     object: Literal["list"] = "list"
@@ -271,7 +266,7 @@ class TemplateList(_Reply):
     targets: list[str] = Field(description="Systems that results can be sent to")
 
 
-class Correction(_Reply):
+class Correction(Reply):
     """What was read, and what a person put instead; ``read`` and ``right`` as normalised."""
 
     extraction: str
@@ -285,7 +280,7 @@ class Correction(_Reply):
     engine: str
 
 
-class Corrections(_Reply):
+class Corrections(Reply):
     """For measuring: all that people corrected, and how many fields they left as they were."""
 
     object: Literal["list"] = "list"
@@ -295,7 +290,7 @@ class Corrections(_Reply):
     unchanged: int = Field(description="Those that nobody corrected")
 
 
-class DeliveryInfo(_Reply):
+class DeliveryInfo(Reply):
     """A result on its way to another system."""
 
     id: str
@@ -309,7 +304,7 @@ class DeliveryInfo(_Reply):
     next_try: int | None = None
 
 
-class DeliveryList(_Reply):
+class DeliveryList(Reply):
     """The deliveries of a result, the newest first."""
 
     object: Literal["list"] = "list"
