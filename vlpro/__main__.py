@@ -2,7 +2,7 @@
 
 import sys
 
-from vlpro.cli import main
+from vlpro.commands.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,10 +20,10 @@ from tests.functional.boards import DEFECT, board, file_of, golden_board
 from tests.functional.company import Company, company
 from tests.functional.server import Server, data_url, eventually, picture_file, run
 from tests.receivers import SECRET, HookServer, hook
-from vlpro import cli
 from vlpro.audit.events import Event
 from vlpro.audit.recorder import LogRecorder
 from vlpro.audit.tables import records
+from vlpro.commands.app import main
 from vlpro.config import Settings
 from vlpro.db import sqlite_url
 from vlpro.errors import AuditError
@@ -273,13 +273,13 @@ def test_the_command_goes_through_the_api(
         "--template",
         str(tmp_path / "golden.png"),
     ]
-    assert cli.main([*given, "--output", str(tmp_path / "drawn.jpg")]) == 0
+    assert main([*given, "--output", str(tmp_path / "drawn.jpg")]) == 0
     assert capsys.readouterr().out.startswith("FAIL  insp_")
     assert Image.open(BytesIO((tmp_path / "drawn.jpg").read_bytes())).size == (640, 640)
-    assert cli.main([*given, "--json", "--station", "S4"]) == 0
+    assert main([*given, "--json", "--station", "S4"]) == 0
     assert json.loads(capsys.readouterr().out)["station"] == "S4"
-    assert cli.main(["inspect", str(tmp_path / "none.jpg")]) == 1
-    assert cli.main([*given, "--product", "a/b"]) == 1
+    assert main(["inspect", str(tmp_path / "none.jpg")]) == 1
+    assert main([*given, "--product", "a/b"]) == 1
     assert "--product" in capsys.readouterr().err
 
 
@@ -330,9 +330,9 @@ def test_the_command_takes_its_key_from_the_environment(
     (tmp_path / "board.jpg").write_bytes(BROKEN)
     (tmp_path / "golden.png").write_bytes(GOLDEN)
     given = ["inspect", str(tmp_path / "board.jpg"), "--template", str(tmp_path / "golden.png")]
-    assert cli.main([*given, "--server", firm.server.url]) == 1
+    assert main([*given, "--server", firm.server.url]) == 1
     monkeypatch.setenv("VLPRO_KEY", firm.key(scopes=["workflow:run:use"]))
-    assert cli.main([*given, "--server", firm.server.url, "--json"]) == 0
+    assert main([*given, "--server", firm.server.url, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "fail"
 
 

@@ -26,9 +26,9 @@ from tests.functional.test_cli import environment, vlpro
 from tests.people import HERE, Clock, World
 from tests.postgresql import Cluster
 from tests.softhsm import MODULE, new_token
-from vlpro import cli
 from vlpro.audit.recorder import content_place
 from vlpro.audit.tables import contents, records
+from vlpro.commands.app import main
 from vlpro.crypto import KeyFile, Keys, Sealer, read_key_file
 from vlpro.db import Database
 from vlpro.gateway import cookies
@@ -45,7 +45,7 @@ def typed(*arguments: str | Path, **settings: str) -> tuple[int, str, str]:
         redirect_stdout(said),
         redirect_stderr(complained),
     ):
-        status = copy_context().run(cli.main, ["key", *map(str, arguments)])
+        status = copy_context().run(main, ["key", *map(str, arguments)])
     return status, said.getvalue(), complained.getvalue()
 
 

@@ -8,7 +8,6 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from tests.unit.engines.transformers import machines
-from vlpro import cli
 from vlpro.config import Settings
 from vlpro.gateway.app import routers
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
@@ -87,50 +86,6 @@ def test_every_part_of_the_inspections_settings_is_documented() -> None:
             assert field.description in row, name
             if isinstance(field.default, int | float | str) and field.default != "":
                 assert f"| {field.default} |" in row, name
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "vlpro model verify",
-        "vlpro model manifest",
-        "vlpro plan",
-        "vlpro serve",
-        "vlpro key make",
-        "vlpro key status",
-        "vlpro key rotate",
-        "vlpro key reseal",
-        "vlpro key retire",
-        "vlpro key wrap",
-        "vlpro migrate",
-        "vlpro user list",
-        "vlpro user reset",
-        "vlpro audit verify",
-        "vlpro audit prove",
-        "vlpro audit export",
-        "vlpro audit archive",
-        "vlpro audit key",
-        "vlpro audit ship",
-        "vlpro inspect",
-    ],
-)
-def test_every_command_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main([*command.split()[1:], "--help"])
-    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
-    page = "".join(
-        text(f"docs/{name}.md")
-        for name in (
-            "model",
-            "identity",
-            "audit",
-            "audit-shipping",
-            "sealing",
-            "encryption",
-            "inspection-api",
-        )
-    )
-    assert [word for word in (command, *options) if word not in page] == []
 
 
 def test_the_table_of_plans_is_what_the_rules_give() -> None:

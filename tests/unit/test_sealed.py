@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vlpro import cli
+from vlpro.commands.app import main
 from vlpro.config import Settings
 from vlpro.errors import ConfigError
 from vlpro.sealed import destinations_of
@@ -114,5 +114,5 @@ def test_refused_with_a_sentence(
     for name, value in settings.items():
         monkeypatch.setenv(f"VLPRO_{name.upper()}", value if isinstance(value, str) else json.dumps(value))
     seal = [] if options[:1] in (["--relay"], ["--inherited"]) else ["--sealed"]
-    assert cli.main(["serve", *seal, *options]) == 1
+    assert main(["serve", *seal, *options]) == 1
     assert sentence in capsys.readouterr().err

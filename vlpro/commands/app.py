@@ -17,7 +17,19 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from vlpro.commands import plan
+from vlpro.commands import (
+    audit,
+    batch,
+    inspection,
+    key,
+    migrate,
+    model,
+    plan,
+    selftest,
+    serve,
+    supply,
+    user,
+)
 from vlpro.commands.terminal import say, t, tell
 from vlpro.commands.usage import explain, reword
 from vlpro.errors import VlproError
@@ -28,7 +40,17 @@ app = typer.Typer(
     help=t("Qwen3-VL-4B Pro 的管理命令", "Manage Qwen3-VL-4B Pro"),
     pretty_exceptions_enable=False,  # it would print what variables hold
 )
+app.add_typer(serve.app)
+app.add_typer(model.app, name="model")
 app.add_typer(plan.app)
+app.add_typer(batch.app)
+app.add_typer(inspection.app)
+app.add_typer(user.app, name="user")
+app.add_typer(key.app, name="key")
+app.add_typer(audit.app, name="audit")
+app.add_typer(migrate.app)
+app.add_typer(selftest.app)
+app.add_typer(supply.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,17 +5,28 @@ What answers the question goes to stdout; whatever else is told, to stderr.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from json import dumps
 from typing import Annotated, Any, Protocol
 
 import typer
 
-__all__ = ["Json", "Progress", "WrongUsageError", "print_json", "print_table", "progress", "say", "t", "tell"]
+__all__ = [
+    "Json",
+    "Progress",
+    "WrongUsageError",
+    "answer",
+    "print_json",
+    "print_table",
+    "progress",
+    "say",
+    "t",
+    "tell",
+]
 
 
 class Progress(Protocol):
@@ -63,7 +74,15 @@ def tell(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print the answer for programs."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def answer(value: Any, text: str, *, json: bool) -> None:
+    """Print the answer: the value for programs, or the text for people."""
+    if json:
+        print_json(value)
+    else:
+        say(text)
 
 
 def print_table(

@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from tests.unit.audit.victim import entry
-from vlpro import cli
 from vlpro.audit.place import audit_database_url, audit_sealer
 from vlpro.audit.service import open_log
 from vlpro.audit.tables import records
+from vlpro.commands.app import main
 from vlpro.crypto import make_key_file
 from vlpro.db import Database
 from vlpro.errors import ConfigError
@@ -34,7 +34,7 @@ class Machine:
     def run(self, *arguments: str | Path) -> tuple[int, str, str]:
         """Exit status, output and errors."""
         self._terminal.readouterr()
-        status = cli.main(["audit", *map(str, arguments)])
+        status = main(["audit", *map(str, arguments)])
         out, err = self._terminal.readouterr()
         return status, out, re.sub(r"\d+ %\n", "", err)
 
