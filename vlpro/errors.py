@@ -19,6 +19,7 @@ VlproError                     code, param and two sentences (English and Chines
 ├── DirectoryUnavailableError  the company's directory does not answer
 ├── DatabaseError              the database is gone, locked or full
 ├── AuditError                 the audit record cannot be written: nothing is done without
+├── BackupError                a backup cannot be made, or is not what it must be
 └── ConfigError                a setting is missing or contradicts another one
     └── ModelFilesError        a model's folder is not what its manifest says
 """
@@ -29,6 +30,7 @@ from typing import ClassVar
 
 __all__ = [
     "AuditError",
+    "BackupError",
     "BadRequestError",
     "BusyError",
     "ConfigError",
@@ -224,6 +226,12 @@ class AuditError(VlproError):
     """The audit record cannot be written, and nothing is done without it."""
 
     default_code = "audit_error"
+
+
+class BackupError(VlproError):
+    """A backup cannot be made or put back, or is not what was written."""
+
+    default_code = "backup_error"
 
 
 class ConfigError(VlproError):

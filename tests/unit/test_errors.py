@@ -14,6 +14,7 @@ TREE = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubcl
 def test_public_names() -> None:
     assert errors.__all__ == [
         "AuditError",
+        "BackupError",
         "BadRequestError",
         "BusyError",
         "ConfigError",

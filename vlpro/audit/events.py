@@ -66,3 +66,6 @@ class Event(StrEnum):
     DOCUMENT_CHANGED = "knowledge:document:changed"
     PAGE_VIEWED = "knowledge:page:viewed"
     ALERT_RAISED = "alert:rule:raised"
+    BACKUP_CREATED = "backup:archive:created"
+    BACKUP_VERIFIED = "backup:archive:verified"
+    BACKUP_RESTORED = "backup:archive:restored"

@@ -34,6 +34,7 @@ STATUS: Mapping[type[errors.VlproError], tuple[int, str]] = {
     errors.EngineTimeoutError: (504, "server_error"),
     errors.DatabaseError: (503, "server_error"),
     errors.AuditError: (503, "server_error"),
+    errors.BackupError: (500, "server_error"),
     errors.DirectoryUnavailableError: (503, "server_error"),
     errors.ConfigError: (500, "server_error"),
     errors.ModelFilesError: (500, "server_error"),
