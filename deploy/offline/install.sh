@@ -112,7 +112,7 @@ questions() {
     [ "$ENGINE" != openai ] || [ -n "$UPSTREAM" ] ||
         refuse '引擎 openai 需要 --upstream。' 'Engine openai needs --upstream.'
     case "$DATABASE" in
-        sqlite) ;;
+        sqlite | kept) ;;
         *:*@* | *password=*)
             refuse '口令不能写在命令行上：请使用 PostgreSQL 的本机套接字（peer 认证），或见 docs/encryption.md 的凭据。' \
                 'No password on the command line: use PostgreSQL by its socket (peer), or a credential (docs/encryption.md).'
@@ -247,6 +247,10 @@ settings() {
     folder "$SETTINGS" 0750 root vlpro
     folder "$SETTINGS/keys" 0700 vlpro vlpro
     folder "$DATA" 0700 vlpro vlpro
+    if [ "$DATABASE" = sqlite ]; then # in a folder of its own, which the audit's shipper can be shown without the rest
+        folder "$DATA/audit" 0750 vlpro vlpro
+        [ -e "$DATA/audit/audit.db" ] || run install -m 0640 -o vlpro -g vlpro /dev/null "$DATA/audit/audit.db"
+    fi
     if [ ! -e "$SETTINGS/vlpro.toml" ]; then
         CREATED=1
         {
@@ -258,7 +262,10 @@ settings() {
             [ -z "$UPSTREAM" ] || echo "upstream_url = \"$UPSTREAM\""
             [ -z "$MODEL" ] || echo "model_dir = \"$MODEL\""
             [ -z "$MANIFEST" ] || echo "model_manifest = \"$MANIFEST\""
-            [ "$DATABASE" = sqlite ] || echo "database_url = \"$DATABASE\""
+            case "$DATABASE" in
+                sqlite) echo "audit_database_url = \"sqlite:///$DATA/audit/audit.db\"" ;;
+                *) echo "database_url = \"$DATABASE\"" ;;
+            esac
             if [ "$PROFILE" = mlps3 ]; then
                 echo "public_url = \"https://$ADDRESS\""
                 echo 'trusted_proxies = ["unix"]'
@@ -349,7 +356,8 @@ install_() {
     [ -n "$DRY" ] || [ "$(id -u)" -eq 0 ] || refuse '安装需要 root。' 'To install takes root.'
     if [ -e "$SETTINGS/vlpro.toml" ]; then # an upgrade: what was decided stays
         PROFILE=$(sed -n 's/^profile = "\(.*\)"$/\1/p' "$SETTINGS/vlpro.toml")
-        DATABASE=${DATABASE:-sqlite}
+        DATABASE=$(sed -n 's/^database_url = "\(.*\)"$/\1/p' "$SETTINGS/vlpro.toml")
+        DATABASE=${DATABASE:-kept}
         ADDRESS=${ADDRESS:-$(sed -n 's|^public_url = "https://\(.*\)"$|\1|p' "$SETTINGS/vlpro.toml")}
         say "沿用 $SETTINGS/vlpro.toml。" "$SETTINGS/vlpro.toml is kept."
     fi

@@ -1,0 +1,165 @@
+"""docs/operations.md, followed to the letter on a machine that knows no network."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.browser.server import ROOT
+from tests.deploy.kit import Kit, complete, environment
+from tests.deploy.machine import Machine, machine
+from tests.functional.server import eventually
+
+GUIDE = ROOT / "docs/operations.md"
+URL = "https://vl.example.cn"
+_STEP = re.compile(r"^<!-- (run|people): (\w+) -->\n(?:```sh\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+_KINDS = {"builder", "debian", "machine", "service", "systemd"}
+_PEOPLE = {"authority", "administrators", "stop"}
+
+
+def steps() -> list[tuple[str, str, str]]:
+    """Kind, name and commands of everything that is marked, in the guide's order."""
+    return [
+        (found[1], found[2], found[3] or "") for found in _STEP.finditer(GUIDE.read_text(encoding="utf-8"))
+    ]
+
+
+@dataclass
+class Operator:
+    """Who follows the guide.
+
+    Args:
+        machine: The bare machine.
+        folder: On the connected one.
+        stack: Ends what was started.
+        serving: Ends the first start.
+        seen: What each block printed, by its first command.
+    """
+
+    machine: Machine
+    folder: Path
+    stack: ExitStack
+    serving: ExitStack = field(default_factory=ExitStack)
+    seen: dict[str, str] = field(default_factory=dict)
+    kit: Kit | None = None
+
+    def builder(self, commands: str) -> None:
+        (self.folder / "deploy").symlink_to(ROOT / "deploy")
+        done = subprocess.run(
+            ["/bin/bash", "-euo", "pipefail", "-c", commands],
+            cwd=self.folder,
+            env=environment(self.folder / "bin"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        self.kit = Kit(Path(self.folder / done.stdout.strip()), self.folder / "kit.key", done.stderr)
+        assert f"by another way than the archive's: {self.kit.fingerprint}" in done.stderr
+        # ... and it is carried over, and its fingerprint told by telephone.
+        self.machine.do("mkdir", "-p", "/media/kit")
+        self.machine.do("cp", self.kit.archive, "/media/kit")
+        self.machine.do("sh", "-c", "echo 127.0.0.1 vl.example.cn >> /etc/hosts")
+
+    def debian(self, commands: str) -> None:
+        """The packages are there already."""
+        packages = commands.split()[4:]
+        assert "nginx-light" in packages
+        self.machine.do("sh", "-c", "command -v python3 openssl nginx curl")
+
+    def machine_(self, commands: str) -> None:
+        assert self.kit is not None
+        if "uninstall" in commands:
+            self.machine.do("umount", "/opt/vlpro/lib/python3.11/site-packages")
+        done = self.machine.run(
+            "bash", "-euo", "pipefail", "-c", commands, cwd="/root", FINGERPRINT=self.kit.fingerprint
+        )
+        assert done.returncode == 0, (commands, done.stdout[-3000:], done.stderr[-3000:])
+        self.seen[commands.partition("\n")[0]] = done.stdout
+        if "--certificate " in commands:
+            complete(self.machine)
+
+    def service(self, commands: str) -> None:
+        """The last command goes on while the others are done."""
+        *before, last = commands.strip().splitlines()
+        self.machine_("\n".join(before))
+        output = self.folder / "service"
+        self.stack.push(self.serving)
+        self.serving.enter_context(self.machine.running(output, "bash", "-c", f"exec {last}"))
+        eventually(lambda: "one-time secret" in output.read_text(encoding="utf-8"), timeout_s=60)
+
+    def systemd(self, commands: str) -> None:
+        """No systemd is here: the units are checked by its own checker, and nginx is started by hand."""
+        for unit in re.findall(r"vlpro[\w-]*", commands):
+            file = f"/etc/systemd/system/{unit}.service"
+            done = self.machine.run("systemd-analyze", "verify", file)
+            about_ours = [line for line in done.stderr.splitlines() if unit in line]
+            assert (done.returncode, about_ours) == (0, [])
+        if "nginx" in commands and "nginx" not in self.seen:
+            self.seen["nginx"] = "started"
+            output = self.folder / "nginx"
+            self.stack.enter_context(self.machine.running(output, "nginx", "-g", "daemon off;"))
+
+    def authority(self) -> None:
+        self.machine.do(
+            "sh",
+            "-ec",
+            "cd /root/tls; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 "
+            "-subj /CN=authority -keyout /media/ca.key -out ca.pem; "
+            "openssl x509 -req -in server.csr -CA ca.pem -CAkey /media/ca.key -days 1 -copy_extensions copy "
+            "-out server.pem",
+        )
+
+    def stop(self) -> None:
+        self.serving.close()
+
+    def administrators(self) -> None:
+        said = (self.folder / "service").read_text(encoding="utf-8")
+        (secret,) = re.findall(r"one-time secret, good for an hour: (\S+)", said)
+        fields = [f"secret={secret}"]
+        for who, word in (("security", "Kupfer-47-Wolke-fern"), ("system", "Segel-63-Ofen-leise")):
+            fields += [f"{who}_login={who}1", f"{who}_name=Zhang", f"{who}_password={word}"]
+        form = [part for one in fields for part in ("--data-urlencode", one)]
+        curl = ["curl", "--silent", "--fail", "--cacert", "/root/tls/ca.pem", "--header", f"Origin: {URL}"]
+        self.machine.do(*curl, *form, f"{URL}/setup")
+        again = self.machine.run(*curl, *form, f"{URL}/setup")
+        assert again.returncode == 22, "the secret is good for one use"
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    folder = tmp_path_factory.mktemp("operations")
+    (folder / "machine").mkdir()
+    with machine(folder / "machine") as bare, ExitStack() as stack:
+        yield Operator(bare, folder, stack)
+
+
+def test_every_step_is_one_that_is_followed() -> None:
+    names = {kind: {name for of, name, _ in steps() if of == kind} for kind in ("run", "people")}
+    assert names == {"run": _KINDS, "people": _PEOPLE}
+    assert all(commands for kind, _, commands in steps() if kind == "run")
+
+
+def test_the_guide_leads_from_a_bare_machine_to_production(followed: Operator) -> None:
+    for kind, name, commands in steps():
+        if kind == "people":
+            getattr(followed, name)()
+        else:
+            getattr(followed, {"machine": "machine_"}.get(name, name))(commands)
+    accounts = followed.seen["vlpro user list"]  # and what follows it in that block
+    assert "security1" in accounts
+    assert "system1" in accounts
+    assert "whole and unaltered" in accounts
+    assert '"ready"' in accounts or "ok" in accounts
+    gone = followed.machine.run("test", "-e", "/opt/vlpro")
+    assert gone.returncode == 1
+    kept = followed.machine.do(
+        "ls", "/etc/vlpro/keys/key", "/var/lib/vlpro/vlpro.db", "/var/lib/vlpro/audit/audit.db"
+    )
+    assert len(kept.split()) == 3
