@@ -257,6 +257,15 @@ class Settings(BaseSettings):
         ),
     ] = False
     answer_timeout_s: Annotated[Seconds, Field(description="Most seconds that one answer may take")] = 600
+    stop_timeout_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description="Most seconds that answers get to come to their end when the service is asked to stop "
+            "([monitoring.md](monitoring.md))",
+        ),
+    ] = 60
     slow_client_timeout_s: Annotated[
         Seconds,
         Field(description="A client that sends or takes nothing for this many seconds loses its request"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -70,6 +71,8 @@ def serve(*, port: int = 8501, socket: str | None = None, listener: Socket | Non
             log_level="warning",
         )
     )
+    # What came while it ran is raised anew when it has ended in order: that is no failure, and the status is 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):  # then it has ended in order
         server.run(sockets=None if listener is None else [listener])
     if not server.started:

@@ -202,6 +202,11 @@ class ConversationService:
         """Pictures that the engine reads, or will when it has nothing else to do, before they are asked about."""
         return len(self._reading_ahead)
 
+    @property
+    def answering(self) -> int:
+        """Answers that are being generated, or stored."""
+        return len(self._jobs)
+
     def picture(self, person: Person, picture_id: str) -> KeptPicture:
         """One's own picture. Raises: NotFoundError."""
         return self._pictures.get(person.id, picture_id)

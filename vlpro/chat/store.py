@@ -90,7 +90,7 @@ class ConversationStore:
         self.damaged: Callable[[str], None] = lambda _: None
         self._told: dict[str, None] = {}  # oldest first
         self._telling_lock = threading.Lock()
-        self._database = database
+        self._database = self.database = database
         self._sealer = sealer
         self._clock = clock
         self.runner = secrets.token_hex(16)

@@ -48,6 +48,7 @@ from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
 from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
+from vlpro.gateway.draining import Draining, NothingNew, on_signals
 from vlpro.gateway.egress import EgressTries
 from vlpro.gateway.extracting import deliveries_of, extractions_of, reader_of
 from vlpro.gateway.gauges import Gauges
@@ -76,6 +77,7 @@ from vlpro.gateway.profile import (
     store_of,
     verifications_of,
 )
+from vlpro.gateway.readiness import Readiness
 from vlpro.gateway.refusals import SOMEBODY_ELSES, Refusals
 from vlpro.gateway.reporting import reports_of
 from vlpro.gateway.routes import (
@@ -295,6 +297,7 @@ def services(
         knowledge_answers=KnowledgeAnswers(knowledge, chat_service, reader),
         started=int(time.time()),
         recorder=recorder,
+        database=store.database if store is not None else None,
         identity=identity,
         audit=queries_of(settings, audited) if audited else None,
         audit_exports=exports_of(audited) if audited else None,
@@ -381,7 +384,7 @@ def middleware(
     identity: Identity | None,
     recorder: Recorder,
     page: Sequence[Middleware] = (),
-    metrics: Metrics | None = None,
+    all_services: Services | None = None,
 ) -> list[Middleware]:
     """What stands before all routes and pages, outermost first.
 
@@ -390,11 +393,12 @@ def middleware(
         identity: The accounts; None: profile ``local``.
         recorder: Of the audit.
         page: The page's own, so that refusals carry its headers too.
-        metrics: Where requests are counted.
+        all_services: Where requests are counted, and whether they are about to end; None: for tests.
     """
     return [
         Middleware(RequestId),
-        Middleware(Observed, metrics=metrics or Metrics()),
+        Middleware(Observed, metrics=all_services.metrics if all_services else Metrics()),
+        Middleware(NothingNew, draining=all_services.draining if all_services else Draining()),
         Middleware(Envelope),
         *page,
         Middleware(TrustedProxies, proxies=settings.trusted_proxies),
@@ -458,9 +462,10 @@ def parts(
         all_services.conversations.masking = lambda: policies.known.exports
         all_services.batches.masking = lambda: policies.known.exports
         identity.sessions.ended = all_services.conversations.forget_searches
-    all_services.metrics.registry.register(Gauges(all_services))
+    readiness = Readiness(all_services)
+    all_services.metrics.registry.register(Gauges(all_services, readiness))
     all_services.chat.measured = all_services.metrics.question
-    probes = [*health.routes(all_services), *metrics.routes(all_services)]
+    probes = [*health.routes(readiness), *metrics.routes(all_services)]
     routes: list[Route | Mount] = [*probes, Mount("/v1", api(all_services))]
     cluster = cluster_of(settings)
     if cluster is not None:
@@ -471,7 +476,7 @@ def parts(
 
     return {
         "routes": routes,
-        "middleware": middleware(settings, identity, recorder, page, all_services.metrics),
+        "middleware": middleware(settings, identity, recorder, page, all_services),
         "exception_handlers": exception_handlers(),
         "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check, inputs),
     }
@@ -516,14 +521,14 @@ def _lifespan(
             await service.start()
         inputs.start()
         client.connect_in_process(app, asyncio.get_running_loop())
+        on_signals(lambda: _drain(all_services, inputs))
         try:
             yield
         finally:
+            await _drain(all_services, inputs)  # already done, where a signal came
             client.connect_in_process(None)
             tripwire.install(None)
             loading.cancel()
-            await inputs.stop()
-            await all_services.batches.close()
             if all_services.verifications is not None:
                 await all_services.verifications.stop()
             await all_services.inspections.close()
@@ -543,6 +548,27 @@ def _lifespan(
                 await asyncio.to_thread(recorder.audit.stop)
 
     return lifespan
+
+
+async def _drain(all_services: Services, inputs: Inputs) -> None:
+    """Begin nothing new, and let what was begun come to its end, for as long as the setting allows.
+
+    Lines of batches, and pictures of watched folders, are taken up again at the next start: they need not end here.
+    """
+    chat, reports = all_services.chat, all_services.reports
+    conversations, draining = all_services.conversations, all_services.draining
+
+    def idle() -> bool:
+        asked = chat.queue.running + chat.queue.waiting + conversations.answering
+        return not (asked + reports.going)
+
+    if not draining.active:
+        draining.active = True
+        await inputs.stop()
+        await all_services.batches.close()
+    timeout_s = all_services.settings.stop_timeout_s
+    if not await draining.until(idle, timeout_s=timeout_s):
+        log.warning("not all answers came to their end within %g s", timeout_s)
 
 
 def _model_digest(settings: Settings) -> str:

@@ -20,9 +20,11 @@ from vlpro.audit.verification import Verifications
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
+from vlpro.db import Database
 from vlpro.device import DeviceMonitor
 from vlpro.engines.interface import Usage
 from vlpro.errors import NotFoundError, UnauthenticatedError, VlproError
+from vlpro.gateway.draining import Draining
 from vlpro.gateway.metrics import Metrics
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person, Principal
@@ -78,7 +80,9 @@ class Services:
     audit: AuditQueries | None = None
     audit_exports: AuditExports | None = None
     verifications: Verifications | None = None
+    database: Database | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    draining: Draining = field(default_factory=Draining)
 
 
 @dataclass(frozen=True, slots=True)

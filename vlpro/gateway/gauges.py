@@ -23,6 +23,7 @@ from vlpro.imaging.workers import WorkerPool
 if TYPE_CHECKING:
     from vlpro.config import Settings
     from vlpro.gateway.deps import Services
+    from vlpro.gateway.readiness import Readiness
 
 __all__ = ["BACKUP_STATE", "Gauges", "shipped_seq"]
 
@@ -39,10 +40,12 @@ class Gauges(Collector):
 
     Args:
         services: The application's.
+        readiness: Whether they can answer.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, readiness: Readiness) -> None:
         self._services = services
+        self._readiness = readiness
 
     def collect(self) -> Iterator[Metric]:
         """All series."""
@@ -69,6 +72,12 @@ class Gauges(Collector):
         build.add_metric((__version__, platform.python_version(), services.settings.profile), 1)
         yield build
         yield _gauge("vlpro_start_time_seconds", "Unix time of the start.", services.started)
+        yield _gauge("vlpro_ready", "Whether GET /readyz says 200.", self._readiness.ready())
+        yield _gauge(
+            "vlpro_draining",
+            "Whether the service is about to end and takes nothing new.",
+            services.draining.active,
+        )
 
     def _queue(self) -> Iterator[Metric]:
         queue = self._services.chat.queue

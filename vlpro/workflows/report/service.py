@@ -167,6 +167,11 @@ class ReportService:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def going(self) -> int:
+        """Reports that are being made."""
+        return sum(run.state == "in_progress" for run in self._runs.values())
+
     def label(self, name: str) -> Label:
         """What a report's files say of who generated them."""
         return Label(self._producer, name)
