@@ -243,7 +243,11 @@ def make_certificate(folder: Path) -> None:
 
 
 def _configure(
-    folder: Path, unix: Path, ports: tuple[int, int], options: Sequence[str], application: int
+    folder: Path,
+    sockets: tuple[Path, Path],
+    ports: tuple[int, int],
+    options: Sequence[str],
+    application: int,
 ) -> None:
     """The shipped files, with the marked places edited as README.md says."""
     for name in ("conf.d", "logs", "temp"):
@@ -256,7 +260,8 @@ def _configure(
     (folder / "nginx.conf").write_text(main, encoding="utf-8")
     edits = {
         "vlpro.example.cn": HOST,
-        "/run/vlpro/vlpro.sock": str(unix),
+        "/run/vlpro/vlpro.sock": str(sockets[0]),
+        "/run/vlpro/second.sock": str(sockets[1]),
         "/etc/nginx/": f"{folder}/",
         "/var/log/nginx/": f"{folder}/logs/",
         "127.0.0.1:5601": f"127.0.0.1:{application}",
@@ -281,7 +286,7 @@ def _configure(
 
 @contextmanager
 def running_nginx(
-    folder: Path, unix: Path, *, options: Sequence[str] = (), application: int = 9
+    folder: Path, unix: Path, *, options: Sequence[str] = (), application: int = 9, second: Path | None = None
 ) -> Iterator[Nginx]:
     """nginx with the shipped files until the end of the block.
 
@@ -290,10 +295,11 @@ def running_nginx(
         unix: Socket of the service.
         options: Of the optional files those that are included, without ``.conf``.
         application: Port of the other application behind single sign-on.
+        second: Socket of another replica, with the option ``replicas``.
     """
     assert _NGINX is not None
     ports = free_port(), free_port()
-    _configure(folder, unix, ports, options, application)
+    _configure(folder, (unix, second or unix), ports, options, application)
     if "basic" in options:
         command = ["openssl", "passwd", "-6", "outer door"]
         hashed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -470,7 +476,7 @@ class _Recording(http.server.BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _record  # noqa: N815 - the names are http.server's
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _record  # noqa: N815 - the names are http.server's
 
     def log_message(self, *_: object) -> None:
         """Quiet."""

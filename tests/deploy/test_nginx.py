@@ -824,13 +824,13 @@ def test_the_session_stays_here(optional: Optional, person: Person, cookie: str,
 def test_every_file_is_described() -> None:
     page = (SHIPPED / "README.md").read_text(encoding="utf-8")
     names = [str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.conf")]
-    assert len(names) == 9
+    assert len(names) == 10
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_what_is_optional_is_off(recorded: Recorded) -> None:
     config = (SHIPPED / "vlpro.conf").read_text(encoding="utf-8")
-    for option in ("basic", "port80", "single-sign-on"):
+    for option in ("basic", "port80", "replicas", "single-sign-on"):
         assert f"#include vlpro/{option}.conf;" in config
     assert recorded.nginx.get("/kibana/").status == 200  # the service's own matter
 
