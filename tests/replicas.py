@@ -197,7 +197,7 @@ class Load:
     Args:
         scene: Who answers.
         clients: How many.
-        pictures: Files that are asked about in turn; none: text alone.
+        pictures: Files that are asked about in turn; an empty one, or none: text alone.
     """
 
     scene: Scene
@@ -244,7 +244,11 @@ class Load:
             turn += 1
             stream = turn % 2 == 0
             source = f"127.0.1.{1 + (number + turn * self.clients) % _PLACES}"
-            pictures = self.pictures[turn % len(self.pictures) :][:1] if self.pictures else ()
+            pictures = (
+                [one for one in self.pictures[turn % len(self.pictures) :][:1] if one]
+                if self.pictures
+                else []
+            )
             body = json.dumps(chat("count to 8", *pictures, model=MODEL, stream=stream)).encode()
             began = time.monotonic()
             request, failed = "", ""
