@@ -39,7 +39,7 @@ def batch(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help=t(
                 "文件夹、zip、PDF 或图片；或一个 .jsonl 请求文件；--resume 时为批处理编号",
                 "folders, zip archives, PDFs, pictures; or one .jsonl file of requests; with --resume a batch's ID",

@@ -78,7 +78,7 @@ def relay_(
     ],
     addresses: Annotated[
         list[str],
-        typer.Argument(metavar="HOST:PORT...", help=t("允许连接的地址", "that may be connected to")),
+        typer.Argument(metavar="HOST:PORT", help=t("允许连接的地址", "that may be connected to")),
     ],
 ) -> None:
     import logging

@@ -17,12 +17,12 @@ def explain(error: typer.TyperException) -> None:
     if context is not None:
         tell(context.get_usage())
     tell(_sentence(error))
-    if context is not None:
-        tell(t(f"说明：{context.command_path} --help", f"For help: {context.command_path} --help"))
+    command = context.command_path if context is not None else "vlpro"
+    tell(t(f"说明：{command} --help", f"For help: {command} --help"))
 
 
 def reword(command: Any) -> None:
-    """Give Typer's own options our words, and flags no type.
+    """Give Typer's own options our words, and flags and arguments no type: it would be Python's.
 
     Args:
         command: Typer's; those below it are reworded, too.
@@ -38,21 +38,24 @@ def reword(command: Any) -> None:
         parameter.help = words.get(parameter.name, parameter.help)
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
+        elif parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: None  # noqa: ARG005 - Typer calls it so
     for below in getattr(command, "commands", {}).values():
         reword(below)
 
 
 def _sentence(error: typer.TyperException) -> str:
-    kind, parameter = (
-        type(error).__name__,
-        getattr(error, "param", None),
-    )  # Typer keeps these classes to itself
+    kind = type(error).__name__  # Typer keeps these classes to itself
+    parameter = getattr(error, "param", None)
     if kind == "NoSuchOption":
         option, near = error.option_name, ", ".join(sorted(error.possibilities or ()))  # type: ignore[attr-defined]
         return t(
             f"没有选项 {option}。" + f"是否想用 {near}？" * bool(near),
             f"There is no option {option}." + f" Did you mean {near}?" * bool(near),
         )
+    if kind == "BadOptionUsage":
+        option, wants = error.option_name, "requires" in error.message  # type: ignore[attr-defined]
+        return t(f"选项 {option} {'需要一个值' if wants else '不接受值'}。", error.format_message())
     if (
         isinstance(error, typer.BadParameter)
         and not isinstance(error, WrongUsageError)
