@@ -35,7 +35,9 @@ def reword(command: Any) -> None:
         ),
     }
     for parameter in command.get_params(typer.Context(command)):
-        parameter.help = words.get(parameter.name, parameter.help)
+        if parameter.name in words:
+            parameter.help = words[parameter.name]
+            parameter.default = False  # where it is None, Typer imports pydantic to say that None is no bool
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
         elif parameter.param_type_name == "argument":
