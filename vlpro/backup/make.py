@@ -220,9 +220,7 @@ def _needed(stores: Stores) -> int:
     """Bytes that copies of the databases take, about."""
     if not stores.sqlite:
         return 0  # a dump is compressed; how far, nobody knows before
-    urls = (stores.database_url, stores.audit_url)
-    paths = (Path(url.removeprefix("sqlite:///")) for url in urls)
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    return sum(path.stat().st_size for path in stores.database_files if path.is_file())
 
 
 def _check_room(folder: Path, size: int) -> None:

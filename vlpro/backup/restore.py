@@ -120,6 +120,7 @@ def restore(
         part = into / _PART
         try:
             into.mkdir(mode=0o700, parents=True, exist_ok=True)
+            into.chmod(0o700)
             part.mkdir(mode=0o700)
             _check_room(into, manifest.size)
             _unpack(manifest, reader, part, progress)

@@ -28,7 +28,7 @@ from vlpro.backup.stores import Stores, newest_schema, schema_of
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import BackupError
 
-__all__ = ["Snapshot", "taken"]
+__all__ = ["Snapshot", "check_schema", "taken"]
 
 _PAGES = 4096  # copied between two looks at how far it is
 
@@ -66,7 +66,7 @@ def taken(stores: Stores, folder: Path, progress: Progress) -> Snapshot:
 
 
 def _of_sqlite(stores: Stores, folder: Path, progress: Progress) -> Snapshot:
-    sources = [Path(url.removeprefix("sqlite:///")) for url in (stores.database_url, stores.audit_url)]
+    sources = stores.database_files
     names = ("vlpro.db", "audit.db")
     if not all(path.is_file() for path in sources):
         raise _nothing(stores)
@@ -130,6 +130,24 @@ def _of_postgresql(stores: Stores, folder: Path) -> Snapshot:
             postgresql.dump(stores.database_url, main_id, files["database.dump"])
             postgresql.dump(stores.audit_url, audit_id, files["audit.dump"])
             return Snapshot(files, schema, state)
+
+
+def check_schema(stores: Stores) -> None:
+    """See that both databases are there and of this version.
+
+    Raises:
+        BackupError: They are not.
+        DatabaseError: One does not answer.
+    """
+    if stores.sqlite and not all(path.is_file() for path in stores.database_files):
+        raise _nothing(stores)
+    main, audit = stores.database(), stores.audit()
+    try:
+        with main.read() as of_main, audit.read() as of_audit:
+            _checked_schema(of_main, of_audit)
+    finally:
+        main.close()
+        audit.close()
 
 
 def _checked_schema(main: sa.Connection, audit: sa.Connection) -> tuple[str, str]:

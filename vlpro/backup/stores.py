@@ -73,6 +73,11 @@ class Stores:
             )
         return kinds.pop()
 
+    @property
+    def database_files(self) -> list[Path]:
+        """Of SQLite: the service's file, and the audit's."""
+        return [Path(url.removeprefix("sqlite:///")) for url in (self.database_url, self.audit_url)]
+
     def database(self) -> Database:
         """The service's database."""
         return Database(self.database_url)
@@ -86,8 +91,9 @@ class Stores:
 
         Hidden ones, links, what the service makes anew, and keys are left out.
         """
-        databases = {Path(url.removeprefix("sqlite:///")) for url in (self.database_url, self.audit_url)}
-        out = {path.resolve() for path in self.left_out} | databases
+        out = {path.resolve() for path in self.left_out}
+        if self.sqlite:
+            out |= {path.resolve() for path in self.database_files}
         yield from self._below(self.data_dir, "", out)
 
     def _below(self, folder: Path, prefix: str, out: set[Path]) -> Iterator[tuple[str, Path]]:

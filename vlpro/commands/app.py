@@ -10,8 +10,10 @@ docs/commands.md describes it; a test compares.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,12 +21,14 @@ from typer.main import get_command
 
 from vlpro.commands import (
     audit,
+    backup,
     batch,
     inspection,
     key,
     migrate,
     model,
     plan,
+    restore,
     selftest,
     serve,
     supply,
@@ -50,6 +54,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(audit.app, name="audit")
 app.add_typer(migrate.app)
 app.add_typer(selftest.app)
+app.add_typer(backup.app)
+app.add_typer(restore.app)
 app.add_typer(supply.app)
 
 
@@ -63,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0; 1 where something was refused or failed, with a sentence on stderr; 2 where the command
         was not understood; 130 where it was interrupted.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for good
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know no Chinese
     given = sys.argv[1:] if arguments is None else arguments
@@ -84,7 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        tell(f"{where}{error.strerror or error}")
+        tell(
+            where
+            + t(f"系统报告：{error.strerror or error}。", f"the system says: {error.strerror or error}.")
+        )
         return 1
     if code == 130:
         tell("")  # behind what the terminal shows of Ctrl-C

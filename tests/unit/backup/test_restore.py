@@ -61,7 +61,9 @@ def test_the_key_may_be_there_already_and_nothing_else(backup: Path, tmp_path: P
     with pytest.raises(BackupError, match="is not empty"):
         restore(backup, SEALER, into)
     (into / "x").unlink()
+    into.chmod(0o755)
     restore(backup, SEALER, into)
+    assert into.stat().st_mode & 0o777 == 0o700
     assert (into / "key").read_text() == "the key of profile local"
 
 
