@@ -59,6 +59,11 @@ def test_accounts_at_the_machine(settings: dict[str, str], tmp_path: Path) -> No
     world.sign_in(security)
     listed = vlpro("user", "list", **settings).stdout.splitlines()
     assert [line.split()[:2] for line in listed] == [["sec", "security"], ["sysadmin", "system"]]
+    told = json.loads(vlpro("user", "list", "--json", **settings).stdout)["accounts"]
+    assert [(one["login"], one["role"], one["disabled"]) for one in told] == [
+        ("sec", "security", None),
+        ("sysadmin", "system", None),
+    ]
     reset = vlpro("user", "reset", "sec", **settings)
     found = re.search(r"One-time password of sec: (\S+)", reset.stdout)
     assert found is not None, reset.stderr

@@ -174,6 +174,31 @@ def test_prove_a_record(machine: Machine) -> None:
     assert "no audit record 99" in err
 
 
+def test_programs_are_answered_in_json(machine: Machine) -> None:
+    def answer(*arguments: str | Path) -> dict[str, object]:
+        status, out, _ = machine.run(*arguments, "--json")
+        assert status == 0
+        said: dict[str, object] = json.loads(out)
+        return said
+
+    found = answer("verify")
+    assert (found["first"], found["last"], found["copies"], found["archived_unread"]) == (1, 25, 3, 0)
+    assert re.fullmatch("[0-9a-f]{64}", str(found["root"]))
+    key = answer("key")["ed25519"]
+    proof, part = machine.folder / "proof.json", machine.folder / "part.jsonl"
+    assert answer("prove", "7", "--output", proof) == {
+        "output": str(proof),
+        "seq": 7,
+        "size": 11,
+        "key": key,
+    }
+    exported = answer("export", "--output", part, "--from", "3", "--to", "9")
+    assert (exported["output"], exported["first"], exported["last"]) == (str(part), 3, 9)
+    made = answer("archive")
+    assert [Path(name).parent for name in made["archives"]] == [Path("data/archives")]  # type: ignore[attr-defined]
+    assert made["days"] == 365
+
+
 def test_archive_and_verify_with_and_without_the_files(machine: Machine) -> None:
     status, _, err = machine.run("archive", "--days", "179")
     assert status == 1
