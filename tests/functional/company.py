@@ -95,11 +95,20 @@ def settings_of(folder: Path, **more: Any) -> Settings:
 
 
 @contextmanager
-def company(folder: Path, database_url: str, **more: Any) -> Iterator[Company]:
-    """Serve a company until the end of the block."""
+def company(folder: Path, database_url: str, *, reports: bool = False, **more: Any) -> Iterator[Company]:
+    """Serve a company until the end of the block.
+
+    Args:
+        folder: For its key and its data.
+        database_url: Of its database.
+        reports: Whether it makes compliance reports, in processes that keep a core busy.
+        **more: Settings.
+    """
     settings = settings_of(folder, database_url=database_url, **more)
     # The self-test takes a second each time; it is tested in processes of its own.
     with mock.patch.object(profile, "run", return_value=()), run(settings) as server:
+        if not reports and server.services.compliance is not None:
+            server.services.compliance.close()
         world = World(
             database_url,
             clock=Clock(time.time()),

@@ -66,6 +66,8 @@ class Event(StrEnum):
     DOCUMENT_CHANGED = "knowledge:document:changed"
     PAGE_VIEWED = "knowledge:page:viewed"
     ALERT_RAISED = "alert:rule:raised"
+    COMPLIANCE_CREATED = "compliance:report:created"
+    COMPLIANCE_READ = "compliance:report:read"
     BACKUP_CREATED = "backup:archive:created"
     BACKUP_VERIFIED = "backup:archive:verified"
     BACKUP_RESTORED = "backup:archive:restored"

@@ -11,6 +11,7 @@ from vlpro.client.audit import AuditCalls
 from vlpro.client.batches import BatchCalls
 from vlpro.client.calls import ApiError
 from vlpro.client.chat import ChatCalls
+from vlpro.client.compliance import ComplianceCalls
 from vlpro.client.extractions import ExtractionCalls
 from vlpro.client.inspections import InspectionCalls
 from vlpro.client.knowledge import KnowledgeCalls
@@ -47,6 +48,7 @@ class Client(
     KnowledgeCalls,
     AccountCalls,
     AuditCalls,
+    ComplianceCalls,
 ):
     """Calls of the API that are this product's own; for chat completions use any OpenAI client.
 

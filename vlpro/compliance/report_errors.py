@@ -19,6 +19,7 @@ class ReportVerificationError(Exception):
 
     Attributes:
         report: Id of the report, where it is one of several.
+        created: Unix time of its folder, likewise.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class ReportVerificationError(Exception):
         super().__init__(f"{file} {reason}")
         self.file = file
         self.report = ""
+        self.created = 0.0
         self.zh = f"{file} {zh}"
         self.expected = expected
         self.found = found

@@ -166,8 +166,8 @@ class ReportStore:
         try:
             content = _named(path, verify_content(path, self._keys)).content
         except ReportVerificationError as error:
-            error.report = path.name
-            return path.lstat().st_mtime, error
+            error.report, error.created = path.name, path.lstat().st_mtime
+            return error.created, error
         return content["created"], content
 
     def _checked(self, report: str, how: Callable[[Path, Keys], Verified]) -> Verified:

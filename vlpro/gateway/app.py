@@ -64,6 +64,7 @@ from vlpro.gateway.profile import (
     alerts_of,
     batches_of,
     check_profile,
+    compliance_of,
     exports_of,
     hosts_of,
     identity_of,
@@ -85,6 +86,7 @@ from vlpro.gateway.routes import (
     audit,
     batches,
     chat,
+    compliance,
     conversations,
     extractions,
     files,
@@ -302,6 +304,7 @@ def services(
         audit=queries_of(settings, audited) if audited else None,
         audit_exports=exports_of(audited) if audited else None,
         verifications=verifications_of(settings, audited) if audited else None,
+        compliance=compliance_of(settings, audited) if audited else None,
     )
 
 
@@ -353,7 +356,7 @@ def routers(*, accounts: bool) -> list[APIRouter]:
     modules = [chat, responses, models, prompts, images, conversations, status]
     modules += [extractions, inspections, files, batches, reports, knowledge_bases]
     if accounts:
-        modules += [account, accounts_routes, policy, audit]
+        modules += [account, accounts_routes, policy, audit, compliance]
     found = [module.router for module in modules]
     for router in found:
         for route in router.routes:
@@ -529,8 +532,7 @@ def _lifespan(
             client.connect_in_process(None)
             tripwire.install(None)
             loading.cancel()
-            if all_services.verifications is not None:
-                await all_services.verifications.stop()
+            await _stop_verifying(all_services)
             await all_services.inspections.close()
             await all_services.reports.close()
             await all_services.knowledge.close()
@@ -548,6 +550,14 @@ def _lifespan(
                 await asyncio.to_thread(recorder.audit.stop)
 
     return lifespan
+
+
+async def _stop_verifying(all_services: Services) -> None:
+    """End the processes that verify the record, or make a compliance report."""
+    if all_services.verifications is not None:
+        await all_services.verifications.stop()
+    if all_services.compliance is not None:
+        await all_services.compliance.stop()
 
 
 async def _drain(all_services: Services, inputs: Inputs) -> None:

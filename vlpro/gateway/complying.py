@@ -57,6 +57,8 @@ def application(settings: Settings) -> Application:
     services: Services = mount.app.state.services  # type: ignore[attr-defined]
     if services.identity is None or not isinstance(services.recorder, LogRecorder):
         raise RuntimeError("the scratch system has no accounts")
+    if services.compliance is not None:
+        services.compliance.close()
     pages = [route for route in made["routes"] if isinstance(route, Route)]
     return Application(
         Starlette(**made),

@@ -19,6 +19,7 @@ from vlpro.audit.recorder import Recorder
 from vlpro.audit.verification import Verifications
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.service import ChatService
+from vlpro.compliance.service import ComplianceReports
 from vlpro.config import Settings
 from vlpro.db import Database
 from vlpro.device import DeviceMonitor
@@ -80,6 +81,7 @@ class Services:
     audit: AuditQueries | None = None
     audit_exports: AuditExports | None = None
     verifications: Verifications | None = None
+    compliance: ComplianceReports | None = None
     database: Database | None = None
     metrics: Metrics = field(default_factory=Metrics)
     draining: Draining = field(default_factory=Draining)

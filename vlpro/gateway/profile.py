@@ -21,7 +21,9 @@ from vlpro.audit.verification import Verifications
 from vlpro.chat.history import Rules
 from vlpro.chat.store import ConversationStore
 from vlpro.compliance.promises import PROMISES
+from vlpro.compliance.reporting import store_of as reports_store_of
 from vlpro.compliance.selftest import Verdict, refuse, run
+from vlpro.compliance.service import ComplianceReports
 from vlpro.config import Settings
 from vlpro.crypto import Sealer, self_test
 from vlpro.db import Database, sqlite_url
@@ -41,6 +43,7 @@ __all__ = [
     "alerts_of",
     "batches_of",
     "check_profile",
+    "compliance_of",
     "database_of",
     "exports_of",
     "hosts_of",
@@ -172,6 +175,13 @@ def verifications_of(settings: Settings, recorder: LogRecorder) -> Verifications
     audit = recorder.audit
     url, copy = _audit_url(settings), settings.audit_copy
     return Verifications(url, audit.database, audit.signer, copy, recorder)
+
+
+def compliance_of(settings: Settings, recorder: LogRecorder) -> ComplianceReports:
+    """What has compliance reports made, and gives them out."""
+    store = reports_store_of(settings, sealer_of(settings))
+    module = "vlpro.gateway.compliance_process"
+    return ComplianceReports(store, module, settings, recorder)
 
 
 def _audit_url(settings: Settings) -> str:

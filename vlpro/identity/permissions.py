@@ -37,6 +37,8 @@ class Permission(StrEnum):
     POLICY_READ = "policy:version:read"
     POLICY_WRITE = "policy:version:write"
     AUDIT_READ = "audit:record:read"
+    COMPLIANCE_READ = "compliance:report:read"
+    COMPLIANCE_CREATE = "compliance:report:create"
 
 
 _EVERYBODY = frozenset({Permission.STATUS_READ, Permission.SELF_USE})
@@ -66,7 +68,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.POLICY_READ,
         Permission.POLICY_WRITE,
     },
-    Role.AUDIT: _EVERYBODY | {Permission.AUDIT_READ},
+    Role.AUDIT: _EVERYBODY
+    | {Permission.AUDIT_READ, Permission.COMPLIANCE_READ, Permission.COMPLIANCE_CREATE},
 }
 
 ADMINISTRATORS = frozenset({Role.SYSTEM, Role.SECURITY, Role.AUDIT})
