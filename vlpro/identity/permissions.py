@@ -67,6 +67,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.LEVEL_SET,
         Permission.POLICY_READ,
         Permission.POLICY_WRITE,
+        Permission.COMPLIANCE_READ,
+        Permission.COMPLIANCE_CREATE,
     },
     Role.AUDIT: _EVERYBODY
     | {Permission.AUDIT_READ, Permission.COMPLIANCE_READ, Permission.COMPLIANCE_CREATE},
