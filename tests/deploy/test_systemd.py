@@ -47,7 +47,7 @@ def units(folder: Path) -> list[Path]:
     for unit in (*SYSTEMD.glob("*.service"), ROOT / "deploy/elk/vlpro-audit-ship.service"):
         made.append(folder / unit.name)
         made[-1].write_text(unit.read_text(encoding="utf-8").replace("/opt/vlpro/bin/vlpro", str(program)))
-    assert len(made) == 3
+    assert len(made) == 5
     return made
 
 
@@ -56,8 +56,13 @@ def test_systemd_understands_every_line_and_calls_it_safe(tmp_path: Path) -> Non
     if program is None:
         pytest.skip("needs systemd-analyze: apt-get install systemd")
     files = [str(unit) for unit in units(tmp_path)]
+    timers = []
+    for timer in SYSTEMD.glob("*.timer"):
+        timers.append(str(tmp_path / timer.name))
+        shutil.copy(timer, tmp_path)
+    assert len(timers) == 2
     done = subprocess.run(
-        [program, "verify", *files], capture_output=True, text=True, check=False, timeout=60
+        [program, "verify", *files, *timers], capture_output=True, text=True, check=False, timeout=60
     )
     about_ours = [line for line in done.stderr.splitlines() if "vlpro" in line]
     assert (done.returncode, about_ours) == (0, [])
