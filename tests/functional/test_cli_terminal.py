@@ -55,20 +55,40 @@ def on_terminal(*command: str, interrupt_at: bytes = b"", **settings: str) -> tu
     return process.returncode, shown.decode()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--json"]])
-def test_a_reader_that_goes_away_is_no_failure_to_explain(arguments: list[str]) -> None:
+@pytest.mark.parametrize("at_once", ["1", ""])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_a_reader_that_goes_away_is_no_failure_to_explain(arguments: list[str], at_once: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [sys.executable, "-m", "vlpro", *arguments],
         stdout=writer,
         stderr=subprocess.PIPE,
-        env=environment("C.UTF-8") | CARD_FREE,
+        env=environment("C.UTF-8") | {"PYTHONUNBUFFERED": at_once},
         timeout=60,
         check=False,
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m vlpro {line}"],
+        capture_output=True,
+        text=True,
+        env=environment("C.UTF-8") | CARD_FREE,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_closed_and_full_streams() -> None:
+    closed = shell("--version >&-")
+    assert (closed.returncode, closed.stderr) == (0, "")
+    full = shell("--version >/dev/full")
+    assert (full.returncode, full.stderr) == (1, "the system says: No space left on device.\n")
+    assert shell("plan /none 2>&-").returncode == 1
 
 
 def test_help_needs_nothing_heavy() -> None:
@@ -84,7 +104,8 @@ def test_help_needs_nothing_heavy() -> None:
         "cv2",
     }
     code = (
-        "import sys\nfrom vlpro.commands.app import main\nassert main(['--help']) == 0\n"
+        "import sys\nfrom vlpro.commands.app import main\n"
+        "assert main(['--help']) == main(['model', 'verify', '--help']) == main(['--version']) == 0\n"
         f"assert not {heavy!r} & sys.modules.keys(), {heavy!r} & sys.modules.keys()"
     )
     done = python(code)
