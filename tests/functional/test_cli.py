@@ -256,3 +256,33 @@ def test_a_folder_that_is_there_is_kept(language: str, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert str(tmp_path) in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_is_fetched_from_a_medium_and_verifies(folder: Path, manifest: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    (new).mkdir()
+    (new / "model.safetensors.part").write_bytes(WEIGHTS[: 2**20])  # of a run that was interrupted
+    done = vlpro("model", "fetch", folder, "--output", new, "--manifest", manifest, "--json")
+    assert done.returncode == 0, done.stderr
+    copied = {file["name"]: file["copied"] for file in json.loads(done.stdout)["files"]}
+    assert copied == {"config.json": 2, "model.safetensors": len(WEIGHTS) - 2**20}
+    assert done.stderr.splitlines()[-1] == "100 %"
+    assert vlpro("model", "verify", new, "--manifest", manifest).returncode == 0
+
+
+def test_a_manifest_that_comes_with_the_files_proves_nothing(
+    folder: Path, manifest: Path, tmp_path: Path
+) -> None:
+    (folder / "m.json").write_text(manifest.read_text())
+    done = vlpro("model", "fetch", folder, "--output", tmp_path / "new", "--manifest", folder / "m.json")
+    assert done.returncode == 1
+    assert "proves nothing" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("language", ["en_US.UTF-8", "zh_CN.UTF-8"])
+def test_no_model_is_fetched_over_a_network(language: str, tmp_path: Path) -> None:
+    done = vlpro("model", "fetch", "Qwen/Qwen3-VL-4B", "--output", tmp_path / "new", language=language)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "vlpro model fetch /media/usb/MODEL" in done.stderr
+    assert (max(done.stderr) >= "\u4e00") == language.startswith("zh")
