@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = ("ldap", "oidc", "otel", "pkcs11", "postgresql", "qwen", "ray")
 LOCKS = ("requirements.txt", "requirements-ldap.txt", "requirements-qwen.txt", "requirements-dev.txt")
 COMPILED = {"python-ldap"}  # there is no wheel of it: docs/adr/0008-ldap-client.md
-DEPLOY = ("audit", "elk", "nftables", "nginx", "postgresql", "systemd")
+DEPLOY = ("audit", "compose", "elk", "nftables", "nginx", "postgresql", "systemd")
 _BLOCK = 1 << 20
 
 
@@ -236,7 +236,10 @@ def copied(kit: Path) -> None:
     for name in ("LICENSE", "NOTICE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, kit)
     for name in DEPLOY:
-        shutil.copytree(ROOT / "deploy" / name, kit / "deploy" / name)
+        local = shutil.ignore_patterns(
+            "secrets", "site", ".env", "__pycache__"
+        )  # of whoever tries them out here
+        shutil.copytree(ROOT / "deploy" / name, kit / "deploy" / name, ignore=local)
     shutil.copytree(ROOT / "docs", kit / "docs", ignore=shutil.ignore_patterns("images"))
 
 

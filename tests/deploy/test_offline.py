@@ -272,7 +272,7 @@ def test_the_upstream_is_all_that_the_relay_is_told(kit: Path, tmp_path: Path) -
 
 
 def test_a_builder_without_a_key_is_told_how_to_make_one(tmp_path: Path) -> None:
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         OFFLINE / "build.py",
         "--signing-key",
