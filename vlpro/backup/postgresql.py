@@ -110,7 +110,8 @@ def _run(program: str, url: str, arguments: Sequence[str]) -> None:
         parsed = sa.make_url(url)
         if parsed.password is not None:  # other users see a program's arguments, but not its environment
             environment["PGPASSWORD"] = str(parsed.password)
-        plain = parsed.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+        # URL.set(password=None) would leave the password as it is.
+        plain = parsed._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
         where = [f"--dbname={plain}"]
     done = subprocess.run(  # noqa: S603 - a program of PostgreSQL's
         [found, *where, *arguments],
