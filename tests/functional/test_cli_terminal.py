@@ -140,7 +140,10 @@ def test_version() -> None:
         (["model", "verify", "--manifest"], "'--manifest' requires an argument", "--manifest 需要一个值"),
         (["batch"], "name a folder, zip, PDF or picture", "请给出文件夹"),
         (["model", "convert", "x", "--output", "y", "--bits", "5"], "--bits is 4 or 8", "--bits 应为 4 或 8"),
-        (["modle"], "Did you mean 'model'?", "modle"),
+        (["modle"], "Did you mean 'model'?", "没有命令 modle。是否想用 'model'？"),
+        (["{0}"], "No such command '{0}'", "没有命令 {0}。"),
+        ([], "Missing command.", "缺少命令。"),
+        (["plan", "a", "b"], "unexpected extra argument", "多余的参数：b。"),
     ],
 )
 def test_what_is_not_understood_is_said_with_the_place_that_describes_it(

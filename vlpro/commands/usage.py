@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
@@ -9,6 +10,13 @@ import typer
 from vlpro.commands.terminal import WrongUsageError, t, tell
 
 __all__ = ["explain", "reword"]
+
+_CHINESE = (  # what Typer says without a class of its own
+    (r"Missing command\.", "缺少命令。"),
+    (r"No such command '(.*)'\.", "没有命令 {}。"),
+    (r"No such command '(.*)'\. Did you mean (.*)\?", "没有命令 {}。是否想用 {}？"),
+    (r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", "多余的参数：{}。"),
+)
 
 
 def explain(error: typer.TyperException) -> None:
@@ -68,4 +76,7 @@ def _sentence(error: typer.TyperException) -> str:
         if kind == "MissingParameter":
             return t(f"缺少 {name}。", f"{name} is missing.")
         return t(f"{name} 的值无法使用：{error.message}", f"{name} cannot be used: {error.message}")
+    for pattern, zh in _CHINESE:
+        if found := re.fullmatch(pattern, error.message):
+            return t(zh.format(*(part or "" for part in found.groups())), error.message)
     return error.format_message()
