@@ -121,6 +121,22 @@ def test_a_document_is_put_watched_and_found(http: httpx.Client) -> None:
     assert (found["hits"], found["answers"]) == ([], False)
 
 
+def test_documents_are_found_by_name_and_state(http: httpx.Client) -> None:
+    base = _base(http)
+    for name in ("Pump A.pdf", "pump b.pdf", "fan.pdf"):
+        _put(http, base, name)
+
+    def names(query: str) -> list[str]:
+        return [one["name"] for one in http.get(f"{BASES}/{base}/documents?{query}").json()["data"]]
+
+    assert names("name=PUMP") == ["Pump A.pdf", "pump b.pdf"]
+    assert names("name=pump&limit=1") == ["Pump A.pdf"]
+    assert names("status=failed") == []
+    assert names("status=failed&status=ready&name=fan") == ["fan.pdf"]
+    refused = http.get(f"{BASES}/{base}/documents?status=gone")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "status.0")
+
+
 def test_a_search_names_document_page_and_box(http: httpx.Client, base: str) -> None:
     found = http.post(f"{BASES}/{base}/search", json={"query": "What does E11 mean?", "limit": 2}).json()
 

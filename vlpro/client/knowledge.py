@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from vlpro import schema
 from vlpro.client.calls import Calls, part
@@ -53,15 +53,26 @@ class KnowledgeCalls(Calls):
             headers={"content-type": "application/octet-stream"},
         )
 
-    def documents(self, base_id: str, *, after: str = "", limit: int = 100) -> wire.KnowledgeDocumentList:
+    def documents(
+        self,
+        base_id: str,
+        *,
+        after: str = "",
+        limit: int = 100,
+        name: str = "",
+        status: Sequence[wire.DocumentState] = (),
+    ) -> wire.KnowledgeDocumentList:
         """A base's documents by name.
 
         Args:
             base_id: Of the base.
             after: ``next`` of the page before.
             limit: How many at most, up to 1,000.
+            name: Only those whose name has this in it.
+            status: Only those in one of these states; none: all.
         """
-        asked = {"limit": limit, **({"after": after} if after else {})}
+        asked: dict[str, Any] = {"limit": limit, "status": list(status)}
+        asked |= {key: value for key, value in (("after", after), ("name", name)) if value}
         path = f"{_base(base_id)}/documents"
         return self._call(wire.KnowledgeDocumentList, "GET", path, params=asked)
 

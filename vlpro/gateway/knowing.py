@@ -55,7 +55,7 @@ def knowledge_of(
         pictures,
         reader,
         embedder,
-        OfficeConverter(timeout_s=options.office_timeout_s),
+        OfficeConverter(timeout_s=options.office_timeout_s, memory_mb=options.office_memory_mb),
         max_base_pages=options.max_base_pages,
     )
     return KnowledgeService(

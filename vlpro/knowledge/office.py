@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import shutil
 import signal
@@ -82,11 +83,13 @@ class OfficeConverter:
     """Makes PDFs, one at a time.
 
     Args:
-        timeout_s: Seconds that one may take.
+        timeout_s: Seconds that one may take, of the clock and of the processor.
+        memory_mb: Memory that one may take, MiB of address space.
     """
 
-    def __init__(self, *, timeout_s: float) -> None:
+    def __init__(self, *, timeout_s: float, memory_mb: int = 2_048) -> None:
         self._timeout_s = timeout_s
+        self._memory_mb = memory_mb
         self._turn = asyncio.Lock()
 
     def check(self, kind: str) -> None:
@@ -166,6 +169,8 @@ class OfficeConverter:
             "vlpro.knowledge.office_program",
             str(folder),
             str(os.getpid()),
+            str(self._memory_mb << 20),
+            str(math.ceil(self._timeout_s) + 1),
             program,
             "--headless",
             "--norestore",
@@ -200,9 +205,10 @@ class OfficeConverter:
         made = folder / "document.pdf"
         if not made.is_file():
             raise BadRequestError(
-                "LibreOffice could not read this file: it may be broken, or protected by a password. Save it as PDF, "
-                "and send that.",
-                zh="LibreOffice 无法读取该文件：可能已损坏或有密码保护。请另存为 PDF 后上传。",
+                "LibreOffice could not read this file: it may be broken, protected by a password, or need more than "
+                f"{self._memory_mb} MiB of memory. Save it as PDF, and send that.",
+                zh=f"LibreOffice 无法读取该文件：可能已损坏、有密码保护，或需要超过 {self._memory_mb} MiB 内存。"
+                "请另存为 PDF 后上传。",
                 code="invalid_document",
             )
         return await asyncio.to_thread(made.read_bytes)

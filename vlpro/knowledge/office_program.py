@@ -1,4 +1,6 @@
-"""``python -m vlpro.knowledge.office_program FOLDER PROGRAM …``: start LibreOffice with no network, and one folder.
+"""``python -m vlpro.knowledge.office_program FOLDER PARENT MEMORY SECONDS PROGRAM …``: start LibreOffice, confined.
+
+It gets no network, one folder, so many bytes of memory, and so many seconds of the processor.
 
 As far as the kernel goes along: Landlock came with Linux 5.13, and the filter of calls is for two machines.
 """
@@ -42,11 +44,13 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 def main() -> None:
     """Give up what it takes not, and become the program."""
-    folder, parent, *command = sys.argv[1:]
+    folder, parent, memory, seconds, *command = sys.argv[1:]
     die_with_parent(int(parent))
     os.nice(10)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_FILE, _MOST_FILE))
+    resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
     own = Path(folder)
     with suppress(ConfigError, OSError):
         landlock.confine(

@@ -29,6 +29,9 @@ class KnowledgeOptions(BaseModel):
     office_timeout_s: Annotated[
         int, Field(ge=5, le=3_600, description="Seconds that LibreOffice may take over a document")
     ] = 180
+    office_memory_mb: Annotated[
+        int, Field(ge=512, le=65_536, description="Memory that LibreOffice may take for a document, MiB")
+    ] = 2_048
     index: Annotated[
         Literal["memory", "postgres", "elasticsearch"],
         Field(

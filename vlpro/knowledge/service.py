@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +29,7 @@ from vlpro.imaging.encode import pixels_to_jpeg
 from vlpro.imaging.overlay import highlight
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import PictureReader
-from vlpro.knowledge.document import Base, Document, Failure
+from vlpro.knowledge.document import Base, Document, Failure, State
 from vlpro.knowledge.embedding.interface import Embedder
 from vlpro.knowledge.given import GivenPages
 from vlpro.knowledge.index.interface import Index
@@ -309,9 +309,24 @@ class KnowledgeService:
         return (await self._versions(base_id, name))[0]
 
     async def documents(
-        self, person: Person, base_id: str, *, after: str = "", limit: int = 100
+        self,
+        person: Person,
+        base_id: str,
+        *,
+        after: str = "",
+        limit: int = 100,
+        named: str = "",
+        states: Collection[State] = (),
     ) -> tuple[list[Document], str | None]:
         """A base's documents by name, and what to ask for the page after.
+
+        Args:
+            person: Who asks.
+            base_id: Of the base.
+            after: What was to ask for; empty: from the first.
+            limit: How many at most.
+            named: Only those whose name has this in it, however its letters are written.
+            states: Only those in one of these states; none: all.
 
         Raises:
             NotFoundError: There is no such base for this person.
@@ -321,6 +336,10 @@ class KnowledgeService:
         if after:
             place = (after.casefold(), after)
             found = [one for one in found if (one.name.casefold(), one.name) > place]
+        if wanted := named.casefold():
+            found = [one for one in found if wanted in one.name.casefold()]
+        if states:
+            found = [one for one in found if one.state in states]
         return found[:limit], found[limit - 1].name if len(found) > limit else None
 
     async def cancel(self, person: Person, base_id: str, name: str) -> Document:

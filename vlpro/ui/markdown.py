@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Code", "Prose", "harmless", "inert", "pieces"]
+__all__ = ["CODE_SPAN", "Code", "Prose", "harmless", "inert", "pieces"]
 
 JOINER = "\u2060"
 
@@ -29,7 +29,7 @@ _PAIRS = re.compile(
     re.VERBOSE,
 )
 _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^`\n]*")
-_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:.+?)(?<!`)\1(?!`)", re.DOTALL)
+CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:.+?)(?<!`)\1(?!`)", re.DOTALL)
 # A formula, by pandoc's rule: no space inside the dollars, no digit after them. "$5 and $6" is no formula.
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s$])(?:[^$\n\\]|\\.)*?(?<!\s)\$(?!\d)", re.DOTALL)
 # KaTeX's ways out, of which Streamlit's KaTeX trusts none: a formula that has one is shown as text.
@@ -64,7 +64,7 @@ def harmless(text: str) -> str:
         text: Markdown from a model.
     """
     parted = _PAIRS.sub(lambda found: found[0] + JOINER, text)
-    return re.sub(r"(?<=\S)[ \t]*\n(?=[^\n])", "  \n", _outside(_CODE_SPAN, parted, _outside_formulas))
+    return re.sub(r"(?<=\S)[ \t]*\n(?=[^\n])", "  \n", _outside(CODE_SPAN, parted, _outside_formulas))
 
 
 def pieces(text: str) -> list[Prose | Code]:

@@ -160,6 +160,34 @@ async def test_one_that_hangs_is_ended_with_all_that_it_started(
     assert list(tmp_path.glob("vlpro-office-*")) == []
 
 
+@pytest.mark.parametrize(("wants_mb", "fits"), [(1_000, False), (100, True)])
+async def test_one_that_wants_more_memory_than_it_may_have_is_ended(
+    wants_mb: int,
+    fits: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder_of = OfficeConverter._folder
+
+    def folder(data: bytes, kind: str) -> Path:
+        made = folder_of(data, kind)
+        takes = f"my $x = 'x' x ({wants_mb} << 20); open(F, '>document.pdf'); print F '%PDF-'"
+        (made / "program").write_text(f'#!/bin/sh\nexec perl -e "{takes.replace("$", chr(92) + "$")}"\n')
+        (made / "program").chmod(0o755)
+        return made
+
+    monkeypatch.setattr(office, "_MEMORY_FOLDER", tmp_path)
+    monkeypatch.setattr(OfficeConverter, "_folder", staticmethod(folder))
+    monkeypatch.setattr(OfficeConverter, "_program", staticmethod(lambda: "./program"))
+    converter = OfficeConverter(timeout_s=60, memory_mb=512)
+    if fits:
+        assert await converter.pdf(docx("x"), "docx") == b"%PDF-"
+    else:
+        with pytest.raises(BadRequestError, match="more than 512 MiB of memory"):
+            await converter.pdf(docx("x"), "docx")
+    assert list(tmp_path.glob("vlpro-office-*")) == []
+
+
 async def test_without_libreoffice_the_kind_is_named_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     converter = OfficeConverter(timeout_s=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -113,14 +114,26 @@ async def search(
 
 @router.get("/{base_id}/documents")
 async def documents(
+    *,
     base_id: BaseIdOf,
     services: ServicesOf,
     who: Reader,
     after: Annotated[str, Query(max_length=512, description="`next` of the page before")] = "",
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    name: Annotated[str, Query(max_length=200, description="Only those whose name has this in it")] = "",
+    status: Annotated[
+        tuple[wire.DocumentState, ...], Query(description="Only those; several times: any")
+    ] = (),
 ) -> wire.KnowledgeDocumentList:
     """A base's documents by name."""
-    found, following = await services.knowledge.documents(who.person, base_id, after=after, limit=limit)
+    found, following = await services.knowledge.documents(
+        who.person,
+        base_id,
+        after=after,
+        limit=limit,
+        named=unicodedata.normalize("NFC", name.strip()),
+        states=status,
+    )
     return wire.KnowledgeDocumentList(data=[translate.document(one) for one in found], next=following)
 
 

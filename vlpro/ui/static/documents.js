@@ -5,7 +5,18 @@ export default function (host, send) {
   let data = null;
   let asked = ""; // the document whose deletion is asked about
   const root = el("ul", { class: "documents" });
-  host.append(root);
+  const foot = el("div", { class: "foot", hidden: true });
+  host.append(root, foot);
+
+  function drawPager() {
+    foot.hidden = !data.pager;
+    if (!data.pager) return;
+    const { words, pager } = data;
+    const back = iconButton("previous", words.page_back, () => send("turn", [-1, Date.now()]));
+    const on = iconButton("next", words.page_on, () => send("turn", [1, Date.now()]));
+    [back.disabled, on.disabled] = [!pager.back, !pager.on];
+    foot.replaceChildren(el("span", { class: "pages" }, pager.text), back, on);
+  }
 
   function row(one) {
     const { words } = data;
@@ -50,7 +61,8 @@ export default function (host, send) {
     const focused = root.getRootNode().activeElement;
     const [of, label] = [focused?.closest("li")?.dataset.name, focused?.getAttribute("aria-label") ?? focused?.textContent];
     root.setAttribute("aria-label", data.words["knowledge.documents"]);
-    root.replaceChildren(...(data.rows.length ? data.rows.map(row) : [el("li", { class: "none" }, data.words["knowledge.no_documents"])]));
+    root.replaceChildren(...(data.rows.length ? data.rows.map(row) : [el("li", { class: "none" }, data.empty)]));
+    drawPager();
     if (!of) return;
     const buttons = [...root.querySelectorAll(`[data-name="${CSS.escape(of)}"] button`)];
     buttons.find((button) => (button.getAttribute("aria-label") ?? button.textContent) === label)?.focus({ preventScroll: true });

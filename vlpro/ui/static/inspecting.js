@@ -37,9 +37,10 @@ export default function (host, send) {
   const station = el("input", { type: "text", maxlength: 64, pattern: NAME, autocomplete: "off" });
   const method = el("select");
   const instruction = el("textarea", { rows: 2, maxlength: 2000 });
+  const base = el("select");
   const keep = el("input", { type: "checkbox" });
   const line = (control) => el("label", { class: "line" }, el("span"), control);
-  const lines = { product: line(product), station: line(station), method: line(method), instruction: line(instruction) };
+  const lines = { product: line(product), station: line(station), method: line(method), instruction: line(instruction), base: line(base) };
   const keeping = el("label", { class: "line check" }, keep, el("span"));
   const go = el("button", { type: "button", class: "small primary", onclick: () => inspect() });
   const told = el("span");
@@ -49,7 +50,7 @@ export default function (host, send) {
   const say = el("div", { class: "unseen", role: "status" });
   const root = el(
     "div", { class: "handin inspecting" }, picture.button, picture.files, golden.button, golden.files, known,
-    lines.product, lines.station, keeping, lines.method, lines.instruction, go, progress, wrong, say,
+    lines.product, lines.station, keeping, lines.method, lines.instruction, lines.base, go, progress, wrong, say,
   );
   host.append(root);
 
@@ -75,6 +76,7 @@ export default function (host, send) {
     keeping.hidden = !matches || golden.file === null;
     keep.disabled = !product.value.trim();
     lines.instruction.hidden = !data.sees || method.value === "template";
+    lines.base.hidden = !data.bases.length;
     go.disabled = abort !== null || picture.file === null;
     progress.hidden = abort === null;
   }
@@ -109,6 +111,7 @@ export default function (host, send) {
       const matches = !golden.button.hidden;
       const body = { image: { url: await dataUrl(picture.file) }, product: named, station: station.value.trim(), method: method.value, language: data.language };
       if (!lines.instruction.hidden && instruction.value.trim()) body.instruction = instruction.value.trim();
+      if (base.value) body.knowledge_base = base.value;
       const image = matches && golden.file ? { url: await dataUrl(golden.file) } : null;
       const kept = image && keep.checked && named
         ? await call(`/v1/inspections/templates/${encodeURIComponent(named)}`, "PUT", { image }, signal) : null;
@@ -146,6 +149,9 @@ export default function (host, send) {
     const chosen = first ? "auto" : method.value;
     method.replaceChildren(...data.methods.map(({ name, title }) => el("option", { value: name }, title)));
     method.value = chosen;
+    const manual = base.value;
+    base.replaceChildren(el("option", { value: "" }, words["inspections.base.none"]), ...data.bases.map(({ id, name }) => el("option", { value: id }, name)));
+    base.value = data.bases.some(({ id }) => id === manual) ? manual : "";
     draw();
   }
   const remove = () => {

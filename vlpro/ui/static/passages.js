@@ -29,7 +29,7 @@ export default function (host) {
       el("div", { class: "quoted" },
         el("button", { type: "button", class: "where", onclick: open }, fill(words["knowledge.at"], passage)),
         passage.of ? el("small", {}, passage.of) : null,
-        el("blockquote", {}, passage.text), gone),
+        el("blockquote", {}, ...passage.parts.map(([text, found]) => (found ? el("mark", {}, text) : text))), gone),
     );
   }
 

@@ -27,7 +27,7 @@ export default function (host, send) {
 
   function draw() {
     progress.hidden = abort === null;
-    told.textContent = fill(data.words["knowledge.sending"], { done, all });
+    told.textContent = fill(data.words["knowledge.sending"], { number: Math.min(done + 1, all), all });
     bar.style.width = `${all ? (done / all) * 100 : 0}%`;
   }
 

@@ -24,6 +24,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "inspections.method.sight": ("模型看图", "Model"),
     "inspections.instruction": ("要求", "Look for"),
     "inspections.instruction.hint": ("例如：标出虚焊的焊点", "For example: cold solder joints"),
+    "inspections.base": ("知识库", "Look up in"),
+    "inspections.base.none": ("不查阅", "No knowledge base"),
+    "inspections.explained": ("说明书中的相关内容", "What the documents say about it"),
+    "inspections.unexplained": (
+        "所选知识库中没有找到相关说明。",
+        "Nothing about it was found in the knowledge base.",
+    ),
     "inspections.keep": ("保存为该产品的标准图", "Keep as this product's golden picture"),
     "inspections.go": ("开始检测", "Inspect"),
     "inspections.working": ("正在检测 · {seconds} 秒", "Inspecting · {seconds} s"),

@@ -128,7 +128,8 @@ def _conversation_view(conversation: Conversation, settings: Settings, status: S
     for number, turn in enumerate(found, 1):
         message.question(turn)
         if turn.answer is not None and turn.answer.status in ("queued", "answering"):
-            _growing(conversation.id, turn.answer)
+            quotes = bool(turn.question.knowledge_base) and not (status is not None and status.sees)
+            _growing(conversation.id, turn.answer, plain=quotes)
         else:
             message.answer(turn, last=number == len(found), busy=conversation.busy, again=again)
 
@@ -139,7 +140,7 @@ def _title(conversation: Conversation) -> str:
     return first if first.startswith(conversation.title.removesuffix("…")) else conversation.title
 
 
-def _growing(conversation_id: str, reply: Message) -> None:
+def _growing(conversation_id: str, reply: Message, *, plain: bool) -> None:
     """Draws the answer again and again while it grows; when it is complete, the whole page."""
 
     @st.fragment(run_every=_POLL_S)
@@ -149,7 +150,7 @@ def _growing(conversation_id: str, reply: Message) -> None:
         except ApiError:  # cleared or replaced in another tab, or the service is gone: the page will tell
             session.rerun_by_itself()
         if now.status in ("queued", "answering"):
-            message.growing(now)
+            message.growing(now, plain=plain)
         else:
             session.remember("announcement", "failed" if now.status == "failed" else "done")
             session.rerun_by_itself()

@@ -16,7 +16,7 @@ from vlpro.ui.session import t
 __all__ = ["begun", "choose", "chosen"]
 
 _MOST = 16  # of one question
-_NAMES = 2  # that the button shows
+_NAMES, _LETTERS = 2, 18  # that the button shows
 
 
 def choose(conversation: Conversation | None, level: LevelName | None) -> None:
@@ -39,7 +39,9 @@ def choose(conversation: Conversation | None, level: LevelName | None) -> None:
     if before:
         shown = "、" if session.language() == "zh" else ", "
         rest = f" +{len(before) - _NAMES}" if len(before) > _NAMES else ""
-        label = t("knowledge.chat.chosen", names=shown.join(names[one] for one in before[:_NAMES]) + rest)
+        label = t(
+            "knowledge.chat.chosen", names=shown.join(_short(names[one]) for one in before[:_NAMES]) + rest
+        )
     with st.container(key="bases-on" if before else "bases"):
         asked = st.popover(_plain(label), icon=":material/menu_book:", type="tertiary", key="chat_bases")
     with asked:
@@ -97,6 +99,10 @@ def _chosen(conversation: Conversation | None) -> list[str]:
         asked = next((one for one in reversed(conversation.messages) if one.role == "user"), None)
         return list(asked.knowledge_base or ()) if asked is not None else []
     return kept[conversation.id]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}…"
 
 
 def _plain(label: str) -> str:

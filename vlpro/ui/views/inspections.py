@@ -14,7 +14,7 @@ from vlpro.ui import session
 from vlpro.ui.parts import Tone, badge, mount, note, strip, title
 from vlpro.ui.session import t
 from vlpro.ui.texts.inspections import TEXTS
-from vlpro.ui.views import frame
+from vlpro.ui.views import frame, passages
 from vlpro.ui.views.viewer import viewer_words
 
 __all__ = ["page"]
@@ -29,7 +29,7 @@ _WORDS = (
     *("inspections.product", "inspections.station", "inspections.method", "inspections.instruction"),
     *("inspections.instruction.hint", "inspections.keep", "inspections.go", "inspections.working"),
     *("inspections.stop", "inspections.wrong_type", "inspections.too_large", "inspections.bad_name"),
-    "inspections.no_answer",
+    *("inspections.no_answer", "inspections.base", "inspections.base.none"),
 )
 
 
@@ -56,11 +56,21 @@ def _panel() -> None:
             if name != "sight" or (status is not None and status.sees)
         ],
         "sees": status is not None and status.sees,
+        "bases": _bases(),
         "limit": _LIMIT,
         "language": session.language(),
         "words": session.words(*_WORDS),
     }
     mount("inspecting", data, key="inspecting", done=_handed_in)
+
+
+def _bases() -> list[dict[str, str]]:
+    """Knowledge bases that may explain what is found; none where this person may not use any."""
+    try:
+        known = session.client().knowledge_bases().data
+    except ApiError:
+        return []
+    return [{"id": one.id, "name": one.name} for one in known if one.pages]
 
 
 def _handed_in() -> None:
@@ -98,6 +108,10 @@ def _result(found: Inspection) -> None:
         if not found.defects:
             note("info", t("inspections.clean"))
         mount("evidence", {"pictures": [_picture(found)], "words": _viewer()}, key=f"evidence-{found.id}")
+        if found.citations:
+            passages.sources(found.citations, found.id, t("inspections.explained"), quoted=True)
+        elif found.citations is not None:
+            note("info", t("inspections.unexplained"))
         _decide(found)
 
 

@@ -77,6 +77,8 @@ def _whose(base: KnowledgeBase) -> str:
 
 
 def _counts(base: KnowledgeBase) -> str:
+    if not base.documents:
+        return t("knowledge.counts.none")
     return t("knowledge.counts", documents=base.documents, pages=base.pages)
 
 

@@ -30,7 +30,7 @@ def search(base: KnowledgeBase, listed: Sequence[KnowledgeBase]) -> None:
     scopes = ["here", "everywhere"] if 1 < len(listed) <= _BASES else ["here"]
     with st.form("knowledge-search", border=False):
         with st.container(key="knowledge-ask", horizontal=True, vertical_alignment="bottom"):
-            query = st.text_input(
+            wanted = st.text_input(
                 t("knowledge.question"),
                 key="knowledge_query",
                 max_chars=_LETTERS,
@@ -48,17 +48,17 @@ def search(base: KnowledgeBase, listed: Sequence[KnowledgeBase]) -> None:
                 label_visibility="collapsed",
                 format_func=lambda one: t(f"knowledge.{one}"),
             )
-    if asked and query.strip():
+    if asked and wanted.strip():
         bases = [one.id for one in listed] if scope == "everywhere" else [base.id]
-        found = frame.attempt(lambda: session.client().search_knowledge(query, bases, limit=_HITS))
+        found = frame.attempt(lambda: session.client().search_knowledge(wanted, bases, limit=_HITS))
         # Kept: the page is drawn again while documents are read, and each search is recorded.
-        st.session_state.knowledge_found = (base.id, found)
-    of, found = st.session_state.get("knowledge_found", ("", None))
+        st.session_state.knowledge_found = (base.id, found, wanted)
+    of, found, query = st.session_state.get("knowledge_found", ("", None, ""))
     if of == base.id and found is not None:
-        _found(found, {one.id: one.name for one in listed} if scope == "everywhere" else {})
+        _found(found, {one.id: one.name for one in listed} if scope == "everywhere" else {}, query)
 
 
-def _found(found: KnowledgeHits, names: dict[str, str]) -> None:
+def _found(found: KnowledgeHits, names: dict[str, str], query: str) -> None:
     if not found.hits:
         note("info", t("knowledge.nothing"))
         return
@@ -66,4 +66,4 @@ def _found(found: KnowledgeHits, names: dict[str, str]) -> None:
         note("warn", t("knowledge.not_found"))
     label = t("knowledge.hits" if found.answers else "knowledge.perhaps")
     st.html(f'<h2 class="vl-verify">{escape(label)}</h2>')
-    passages.hits(found.hits, label, names)
+    passages.hits(found.hits, label, names, query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -12,6 +12,7 @@ import streamlit as st
 
 from vlpro.schema import Conversation, ImageInfo, Message, Waiting
 from vlpro.ui import export, session
+from vlpro.ui.citing import linked, quoted
 from vlpro.ui.markdown import Code, pieces
 from vlpro.ui.parts import mount, note
 from vlpro.ui.session import t
@@ -107,15 +108,19 @@ def answer(turn: Turn, *, last: bool, busy: bool, again: Callable[[Turn], None])
         return
     with st.container(key=f"answer-{reply.id}"):
         _who(time.strftime("%H:%M", time.localtime(reply.created)))
-        _prose(reply.text)
+        cites = reply.vlpro.citations if reply.vlpro and reply.vlpro.citations else []
+        if (passage := quoted(reply.text, cites)) is not None:
+            st.html(f'<blockquote class="vl-quoted">{escape(passage)}</blockquote>')
+        else:
+            _prose(reply.text, reply.id, {one.number for one in cites})
         _state(reply)
         places = reply.vlpro.grounding if reply.vlpro else []
         if places:
             pictures = marked_pictures(turn, sorted({place.image for place in places}))
             if pictures:
                 mount("evidence", {"pictures": pictures, "words": viewer_words()}, key=f"evidence-{reply.id}")
-        if reply.vlpro and reply.vlpro.citations:
-            passages.sources(reply.vlpro.citations, key=f"sources-{reply.id}")
+        if cites:
+            passages.sources(cites, reply.id)
         _reduced(reply)
         _foot(reply)
         if reply.status == "failed" and last:
@@ -125,13 +130,20 @@ def answer(turn: Turn, *, last: bool, busy: bool, again: Callable[[Turn], None])
         _actions(turn, reply, busy=busy, again=again)
 
 
-def growing(reply: Message) -> None:
-    """An answer that is being generated."""
+def growing(reply: Message, *, plain: bool) -> None:
+    """An answer that is being generated.
+
+    Args:
+        reply: As far as it is.
+        plain: Whether its words are those of a document, which are no Markdown.
+    """
     with st.container(key="growing"):
         seconds = f"{max(0, time.time() - reply.created):.0f} s"
         state = _place(reply.waiting) if reply.status == "queued" else t("status.busy")
         _who(f"{state} · {seconds}")
-        if reply.text:
+        if reply.text and plain:
+            st.html(f'<blockquote class="vl-quoted">{escape(reply.text)}</blockquote>')
+        elif reply.text:
             _prose(reply.text)
         else:
             st.html(
@@ -154,12 +166,12 @@ def _who(detail: str) -> None:
     )
 
 
-def _prose(text: str) -> None:
+def _prose(text: str, key: str = "", cites: Collection[int] = ()) -> None:
     for piece in pieces(text):
         if isinstance(piece, Code):
             st.code(piece.text, language=piece.language or None, wrap_lines=True)
         else:
-            st.markdown(piece.text)
+            st.markdown(linked(piece.text, cites, key) if cites else piece.text)
 
 
 def _state(reply: Message) -> None:
