@@ -391,6 +391,20 @@ class Settings(BaseSettings):
             "([batch.md](batch.md))"
         ),
     ] = None
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        Field(
+            description="What the log on standard error is: text, or a JSON object a line; auto: json in profile "
+            "mlps3 ([monitoring.md](monitoring.md))"
+        ),
+    ] = "auto"
+    log_level: Annotated[
+        Literal["auto", "debug", "info", "warning", "error"],
+        Field(
+            description="What is logged at least, libraries aside; auto: info, with a line for each request, in "
+            "JSON; warning in text"
+        ),
+    ] = "auto"
     metrics_addresses: Annotated[
         tuple[Network, ...],
         Field(

@@ -66,6 +66,7 @@ def serve(*, port: int = 8501, socket: str | None = None, listener: Socket | Non
             proxy_headers=False,
             server_header=False,
             access_log=False,
+            log_config=None,
             ws_max_size=_WEBSOCKET_BYTES,
             timeout_graceful_shutdown=_DRAIN_S,
             log_level="warning",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 
@@ -14,6 +15,7 @@ __all__ = ["Upstream"]
 
 _CONNECT_S = 5.0
 _WRITE_S = 30.0
+_WORD = re.compile(r"[\w.-]{1,60}")
 
 
 class Upstream:
@@ -63,7 +65,7 @@ class Upstream:
             )
         # Where it is not used it trusts nobody, which spares half a second of reading the system's authorities.
         self._tls = _trusting(ca, named) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._key, self._socket = key, socket
+        self._socket = socket
 
     def client(self, *, keep: int = 0, read_s: float | None = None) -> httpx.AsyncClient:
         """Connections to the server.
@@ -95,9 +97,19 @@ class Upstream:
         )
 
     def for_log(self, text: bytes) -> str:
-        """The beginning of what the server sent, on one line and without our key."""
-        shown = text.decode(errors="replace")
-        return ascii(shown.replace(self._key, "(key)") if self._key else shown)[:500]
+        """What may be logged of what the server sent: a refusal may repeat the question, so only words of its own.
+
+        Returns:
+            How long it is, and its ``type`` and ``code`` where it is an error as OpenAI has it.
+        """
+        try:
+            told = json.loads(text)
+            error = told.get("error", told)
+            words = [str(error[name]) for name in ("type", "code") if error.get(name)]
+        except (ValueError, AttributeError, RecursionError):
+            words = []
+        known = [word for word in words if _WORD.fullmatch(word)]
+        return ", ".join([f"{len(text)} bytes", *known])
 
 
 class _Names:

@@ -65,6 +65,7 @@ from vlpro.gateway.profile import (
     batches_of,
     check_profile,
     compliance_of,
+    configure_logs,
     exports_of,
     hosts_of,
     identity_of,
@@ -114,6 +115,7 @@ from vlpro.imaging.ingest import Limits
 from vlpro.imaging.pdf import PdfLimits
 from vlpro.imaging.workers import WorkerPool
 from vlpro.knowledge.answer import KnowledgeAnswers
+from vlpro.logs import take_over
 from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private, overwrite_freed_memory
 from vlpro.sealing import tripwire
@@ -435,6 +437,7 @@ def parts(
     """
     settings = settings or config.load()
     mask_logs()
+    configure_logs(settings)
     if address not in ("localhost", "127.0.0.1", "::1") and not address.startswith("unix:"):
         raise errors.ConfigError(
             f"The service listens on 127.0.0.1 or a Unix socket only, not on {address or 'all addresses'}. Leave "
@@ -494,6 +497,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         keep_memory_private()
+        take_over()  # what the web server and the page have set up meanwhile
         _send_at_once()
         _free_at_once()
         overwrite_freed_memory()

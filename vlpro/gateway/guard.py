@@ -139,7 +139,7 @@ class Guard:
         origin = headers.get("origin")
         ours = origin is not None and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
         if not ours and (origin is not None or headers.get("sec-fetch-site") != "same-origin"):
-            log.warning("refused a request to %r: it comes from no page of ours", scope["path"])
+            log.warning("refused a request: it comes from no page of ours")
             raise ForbiddenError(
                 "Web pages of other origins may not use this service.",
                 zh="其他来源的网页不能使用本服务。",

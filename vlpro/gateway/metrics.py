@@ -13,14 +13,15 @@ from prometheus_client.exposition import generate_latest
 
 from vlpro.chat.service import Measured
 
-__all__ = ["Metrics"]
+__all__ = ["METHODS", "Metrics"]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _REQUEST_SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
 _TOKENS_A_SECOND = (1, 2, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400)
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MOST_CODES = 200
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Of HTTP; others count as one."""
 
 
 class Metrics:
@@ -105,7 +106,7 @@ class Metrics:
             seconds: That it took.
             code: Of the error that it was answered with; empty: none.
         """
-        method = method if method in _METHODS else "other"
+        method = method if method in METHODS else "other"
         self._requests.labels(route, method, f"{status // 100}xx").inc()
         self._seconds.labels(route, method).observe(seconds)
         if code:

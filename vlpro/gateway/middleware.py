@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vlpro.client import IN_PROCESS
 from vlpro.errors import ForbiddenError, RequestTimeoutError, RequestTooLargeError, VlproError
 from vlpro.gateway import errors
+from vlpro.logs import REQUEST
 
 __all__ = ["BodyLimit", "Envelope", "OwnOrigin", "RequestId", "TrustedProxies"]
 
@@ -35,6 +36,7 @@ class RequestId:
             return
         request_id = f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = request_id
+        REQUEST.set(request_id)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -8,7 +8,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vlpro.client import IN_PROCESS
-from vlpro.gateway.metrics import Metrics
+from vlpro.gateway.metrics import METHODS, Metrics
 
 __all__ = ["Observed", "RouteNote"]
 
@@ -77,19 +77,19 @@ class Observed:
             route = state.get(_ROUTE, "none")
             method = scope["method"]
             self._metrics.request(route, method, status, seconds, state.get("error_code", ""))
+            method = method if method in METHODS else "other"
             quiet = scope.get(IN_PROCESS) or scope["path"] in _PROBES
             level = logging.DEBUG if quiet else logging.INFO
             if access.isEnabledFor(level):
                 access.log(
                     level,
                     "%s %s %d",
-                    method if method.isalpha() else "other",
+                    method,
                     route,
                     status,
                     extra={
                         "fields": {
-                            "request_id": state.get("request_id", ""),
-                            "method": method if method.isalpha() else "other",
+                            "method": method,
                             "route": route,
                             "status": status,
                             "milliseconds": round(seconds * 1000, 1),

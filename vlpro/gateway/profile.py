@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from vlpro import logs
 from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.alerts.service import Alerts
 from vlpro.audit.exports import AuditExports
@@ -44,6 +45,7 @@ __all__ = [
     "batches_of",
     "check_profile",
     "compliance_of",
+    "configure_logs",
     "database_of",
     "exports_of",
     "hosts_of",
@@ -103,6 +105,16 @@ def check_profile(settings: Settings) -> None:
             zh="mlps3 模式在加载前校验模型文件的全部内容。请不要设置 VLPRO_MODEL_CHECK，或将其设为 always。",
             param="model_check",
         )
+
+
+def configure_logs(settings: Settings) -> None:
+    """Log as the settings say: in profile ``mlps3`` for those who collect logs, in ``local`` for who is there."""
+    kind, level = settings.log_format, settings.log_level
+    if kind == "auto":
+        kind = "json" if settings.profile == "mlps3" else "text"
+    if level == "auto":
+        level = "info" if kind == "json" else "warning"
+    logs.configure(kind, level)
 
 
 def sealer_of(settings: Settings) -> Sealer:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlpro.errors import ConfigError
+from vlpro.logs import configure_child
 from vlpro.sealing.addresses import CONNECTED, NO_ADDRESS, NOT_NAMED, is_address, tcp_ports
 from vlpro.sealing.seal import seal_relay
 
@@ -49,7 +50,7 @@ def start(destinations: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), *destinations]
-        kept = ("PATH", "LANG", "RES_OPTIONS", "LOCALDOMAIN")  # no secret
+        kept = ("PATH", "LANG", "VLPRO_LOG_FORMAT", "RES_OPTIONS", "LOCALDOMAIN")  # no secret
         folders = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         process = subprocess.Popen(  # noqa: S603 - ourselves
             command,
@@ -109,7 +110,7 @@ def main() -> None:
     """Be the relay of the service that started this process."""
     control = socket.socket(fileno=int(sys.argv[1]))
     destinations = sys.argv[2:]
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s relay %(levelname)s %(message)s")
+    configure_child("relay")
     _open_many()
     seal_relay(tcp_ports(destinations))
     control.send(b"\0")

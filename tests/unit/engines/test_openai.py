@@ -63,17 +63,20 @@ async def test_a_bad_upstream_is_an_error_in_our_words(
 
 
 @pytest.mark.parametrize(("status", "prefix"), [(500, b""), (401, b""), (200, b"data: ")])
-async def test_the_log_tells_what_the_server_said_but_not_our_key(
+async def test_the_log_tells_that_the_server_refused_but_not_what_it_repeats(
     status: int, prefix: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said = prefix + b'{"error": "/srv/model broke; you sent Bearer k-5678"}\n\n'
+    """A server's refusal may hold what was asked, or our key."""
+    error = b'"type": "BadRequest", "code": "no such code: my canary", "message": "you sent Bearer k-5678"'
+    said = prefix + b'{"error": {' + error + b"}}\n\n"
     upstream = OpenAiEngine(Scripted(said, status, key="k-5678"), model="m")
     with caplog.at_level(logging.DEBUG), pytest.raises(EngineError) as caught:
         await answer_text(upstream, ask("?"))
     await upstream.stop()
-    assert "/srv/model broke" in caplog.text
-    assert "/srv/model" not in caught.value.message + caught.value.zh
-    assert "k-5678" not in caplog.text + caught.value.message + caught.value.zh
+    told = [record.getMessage() for record in caplog.records if record.name == "vlpro.engines.openai"]
+    assert any("bytes, BadRequest" in line for line in told), told
+    for hidden in ("k-5678", "you sent", "canary"):
+        assert hidden not in " ".join(told) + caught.value.message + caught.value.zh
 
 
 async def test_half_of_a_surrogate_pair_is_no_text() -> None:

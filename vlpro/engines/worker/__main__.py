@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import socket
 import sys
 import tempfile
 from pathlib import Path
 
+from vlpro.logs import configure_child
 from vlpro.masking.logs import mask_logs
 from vlpro.process import keep_memory_private
 from vlpro.sealing.seal import seal_worker
@@ -31,7 +31,7 @@ def main() -> None:
     from vlpro.engines.worker.host import serve  # noqa: PLC0415
 
     mask_logs()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker %(name)s %(levelname)s %(message)s")
+    configure_child("engine")
     engine = registry.create(name, options)
     with socket.socket(fileno=control) as connection:
         asyncio.run(serve(engine, connection))

@@ -17,6 +17,7 @@ import vlpro
 from vlpro.engines.interface import Delta, Engine, Forgotten, Loading, Request
 from vlpro.engines.worker import wire
 from vlpro.errors import EngineError, EngineUnavailableError
+from vlpro.logs import child_environment
 from vlpro.sealing.offline import OFFLINE
 from vlpro.sealing.seal import is_sealed
 
@@ -323,4 +324,9 @@ def _environment() -> dict[str, str]:
     """The worker needs no setting and no secret of the gateway, but the same package."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
     folders = [str(Path(vlpro.__file__).parents[1]), environment.get("PYTHONPATH", "")]
-    return {**environment, **OFFLINE, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    return {
+        **environment,
+        **child_environment(),
+        **OFFLINE,
+        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+    }
