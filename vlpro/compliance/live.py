@@ -51,13 +51,17 @@ class Live:
         Raises:
             NotEvaluatedError: There is none yet.
         """
+        return self._database(self.audit_url, lock=LOCK)
+
+    @property
+    def audit_url(self) -> str:
+        """Of the database of the audit."""
         settings = self._settings
-        url = audit_database_url(
+        return audit_database_url(
             data_dir=settings.data_dir,
             database_url=settings.database_url.get_secret_value(),
             audit_database_url=settings.audit_database_url.get_secret_value(),
         )
-        return self._database(url, lock=LOCK)
 
     def policy(self) -> tuple[int, Policy]:
         """The policy in force, and its version.

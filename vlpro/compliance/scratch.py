@@ -14,8 +14,9 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,10 +34,13 @@ from vlpro.compliance.clause import FailedError, NotEvaluatedError
 from vlpro.config import Settings
 from vlpro.crypto import make_key_file
 from vlpro.db import Database
+from vlpro.identity import totp
+from vlpro.identity.passwords import Passwords
 from vlpro.identity.permissions import Role
 from vlpro.identity.policy import Policy
 from vlpro.identity.sessions import open_session
 from vlpro.identity.setup import FirstAdministrator
+from vlpro.identity.tables import accounts, totps
 
 if TYPE_CHECKING:
     from vlpro.compliance.context import Application, Context
@@ -49,6 +53,7 @@ PASSWORD = "Kiesel-73-Laterne-Sued-Wolke-41-Regen-Hafen-58-Kupfer-Amsel-96-Tor" 
 """Of people who do not exist; good under the strictest policy."""
 _URL = "https://scratch.invalid"
 _WAIT_S = 60.0
+_SOON_S = 3.0
 METRICS = "198.51.100.7"
 """From where the scratch system's metrics may be read (RFC 5737: an address for documentation)."""
 FOREIGN = "203.0.113.7"
@@ -90,6 +95,7 @@ class Browser:
         headers: Mapping[str, str],
     ) -> None:
         self._run = run
+        self.address = address
         transport = httpx.ASGITransport(asgi, raise_app_exceptions=False, client=(address, 50_000))
         self.http = httpx.AsyncClient(
             transport=transport,
@@ -154,11 +160,14 @@ class Scratch:
         self.settings = _settings(context.settings, folder)
         self.application: Application = context.application(self.settings)
         self.identity = self.application.identity
-        self.policy, self.address, self.administration = _policy(context)
+        self.policy, self.users, self.administration = _policy(context)
+        self._addresses = count(1)
         with self.database.read() as connection:
             accounts = sa.text("SELECT count(*) FROM accounts")
             self.accounts_at_first = int(connection.execute(accounts).scalar_one())
         self._people = count(1)
+        self._of_role: dict[Role, Person] = {}
+        self._browsers: dict[Role, Browser] = {}
         self._running = _Running()
         self._thread = threading.Thread(target=self._serve, name="scratch", daemon=True)
         self._found()
@@ -225,22 +234,23 @@ class Scratch:
     # --- people
 
     def browser(
-        self, who: Person | None = None, *, address: str = "", key: str = "", **headers: str
+        self, who: Person | None = None, *, address: str = "", administers: bool = False, **headers: str
     ) -> Browser:
-        """A browser of somebody with a session; or a program with a key; None and no key: of nobody.
+        """A browser of somebody with a session; None: of nobody.
 
         Args:
             who: Whose.
-            address: Where from; left out: from where the policy lets people in.
-            key: An API key.
+            address: Where from; left out: another one each time, of those that the policy lets users in from.
+            administers: Of those that it lets administrators in from.
             **headers: With each request.
         """
+        if not address:
+            network = self.administration if administers else self.users
+            address = _host_in(network, next(self._addresses))
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if who is not None:
             named["cookie"] = f"{SESSION_COOKIE}={self.session(who, address=address)}"
-        if key:
-            named["authorization"] = f"Bearer {key}"
-        return Browser(self.run, self.application.asgi, address or self.address, named)
+        return Browser(self.run, self.application.asgi, address, named)
 
     def session(self, person: Person, *, address: str = "") -> str:
         """A session without the way to it."""
@@ -251,7 +261,7 @@ class Scratch:
                 self.policy,
                 sealer=self.identity.sealer,
                 now=time.time(),
-                address=address or self.address,
+                address=address or _host_in(self.users, 0),
                 agent="comply",
                 factor="totp",
             )
@@ -279,18 +289,37 @@ class Scratch:
         return person
 
     def enrolled(self, role: Role = Role.USER) -> Person:
-        """A new account that has gone through its first sign-in: own password, authenticator app.
-
-        Raises:
-            FailedError: The sign-in does not lead there.
-        """
-        person, browser = self.person(role), self.browser()
-        steps = self.sign_in(person, browser)
-        if not browser.session:
-            raise FailedError(
-                "The first sign-in does not end with a session.", "首次登录没有得到会话。", {"steps": steps}
+        """A new account as a first sign-in leaves it: own password, authenticator app; without the way there."""
+        person = self.person(role)
+        person.password, person.secret = PASSWORD, totp.new_secret()
+        sealed = self.identity.sealer.seal(person.secret.encode(), f"totps.secret:{person.id}")
+        now = time.time()
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(accounts)
+                .where(accounts.c.id == person.id)
+                .values(password=self._hashed, password_at=now, must_change=False)
+            )
+            connection.execute(
+                sa.insert(totps).values(account=person.id, secret=sealed, last_step=0, created_at=now)
             )
         return person
+
+    @cached_property
+    def _hashed(self) -> str:
+        return Passwords().hash(PASSWORD)
+
+    def role_browser(self, role: Role) -> Browser:
+        """A browser of somebody who has this role, with a session of its own if the last one ended."""
+        person = self._of_role.get(role)
+        if person is None:
+            person = self._of_role[role] = {
+                Role.SECURITY: self.security, Role.SYSTEM: self.system
+            }.get(role) or self.person(role)  # fmt: skip
+        known = self._browsers.get(role)
+        if known is None or known.get("/v1/account").status_code != 200:
+            known = self._browsers[role] = self.browser(person, administers=role is not Role.USER)
+        return known
 
     def sign_in(self, person: Person, browser: Browser) -> list[str]:
         """Go through a sign-in as its pages lead; returns them, ``session`` where it ends with one.
@@ -329,9 +358,32 @@ class Scratch:
         """What the person's app shows, so many steps of 30 s from now; without an app, what none shows."""
         return pyotp.TOTP(person.secret).at(int(time.time()) + 30 * steps) if person.secret else "000000"
 
-    def forget_code(self, person: Person) -> None:
-        """As if the last code of the person's app had been used long ago: the next one is good at once."""
-        self.sql(sa.text("UPDATE totps SET last_step = 0 WHERE account = :id").bindparams(id=person.id))
+    def becomes(self, status: int, browser: Browser, path: str) -> int:
+        """The status of a path, as soon as it is the expected one; else its last one: who asks is known for a second.
+
+        Args:
+            status: The expected one.
+            browser: Whose.
+            path: To get.
+        """
+        until = time.monotonic() + _SOON_S
+        while (found := browser.get(path).status_code) != status and time.monotonic() < until:
+            time.sleep(0.05)
+        return found
+
+    def together(self, requests: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """What several requests bring, two of which are on their way at once."""
+
+        async def all_of_them() -> list[T]:
+            slots = asyncio.Semaphore(2)
+
+            async def one(request: Coroutine[Any, Any, T]) -> T:
+                async with slots:
+                    return await request
+
+            return list(await asyncio.gather(*map(one, requests)))
+
+        return self.run(all_of_them())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine where the application is."""
@@ -359,15 +411,15 @@ class Scratch:
         self.security = Person(made["comply-sec"], "comply-sec", PASSWORD + "-1")
         self.system = Person(made["comply-sys"], "comply-sys", PASSWORD + "-2")
 
-    @property
+    @cached_property
     def system_browser(self) -> Browser:
         """The system administrator's."""
-        return self.browser(self.system, address=self.administration)
+        return self.browser(self.system, administers=True)
 
-    @property
+    @cached_property
     def security_browser(self) -> Browser:
         """The security administrator's."""
-        return self.browser(self.security, address=self.administration)
+        return self.browser(self.security, administers=True)
 
     def _serve(self) -> None:
         running = self._running
@@ -414,17 +466,22 @@ def _settings(live: Settings, folder: Path) -> Settings:
 
 
 def _policy(context: Context) -> tuple[Policy, str, str]:
-    """The live policy, and addresses of a user and of an administrator that it lets in."""
+    """The live policy, and a network of users and of administrators that it lets in."""
     try:
         _, policy = context.live.policy()
     except (NotEvaluatedError, FailedError):
         policy = Policy()  # as the software comes
-    return policy, _host_in(policy.user_addresses), _host_in(policy.administration_addresses)
+    return (
+        policy,
+        (*policy.user_addresses, "127.0.0.0/8")[0],
+        (*policy.administration_addresses, "127.0.0.0/8")[0],
+    )
 
 
-def _host_in(networks: tuple[str, ...]) -> str:
-    network = ipaddress.ip_network(networks[0] if networks else "127.0.0.0/8")
-    return str(network[1] if network.num_addresses > 1 else network[0])
+def _host_in(network: str, number: int) -> str:
+    """An address of a network; they come round again where there are few."""
+    listed = ipaddress.ip_network(network)
+    return str(listed[number % listed.num_addresses])
 
 
 def _no_people(reply: httpx.Response) -> FailedError:

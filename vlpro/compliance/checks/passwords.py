@@ -86,7 +86,6 @@ def _aged(context: Context) -> Finding:
     days = scratch.policy.password_max_age_days
     old = time.time() - (days + 1) * _DAY_S
     scratch.sql(sa.update(accounts).where(accounts.c.id == person.id).values(password_at=old))
-    scratch.forget_code(person)
     steps = scratch.sign_in(person, browser)
     if "password" not in steps:
         raise FailedError(
