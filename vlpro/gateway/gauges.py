@@ -108,12 +108,11 @@ class Gauges(Collector):
         yield _gauge("vlpro_engine_ready", "Whether a question would be answered at once.", engine.ready)
         loaded = engine.pid is not None and engine.loading is None if _has_worker(engine) else engine.ready
         yield _gauge("vlpro_engine_loaded", "Whether the engine is in memory.", loaded)
-        if isinstance(engine, WorkerEngine):
-            yield _counter(
-                "vlpro_engine_restarts",
-                "Processes of the engine that were started since the one before ended by itself.",
-                engine.restarts,
-            )
+        yield _counter(
+            "vlpro_engine_restarts",
+            "Processes of the engine that were started since the one before ended by itself.",
+            engine.restarts if isinstance(engine, WorkerEngine) else 0,
+        )
 
     def _machine(self) -> Iterator[Metric]:
         device = self._services.device.read(self._services.chat.engine.pid)
