@@ -44,7 +44,12 @@ class Node:
     def __init__(self, python: Path, log: Path, *arguments: str) -> None:
         command = [str(python.with_name("ray")), "start", "--block", "--num-cpus=1", *arguments]
         command += ["--object-store-memory=80000000", "--include-log-monitor=false", "--disable-usage-stats"]
-        environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
+        environment = os.environ | {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PYTHONPATH": str(ROOT),
+            # By itself Ray Serve asks the replica on its own node first: the other one would have little to lose.
+            "RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING": "0",
+        }
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 command, stdout=out, stderr=out, env=environment, start_new_session=True, cwd=ROOT
