@@ -146,9 +146,9 @@ def link_names(page: Page) -> list[str]:
     "case",
     [
         (Role.USER, "", ["对话", "票据", "检测", "批量", "报告", "知识库", "我的账号"], ("accounts",)),
-        (Role.SYSTEM, "系统管理员", ["账号", "会话", "运行状态", "我的账号"], ("policy",)),
-        (Role.SECURITY, "安全管理员", ["策略", "角色与密级", "我的账号"], ("accounts",)),
-        (Role.AUDIT, "审计管理员", ["审计记录", "我的账号"], ("roles",)),
+        (Role.SYSTEM, "系统管理员", ["账号", "会话", "运行状态", "我的账号"], ("policy", "compliance")),
+        (Role.SECURITY, "安全管理员", ["策略", "角色与密级", "合规", "我的账号"], ("accounts",)),
+        (Role.AUDIT, "审计管理员", ["审计记录", "合规", "我的账号"], ("roles",)),
     ],
     ids=lambda case: str(case[0]),
 )

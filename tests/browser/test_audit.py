@@ -112,7 +112,7 @@ def test_a_question_is_followed_to_its_text(firm: Company, visit: Visit, auditor
 
     page = visit(auditor)
     heading(page, "审计记录")
-    assert page.get_by_test_id("stTopNavLink").all_inner_texts() == ["审计记录", "我的账号"]
+    assert page.get_by_test_id("stTopNavLink").all_inner_texts() == ["审计记录", "合规", "我的账号"]
     assert page.locator(".gap").count() == 0
     expect(page.locator(".figure").first).to_contain_text(re.compile(r"已连接 \d+ 处"))
     row = opened(page, "提问")

@@ -96,7 +96,7 @@ def page_style(lost: str) -> None:
     Args:
         lost: What to say while the service does not answer: only the sheet is left to say it then.
     """
-    sheets = _sheet("page.css") + _sheet("accounts.css") + _sheet("batches.css")
+    sheets = _sheet("page.css") + _sheet("accounts.css") + _sheet("batches.css") + _sheet("compliance.css")
     st.html(f"<style>{sheets} :root {{ --vl-lost: {json.dumps(lost, ensure_ascii=False)}; }}</style>")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from vlpro.ui.texts import batches, inspections, knowledge, receipts, report
+from vlpro.ui.texts import batches, compliance, inspections, knowledge, receipts, report
 
 __all__ = ["PAGES"]
 
@@ -12,5 +12,6 @@ PAGES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "batches": batches.TEXTS,
     "report": report.TEXTS,
     "knowledge": knowledge.TEXTS,
+    "compliance": compliance.TEXTS,
 }
 """Chinese and English, by key, by page."""

@@ -34,7 +34,7 @@ __all__ = [
 ME = "my-account"
 PATHS = (
     *("/", "/receipts", "/inspections", "/batches", "/report", "/knowledge"),
-    *("/audit", "/accounts", "/sessions", "/engine", "/policy", "/roles", f"/{ME}"),
+    *("/audit", "/accounts", "/sessions", "/engine", "/policy", "/roles", "/compliance", f"/{ME}"),
 )
 """All addresses: Streamlit keeps light or dark for each of them."""
 

@@ -16,6 +16,7 @@ from vlpro.ui.views import (
     audit,
     batches,
     chat,
+    compliance,
     engine,
     frame,
     inspections,
@@ -81,6 +82,7 @@ PLACES = (
     Place("policy", "nav.policy", _SECURITY, _account(policy.page)),
     Place("roles", "nav.roles", _SECURITY, _account(roles.page)),
     Place("audit", "nav.audit", _AUDIT, _account(audit.page)),
+    Place("compliance", "compliance.nav", _SECURITY | _AUDIT, _account(compliance.page)),
     Place(frame.ME, "nav.me", _EVERYBODY, _account(me.page)),
 )
 
