@@ -540,6 +540,28 @@ def test_a_question_is_on_the_record_with_its_pages_once(firm: Company) -> None:
     assert Event.KNOWLEDGE_SEARCHED not in said  # the question's own record says it
 
 
+def test_bases_of_a_disabled_account_are_kept_as_they_were(firm: Company) -> None:
+    path = f"/v1/accounts/{firm.other.id}"
+    with firm.client(firm.other) as wang:
+        private, shared = _base(wang, level="internal"), _base(wang, level="internal", shared=True)
+        for base in (private, shared):
+            _put(wang, base, "pump.pdf")
+        with firm.client(Role.SYSTEM) as system:
+            system.post(f"{path}/disable").raise_for_status()
+        assert wang.get(BASES).status_code == 401
+    with firm.client(Role.USER) as li:
+        found = li.post(f"{BASES}/{shared}/search", json={"query": "What does E11 mean?"}).json()
+        assert found["hits"][0]["page"] == 2
+        assert li.put(f"{BASES}/{shared}/documents/x.pdf", content=MANUAL).status_code == 403
+        assert li.get(f"{BASES}/{private}").status_code == 404
+    with firm.client(Role.SYSTEM) as system:
+        system.post(f"{path}/enable").raise_for_status()
+    with firm.client(firm.other) as wang:
+        for base in (private, shared):
+            assert wang.post(f"{BASES}/{base}/search", json={"query": "E11"}).json()["hits"]
+            assert wang.delete(f"{BASES}/{base}").status_code == 200
+
+
 def test_the_client_speaks_to_all_of_it(server: Server) -> None:
     client = Client(server.url)
     try:
