@@ -24,6 +24,7 @@ __all__ = [
     "child_environment",
     "configure",
     "configure_child",
+    "kind",
     "take_over",
 ]
 
@@ -40,28 +41,33 @@ _OTHERS = ("uvicorn", "streamlit", "websockets")
 _kind: Kind = "text"
 
 
-def configure(kind: Kind, level: Level, *, process: str = "") -> None:
+def configure(form: Kind, level: Level, *, process: str = "") -> None:
     """Log to standard error from now on, in place of what was configured here before.
 
     Args:
-        kind: Text or JSON.
+        form: Text or JSON.
         level: Of this product's own loggers.
         process: Which of our processes this is; empty: the service itself.
     """
     global _kind  # noqa: PLW0603 - a process has one log
-    _kind = kind
+    _kind = form
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler, _Handler):
             root.removeHandler(handler)
     handler = _Handler()
-    handler.setFormatter(_Json(process) if kind == "json" else _Text(process))
+    handler.setFormatter(_Json(process) if form == "json" else _Text(process))
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger(_OWN).setLevel(level.upper())
-    if kind == "json":
+    if form == "json":
         logging.captureWarnings(True)  # noqa: FBT003 - the signature is Python's
     take_over()
+
+
+def kind() -> Kind:
+    """What was configured last."""
+    return _kind
 
 
 def take_over() -> None:

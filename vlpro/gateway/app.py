@@ -46,6 +46,7 @@ from vlpro.engines.interface import Engine
 from vlpro.engines.model_files import find_manifest
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.gateway import errors as error_table
+from vlpro.gateway import startup
 from vlpro.gateway.deps import Needs, Services
 from vlpro.gateway.docs_page import docs_page
 from vlpro.gateway.draining import Draining, NothingNew, on_signals
@@ -484,7 +485,7 @@ def parts(
         "routes": routes,
         "middleware": middleware(settings, identity, recorder, page, all_services),
         "exception_handlers": exception_handlers(),
-        "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check, inputs),
+        "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check, inputs, address),
     }
 
 
@@ -493,6 +494,7 @@ def _lifespan(
     alerts: Alerts | None,
     check: ModelCheck | None,
     inputs: Inputs,
+    address: str,
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -529,6 +531,7 @@ def _lifespan(
         inputs.start()
         client.connect_in_process(app, asyncio.get_running_loop())
         on_signals(lambda: _drain(all_services, inputs))
+        await _say(all_services, address)
         try:
             yield
         finally:
@@ -562,6 +565,14 @@ async def _stop_verifying(all_services: Services) -> None:
         await all_services.verifications.stop()
     if all_services.compliance is not None:
         await all_services.compliance.stop()
+
+
+async def _say(all_services: Services, address: str) -> None:
+    """Tell what the start found; nothing depends on it."""
+    try:
+        startup.show(await asyncio.to_thread(startup.found, all_services, address))
+    except Exception:
+        log.exception("what the start found could not be told")
 
 
 async def _drain(all_services: Services, inputs: Inputs) -> None:
