@@ -7,7 +7,7 @@ umask 022
 
 KIT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 PROGRAM=/opt/vlpro SETTINGS=/etc/vlpro DATA=/var/lib/vlpro MODELS=/srv/models UNITS=/etc/systemd/system
-COMMAND=/usr/local/sbin/vlpro NGINX=/etc/nginx
+COMMAND=/usr/local/sbin/vlpro NGINX=/etc/nginx BACKUPS=/var/backups/vlpro
 DRY='' CREATED=''
 
 case "${LANG:-}" in zh*) CHINESE=1 ;; *) CHINESE='' ;; esac
@@ -303,6 +303,14 @@ units() {
         sed -e "s|192\.0\.2\.10:8000|$destination|" -e "s|192\.0\.2\.10|${destination%:*}|" \
             "$KIT/deploy/systemd/vlpro-relay.service" | put "$UNITS/vlpro-relay.service" 0644 root:root
     fi
+    folder "$BACKUPS" 0700 vlpro vlpro
+    for unit in vlpro-backup vlpro-backup-check; do
+        folder "$UNITS/$unit.service.d" 0755 root root
+        printf '[Service]\nWorkingDirectory=%s\nEnvironmentFile=\n' "$SETTINGS" |
+            put "$UNITS/$unit.service.d/10-install.conf" 0644 root:root
+        put "$UNITS/$unit.service" 0644 root:root <"$KIT/deploy/systemd/$unit.service"
+        put "$UNITS/$unit.timer" 0644 root:root <"$KIT/deploy/systemd/$unit.timer"
+    done
     if [ -d /run/systemd/system ]; then run systemctl daemon-reload; fi
 }
 
@@ -377,7 +385,11 @@ install_() {
 uninstall() {
     [ -n "$DRY" ] || [ "$(id -u)" -eq 0 ] || refuse '卸载需要 root。' 'To uninstall takes root.'
     local unit place
-    for unit in vlpro vlpro-relay; do
+    for unit in vlpro-backup vlpro-backup-check vlpro vlpro-relay; do
+        if [ -e "$UNITS/$unit.timer" ]; then
+            if [ -d /run/systemd/system ]; then run systemctl disable --quiet --now "$unit.timer" || true; fi
+            run rm -f "$UNITS/$unit.timer"
+        fi
         if [ -d /run/systemd/system ]; then run systemctl disable --quiet --now "$unit" || true; fi
         run rm -f "$UNITS/$unit.service" "$UNITS/$unit.service.d/10-install.conf" "$UNITS/$unit.service.d/20-postgresql.conf"
     done
@@ -386,8 +398,8 @@ uninstall() {
     for place in "$PROGRAM"-*/; do
         if [ -f "$place/.kit" ]; then run rm -rf "$place"; fi
     done
-    say "已卸载。保留：$SETTINGS（设置与密钥）、$DATA（数据与审计，至少保存六个月）、$NGINX/vlpro、账号 vlpro。" \
-        "Removed. Kept: $SETTINGS (settings, keys), $DATA (data and audit, which the law wants kept for six months), $NGINX/vlpro, the account vlpro."
+    say "已卸载。保留：$SETTINGS（设置与密钥）、$DATA（数据与审计，至少保存六个月）、$BACKUPS、$NGINX/vlpro、账号 vlpro。" \
+        "Removed. Kept: $SETTINGS (settings, keys), $DATA (data and audit, which the law wants kept for six months), $BACKUPS, $NGINX/vlpro, the account vlpro."
 }
 
 arguments "$@"

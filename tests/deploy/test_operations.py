@@ -159,6 +159,7 @@ def test_the_guide_leads_from_a_bare_machine_to_production(followed: Operator) -
     assert '"ready"' in accounts or "ok" in accounts
     gone = followed.machine.run("test", "-e", "/opt/vlpro")
     assert gone.returncode == 1
+    assert "/var/backups/vlpro/" in followed.seen["vlpro backup --to /var/backups/vlpro --keep 14"]
     kept = followed.machine.do(
         "ls", "/etc/vlpro/keys/key", "/var/lib/vlpro/vlpro.db", "/var/lib/vlpro/audit/audit.db"
     )
