@@ -59,8 +59,8 @@ def measure(name: str, data: bytes, pages: int, minutes: float) -> None:
     """Read one in, and print a line."""
     with tempfile.TemporaryDirectory(prefix="ingest") as folder:
         service = Service(Path(folder), ENGINE="ocr")
-        service.start()
         try:
+            service.start()
             with httpx.Client(base_url=f"{service.url}/v1", timeout=60, trust_env=False) as http:
                 base = http.post("/knowledge-bases", json={"name": "Long"}).json()["id"]
                 path = f"/knowledge-bases/{base}"

@@ -4,7 +4,8 @@
 The folder holds two manuals and ``retrieval_zh.json``: 40 chunks of a made-up inverter manual with 40 questions,
 each chunk a PDF of its own here. Everything goes the user's way: a service with the embedded engine and the embedded
 model, documents by PUT, questions by search. Questions about the manuals are in ``questions.json``: question, page,
-and what the marked place must say. Peers over the same chunks: BM25 of pairs of characters; the same vectors alone.
+and what the marked place must say. Peers over the same chunks: BM25 of pairs of characters, and of
+words that jieba cuts where it is installed; the same vectors alone. Ten questions go on from the one before.
 
     python bench/retrieval.py [FOLDER]
 """
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.running import Service
 from vlpro.imaging.pdf import PdfLimits, page_sizes, page_text
+from vlpro.knowledge.answer import follows_up
 from vlpro.knowledge.codes import codes_in
 from vlpro.knowledge.embedding.nano import NanoEmbedder
 from vlpro.knowledge.ingest import vectors_of
@@ -128,6 +130,7 @@ async def parts(chunks: Sequence[str], asked: Sequence[tuple[str, int]], manuals
             (both, [(name, page, query) for name in manuals for query, page, _ in QUESTIONS[name]]),
         ]
         vectors = {query: await embedder.query(query) for _, told in sets for *_, query in told}
+        await follow_ups(both, embedder)
     finally:
         await embedder.stop()
     print(f"{'R@1 by the parts of the ranking':44} chunks manuals (text layer only)")
@@ -146,6 +149,34 @@ async def parts(chunks: Sequence[str], asked: Sequence[tuple[str, int]], manuals
             ]
             shares.append(sum(met) / len(met))
         print(f"{name:44} {shares[0]:6.3f} {shares[1]:7.3f}")
+    print()
+
+
+async def follow_ups(candidates: Sequence[Stored], embedder: NanoEmbedder) -> None:
+    """Questions that go on from the one before: alone, by the product's rule, and always with the one before."""
+    asked = [((name, page), before, now) for name, before, now, page in QUESTIONS["follow-ups"]]
+    singles = [((name, page), query) for name in MANUALS for query, page, _ in QUESTIONS[name]]
+    apart = [(place, singles[at - 3][1], query) for at, (place, query) in enumerate(singles)]
+    ways: dict[str, Callable[[str, str], str]] = {
+        "alone": lambda _, now: now,
+        "with the one before, where it goes on": lambda before, now: (
+            f"{before}\n{now}" if follows_up(now) else now
+        ),
+        "always with the one before": lambda before, now: f"{before}\n{now}",
+    }
+    print(f"{'R@1, R@3; text layers only':44} 10 follow-ups, 40 questions after another one")
+    for way, query_of in ways.items():
+        row = []
+        for told in (asked, apart):
+            found = []
+            for _, before, now in told:
+                query = query_of(before, now)
+                hits = rank(question(query, await embedder.query(query)), candidates, 3).hits
+                found.append([(hit.base, hit.page) for hit in hits])
+            first = sum(places[0] == place for places, (place, _, _) in zip(found, told, strict=True))
+            third = sum(place in places for places, (place, _, _) in zip(found, told, strict=True))
+            row.append(f"{first / len(told):.3f} {third / len(told):.3f}")
+        print(f"{way:44} {row[0]}   {row[1]}")
     print()
 
 
@@ -171,7 +202,8 @@ def measure(
     wanted = [place for _, place in asked]
     ours = [[int(hit["document"][:2]) for hit in own.search(query)["hits"]] for query, _ in asked]
     rows = {
-        "BM25, pairs of characters": bm25(chunks, [query for query, _ in asked]),
+        "BM25, pairs of characters": bm25(chunks, [query for query, _ in asked], pairs),
+        **by_words(chunks, [query for query, _ in asked]),
         "the same vectors, of whole chunks": asyncio.run(by_vectors(chunks, [query for query, _ in asked])),
         "this product": ours,
     }
@@ -269,14 +301,41 @@ async def by_vectors(chunks: Sequence[str], queries: Sequence[str]) -> list[list
         await embedder.stop()
 
 
-def bm25(chunks: Sequence[str], queries: Sequence[str], k: float = 1.2, b: float = 0.75) -> list[list[int]]:
-    """Robertson & Zaragoza (2009), over pairs of characters."""
+def pairs(text: str) -> list[str]:
+    """Of characters."""
+    plain = flat(text)
+    return [plain[at : at + 2] for at in range(len(plain) - 1)]
 
-    def pairs(text: str) -> list[str]:
-        plain = flat(text)
-        return [plain[at : at + 2] for at in range(len(plain) - 1)]
 
-    counts = [Counter(pairs(chunk)) for chunk in chunks]
+def by_words(chunks: Sequence[str], queries: Sequence[str]) -> dict[str, list[list[int]]]:
+    """BM25 of words as jieba cuts them, where it is installed; it is not among the requirements."""
+    try:
+        import jieba  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        print("(no peer of BM25 with words by jieba, which is not installed: pip install jieba)")
+        return {}
+    jieba.setLogLevel("ERROR")
+    found = bm25(chunks, queries, lambda text: [w for w in jieba.lcut_for_search(text.lower()) if w.strip()])
+    return {"BM25, words by jieba": found}
+
+
+def bm25(
+    chunks: Sequence[str],
+    queries: Sequence[str],
+    terms: Callable[[str], list[str]],
+    k: float = 1.2,
+    b: float = 0.75,
+) -> list[list[int]]:
+    """Robertson & Zaragoza (2009).
+
+    Args:
+        chunks: To be found.
+        queries: What for.
+        terms: Of a text.
+        k: How soon a term that comes again counts no more.
+        b: How much length counts.
+    """
+    counts = [Counter(terms(chunk)) for chunk in chunks]
     lengths = [sum(count.values()) for count in counts]
     mean = sum(lengths) / len(lengths)
     held = Counter(pair for count in counts for pair in count)
@@ -285,7 +344,7 @@ def bm25(chunks: Sequence[str], queries: Sequence[str], k: float = 1.2, b: float
         scores = []
         for count, length in zip(counts, lengths, strict=True):
             score = 0.0
-            for pair in pairs(query):
+            for pair in terms(query):
                 weight = math.log(1 + (len(chunks) - held[pair] + 0.5) / (held[pair] + 0.5))
                 score += weight * count[pair] * (k + 1) / (count[pair] + k * (1 - b + b * length / mean))
             scores.append(score)
