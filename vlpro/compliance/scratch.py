@@ -313,9 +313,7 @@ class Scratch:
         """A browser of somebody who has this role, with a session of its own if the last one ended."""
         person = self._of_role.get(role)
         if person is None:
-            person = self._of_role[role] = {
-                Role.SECURITY: self.security, Role.SYSTEM: self.system
-            }.get(role) or self.person(role)  # fmt: skip
+            person = self._of_role[role] = self.person(role)
         known = self._browsers.get(role)
         if known is None or known.get("/v1/account").status_code != 200:
             known = self._browsers[role] = self.browser(person, administers=role is not Role.USER)

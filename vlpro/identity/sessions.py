@@ -156,6 +156,7 @@ class Sessions:
                     code="session_not_found",
                     foreign=there.scalar() is not None,
                 )
+            self._recorder.note(Event.SIGN_OUT, object=whose, detail={"sessions": 1, "session": session_id})
         self.ended(whose)
 
     def end_all(self, account: str, *, but: str | None = None) -> int:

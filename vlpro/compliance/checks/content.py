@@ -33,7 +33,7 @@ def _inputs(context: Context) -> Finding:
     browser, dice = scratch.browser(scratch.person()), random.Random(7)  # noqa: S311 - the same in each run
     bodies: list[dict[str, Any]] = []
     good = picture()
-    for _ in range(40):
+    for _ in range(16):
         data = bytearray(good)
         for _ in range(dice.choice((1, 4, 16))):
             data[dice.randrange(min(len(data), 200))] = dice.randrange(256)
@@ -240,8 +240,8 @@ def _backup(context: Context) -> Finding:
 INPUTS = Check(
     "inputs",
     Sentence(
-        "On a scratch system: 40 broken pictures and over 80 malformed bodies, the same in each run.",
-        "在临时系统上：40 个损坏图片和 80 多个畸形请求体，每次相同。",
+        "On a scratch system: 16 broken pictures and over 80 malformed bodies, the same in each run.",
+        "在临时系统上：16 个损坏图片和 80 多个畸形请求体，每次相同。",
     ),
     _inputs,
 )

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import psutil
+from packaging.requirements import Requirement
 
 from vlpro.compliance import advisories
 from vlpro.compliance.clause import Check, FailedError, Finding, NotEvaluatedError, Sentence
@@ -16,13 +17,23 @@ from vlpro.engines.hardware import probe
 
 __all__ = ["ADVISORIES", "GPU", "INSTALLED", "LOCKED", "PORTS"]
 
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+_PIN = re.compile(r"^[A-Za-z0-9][^\n#\\]*==[^\n#\\]*", re.MULTILINE)
 _OLD_DAYS = 14
 _BESIDE = Path(__file__).parents[3] / "requirements.txt"
 
 
 def _key(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _pins(text: str) -> dict[str, str]:
+    """Names and versions of a lock, as far as they are for this Python and this machine (PEP 508)."""
+    pins = [Requirement(line.strip()) for line in _PIN.findall(text)]
+    return {
+        _key(pin.name): next(iter(pin.specifier)).version
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate()
+    }
 
 
 def _locked(context: Context) -> Finding:
@@ -34,7 +45,7 @@ def _locked(context: Context) -> Finding:
             "本机没有锁定文件。请用 --lock 指明所安装版本的 requirements.txt。",
             {"lock": None},
         )
-    wanted = {_key(name): version for name, version in _PIN.findall(lock.read_text(encoding="utf-8"))}
+    wanted = _pins(lock.read_text(encoding="utf-8"))
     here = {package.key: package.version for package in packages(contents=False)}
     other = {name: here[name] for name, version in wanted.items() if name in here and here[name] != version}
     beside = sorted(set(here) - set(wanted) - {"vlpro", "pip", "setuptools", "wheel"})

@@ -295,6 +295,7 @@ def _timeline(context: Context) -> Finding:
     scratch.sign_in(person, browser)
     ask(browser, "count to 2")
     browser.form("/account/sign-out")
+    scratch.eventually(lambda: scratch.records(before, login=person.login, event=Event.SIGN_OUT), seconds=3)
     mine = scratch.records(before, login=person.login)
     kinds = [record["event"] for record in mine]
     sessions = {record["session"] for record in mine if record["session"]}

@@ -1,0 +1,176 @@
+"""``vlpro comply``: a compliance report made, verified, and compared with another."""
+
+from __future__ import annotations
+
+from json import loads
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vlpro.commands.terminal import Json, answer, print_json, progress, say, t
+
+__all__ = ["app"]
+
+app = typer.Typer(invoke_without_command=True, help=t("等保三级合规报告", "compliance with MLPS level 3"))
+
+_MARKS = {"pass": ("通过", "pass"), "fail": ("不通过", "FAIL"), "not_evaluated": ("未评估", "not evaluated"),
+          "outside": ("范围之外", "outside")}  # fmt: skip
+
+
+@app.callback()
+def comply(
+    context: typer.Context,
+    *,
+    json: Json = False,
+    url: Annotated[
+        str,
+        typer.Option("--url", metavar="URL", help=t("运行中服务的网址", "address of the running service")),
+    ] = "",
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca", metavar="FILE", help=t("其证书机构（PEM）", "authority of its certificate (PEM)")
+        ),
+    ] = None,
+    port: Annotated[
+        list[int] | None,
+        typer.Option("--port", metavar="PORT", help=t("应对外监听的端口", "a port that is meant to listen")),
+    ] = None,
+    lock: Annotated[
+        Path | None,
+        typer.Option("--lock", metavar="FILE", help=t("锁定文件", "the lock of what is installed")),
+    ] = None,
+    advisories: Annotated[
+        Path | None,
+        typer.Option("--advisories", metavar="FILE", help=t("漏洞公告库（OSV）", "advisories (OSV)")),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FOLDER", help=t("写到何处", "where it is written")),
+    ] = None,
+) -> None:
+    """Make a report, where no other command is named."""
+    if context.invoked_subcommand is not None:
+        return
+    import getpass
+    import os
+
+    from vlpro import config
+    from vlpro.compliance.context import Asked
+    from vlpro.compliance.report_store import folder_of
+    from vlpro.compliance.reporting import make_report
+    from vlpro.gateway.complying import context_of
+    from vlpro.process import keep_memory_private
+    from vlpro.sealing.offline import OFFLINE
+
+    settings = config.load()
+    # What the service gives its process before all else, so that the same is tried here.
+    os.environ.update(OFFLINE)
+    keep_memory_private()
+    asked = Asked(url, ca, tuple(port) if port else None, advisories, lock)
+    with context_of(settings, asked) as made, progress(t("检查", "checks")) as show:
+        content = make_report(
+            made,
+            by=getpass.getuser(),
+            folder=output,
+            tell=lambda done, total, result: show(done, total, result.check.name),
+        )
+    place = output or folder_of(settings.data_dir) / str(content["id"])
+    answer({**content, "folder": str(place)}, _text(content, place), json=json)
+    if content["totals"]["fail"]:
+        raise typer.Exit(1)
+
+
+@app.command(help=t("核验一份报告", "verify a report"))
+def verify(
+    *,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=t("报告文件夹", "of the report"))],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            metavar="HEX",
+            help=t(
+                "信任的公钥；默认本服务的公钥", "a public key that is trusted; the service's own if left out"
+            ),
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    from vlpro.commands.terminal import WrongUsageError
+
+    try:
+        given = [bytes.fromhex(each) for each in key or ()]
+    except ValueError as error:
+        raise WrongUsageError("--key is no hexadecimal number.", zh="--key 不是十六进制数。") from error
+
+    from vlpro import config
+    from vlpro.compliance.report_errors import ReportVerificationError
+    from vlpro.compliance.report_signature import Keys
+    from vlpro.compliance.report_verify import verify as verified
+    from vlpro.compliance.reporting import trusted_keys
+    from vlpro.gateway.profile import sealer_of
+
+    if given:
+        keys = Keys(given, [])
+    else:
+        settings = config.load()
+        keys = trusted_keys(settings, sealer_of(settings))
+    try:
+        content = verified(folder, keys).content
+    except ReportVerificationError as error:
+        answer(
+            {"verified": False, "error": str(error)},
+            t(f"未通过：{error.zh}", f"Not as it was signed: {error}"),
+            json=json,
+        )
+        raise typer.Exit(1) from error
+    answer(
+        {"verified": True, "id": content["id"], "totals": content["totals"]},
+        t(f"报告 {content['id']} 与签名时一致。", f"Report {content['id']} is as it was signed."),
+        json=json,
+    )
+
+
+@app.command(help=t("两份报告的差异", "what differs between two reports"))
+def diff(
+    *,
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD", help=t("较早的报告文件夹", "folder of the earlier one"))
+    ],
+    new: Annotated[
+        Path, typer.Argument(metavar="NEW", help=t("较新的报告文件夹", "folder of the later one"))
+    ],
+    json: Json = False,
+) -> None:
+    from vlpro.compliance.report import difference
+
+    contents = [loads((folder / "report.json").read_text(encoding="utf-8")) for folder in (old, new)]
+    changed = difference(*contents)
+    if json:
+        print_json({"since": contents[0]["id"], "clauses": changed})
+        return
+    for change in changed:
+        say(f"{change['id']}: {_mark(change['from'])} → {_mark(change['to'])}")
+    if not changed:
+        say(t("没有变化。", "Nothing has changed."))
+
+
+def _mark(verdict: str | None) -> str:
+    return t(*_MARKS[verdict]) if verdict in _MARKS else "-"
+
+
+def _text(content: dict[str, Any], place: Path) -> str:
+    """The report for a terminal: what passed in a line, the rest with what was found."""
+    language = t("zh", "en")
+    lines = []
+    for clause in content["clauses"]:
+        lines.append(f"[{_mark(clause['verdict'])}] {clause['id']}  {clause['title'][language]}")
+        lines += [
+            f"    {check['name']}: {check['found'][language]}"
+            for check in clause["checks"]
+            if check["verdict"] != "pass"
+        ]
+    counted = ", ".join(f"{_mark(verdict)} {count}" for verdict, count in content["totals"].items())
+    return "\n".join([*lines, counted, str(place)])
