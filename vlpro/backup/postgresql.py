@@ -105,7 +105,7 @@ def _run(program: str, url: str, arguments: Sequence[str]) -> None:
             f"{program} is not installed: apt-get install postgresql-client, of the server's version or a newer one.",
             zh=f"未安装 {program}：apt-get install postgresql-client（版本不低于服务器）。",
         )
-    environment, where = dict(os.environ), []
+    environment, where = {**os.environ, "LC_ALL": "C"}, []
     if url:
         parsed = sa.make_url(url)
         if parsed.password is not None:  # other users see a program's arguments, but not its environment
