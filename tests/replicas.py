@@ -231,7 +231,7 @@ class Load:
         """What came instead of an answer."""
         return Counter(one.failed for one in self.asked if one.failed)
 
-    def more(self, count: int, *, timeout_s: float = 30) -> None:
+    def more(self, count: int, *, timeout_s: float = 60) -> None:
         """Wait for so many more whole answers."""
         wanted, deadline = len(self.acknowledged) + count, time.monotonic() + timeout_s
         while len(self.acknowledged) < wanted:
