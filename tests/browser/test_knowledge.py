@@ -10,12 +10,12 @@ from tests.browser.chat import png
 from tests.browser.conftest import OpenChat
 from tests.functional.manuals import pdf
 
-READ_MS = 30_000
+READ_MS = 90_000
 NAME = "泵 说明书#1?.pdf"  # what an address would read as something else
 FOREIGN = "![x](http://evil.example/x.png)"
 MANUAL = pdf(
     ["Maintenance of the pump", f"Error E11 means that the motor is too hot {FOREIGN}."],
-    ["Spare parts", "The filter cartridge has the part number F0-28."],
+    ["# Spare *parts*", "The filter cartridge has the part number F0-28."],
 )
 
 
@@ -50,6 +50,7 @@ def test_a_manual_is_read_found_and_cited(reader: str, open_chat: OpenChat) -> N
     expect(hits.first).to_contain_text(f"{NAME} · 第 1 页")
     expect(hits.first.locator("blockquote")).to_contain_text("the motor is too hot")
     expect(hits.first.locator("blockquote")).to_contain_text(FOREIGN)
+    expect(hits.first.locator("mark")).to_have_text(["error", "E11"], ignore_case=True)
     expect(page.locator(".passages a, .passages blockquote img")).to_have_count(0)
     expect(hits.first.locator(".thumb .box").first).to_be_visible()
     find(page, "Who won the football cup?")
@@ -65,6 +66,11 @@ def test_a_manual_is_read_found_and_cited(reader: str, open_chat: OpenChat) -> N
     chat.ask("Which part number has the filter?")
     source = page.locator(".sources button")
     expect(source).to_have_text(re.compile(re.escape(f"[1]{NAME} · 第 2 页")), timeout=READ_MS)
+    # A document's words are quoted, letter by letter, and where they are from stands there once.
+    expect(page.locator(".vl-quoted")).to_have_text(
+        "# Spare *parts* The filter cartridge has the part number F0-28."
+    )
+    expect(page.get_by_text(f"{NAME} · 第 2 页")).to_have_count(1)
     chat.ask("Who won the football cup?")
     chat.answer("没有找到")
     page.reload()

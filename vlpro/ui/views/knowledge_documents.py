@@ -61,7 +61,14 @@ def documents(base: KnowledgeBase) -> None:
     if base.writable:
         data = {"base": base.id, "language": session.language(), "words": session.words(*_PUTTING_WORDS)}
         mount("putting", data, key="putting", put=lambda: None)
-    wanted = _filter(base)
+    # Places of their own: what comes and goes before the list would leave a copy of it behind.
+    with st.container(key="knowledge-narrow"):
+        wanted = _filter(base)
+    with st.container(key="knowledge-rows"):
+        _list(base, wanted)
+
+
+def _list(base: KnowledgeBase, wanted: _Wanted) -> None:
     found = frame.attempt(lambda: _found(session.client(), base, wanted))
     if found is None:
         return
@@ -214,7 +221,7 @@ def _pace(one: KnowledgeDocument) -> list[str]:
         looks.append((now, one.pages_done))
     seen[one.id] = looks
     (began, first), (until, last) = looks[0], looks[-1]
-    if last - first < _PACE_PAGES or one.status != "reading":
+    if last - first < _PACE_PAGES or last == one.pages or one.status != "reading":
         return []
     rate = (last - first) / (until - began)
     left = (one.pages - last) / rate
