@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from starlette.requests import Request
 
 from tests.functional.company import settings_of
 from tests.people import Clock, World
@@ -182,7 +183,7 @@ def takes_codes_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def asks_no_permission(patch: pytest.MonkeyPatch) -> None:
-    async def anybody(_: deps.Needs, request: Any) -> Any:
+    async def anybody(_: deps.Needs, request: Request) -> Any:
         return deps.principal_of(request)
 
     patch.setattr(deps.Needs, "__call__", anybody)

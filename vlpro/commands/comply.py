@@ -54,6 +54,7 @@ def comply(
     if context.invoked_subcommand is not None:
         return
     import getpass
+    import logging
     import os
 
     from vlpro import config
@@ -69,6 +70,7 @@ def comply(
     os.environ.update(OFFLINE)
     keep_memory_private()
     asked = Asked(url, ca, tuple(port) if port else None, advisories, lock)
+    logging.disable(logging.WARNING)  # what the scratch system says of each refusal that a check wants
     with context_of(settings, asked) as made, progress(t("检查", "checks")) as show:
         content = make_report(
             made,
@@ -76,6 +78,7 @@ def comply(
             folder=output,
             tell=lambda done, total, result: show(done, total, result.check.name),
         )
+    logging.disable(logging.NOTSET)
     place = output or folder_of(settings.data_dir) / str(content["id"])
     answer({**content, "folder": str(place)}, _text(content, place), json=json)
     if content["totals"]["fail"]:
