@@ -247,10 +247,6 @@ settings() {
     folder "$SETTINGS" 0750 root vlpro
     folder "$SETTINGS/keys" 0700 vlpro vlpro
     folder "$DATA" 0700 vlpro vlpro
-    if [ "$DATABASE" = sqlite ]; then # in a folder of its own, which the audit's shipper can be shown without the rest
-        folder "$DATA/audit" 0750 vlpro vlpro
-        [ -e "$DATA/audit/audit.db" ] || run install -m 0640 -o vlpro -g vlpro /dev/null "$DATA/audit/audit.db"
-    fi
     if [ ! -e "$SETTINGS/vlpro.toml" ]; then
         CREATED=1
         {
@@ -262,10 +258,7 @@ settings() {
             [ -z "$UPSTREAM" ] || echo "upstream_url = \"$UPSTREAM\""
             [ -z "$MODEL" ] || echo "model_dir = \"$MODEL\""
             [ -z "$MANIFEST" ] || echo "model_manifest = \"$MANIFEST\""
-            case "$DATABASE" in
-                sqlite) echo "audit_database_url = \"sqlite:///$DATA/audit/audit.db\"" ;;
-                *) echo "database_url = \"$DATABASE\"" ;;
-            esac
+            [ "$DATABASE" = sqlite ] || echo "database_url = \"$DATABASE\""
             if [ "$PROFILE" = mlps3 ]; then
                 echo "public_url = \"https://$ADDRESS\""
                 echo 'trusted_proxies = ["unix"]'
