@@ -32,7 +32,9 @@ GRANT USAGE ON SCHEMA public TO vlpro_app;
 -- What the owner makes from now on: rows may be read, added, altered and removed by the service ...
 ALTER DEFAULT PRIVILEGES FOR ROLE vlpro_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO vlpro_app;
-ALTER DEFAULT PRIVILEGES FOR ROLE vlpro_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO vlpro_app;
+-- (SELECT on sequences: for vlpro backup, whose pg_dump reads where they are.)
+ALTER DEFAULT PRIVILEGES FOR ROLE vlpro_owner IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO vlpro_app;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO vlpro_app;
 
 -- ... but not those of the audit, nor a policy once it is decided, nor the versions of the schema.
 DO $$

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from tests.functional.company import company
 from tests.functional.server import chat
 from tests.functional.test_cli import vlpro
-from tests.postgresql import Cluster
+from tests.postgresql import Cluster, with_pgvector
 from vlpro.identity.permissions import Role
 
 ROLES = Path(__file__).parents[2] / "deploy" / "postgresql" / "roles.sql"
@@ -57,6 +58,10 @@ def test_the_service_cannot_alter_the_audit(pgvector: Cluster, tmp_path: Path) -
     grant()
     with company(tmp_path, app, knowledge={"index": "postgres"}) as firm, firm.client(Role.USER) as li:
         assert li.post("/v1/chat/completions", json=chat("hi")).status_code == 200
+        at = {"VLPRO_DATABASE_URL": app, "VLPRO_DATA_DIR": str(tmp_path / "data")}
+        programs = {"PATH": f"{with_pgvector()}/bin:{os.environ['PATH']}"}  # pg_dump of the server's version
+        done = vlpro("backup", "--to", tmp_path / "one.vlbackup", **settings | at | programs)
+        assert done.returncode == 0, done.stderr
         with psycopg.connect(app.replace("postgresql+psycopg", "postgresql"), autocommit=True) as connection:
             count = connection.execute("SELECT count(*) FROM audit_records").fetchone()
             assert count is not None
