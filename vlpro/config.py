@@ -412,6 +412,21 @@ class Settings(BaseSettings):
             "Prometheus; none: to nobody ([monitoring.md](monitoring.md))"
         ),
     ] = ()
+    otel_endpoint: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
+            description="URL of an OpenTelemetry collector inside the network, such as http://collector:4318; empty: "
+            "no traces are made. Needs the extra otel ([monitoring.md](monitoring.md))",
+        ),
+    ] = ""
+    otel_ca: Annotated[
+        str,
+        Field(
+            description="PEM file of the authority that signed the collector's certificate; empty: those that the "
+            "system trusts"
+        ),
+    ] = ""
     fake_delay_s: Annotated[
         float, Field(ge=0, le=60, description="Engine fake: seconds before each piece of an answer")
     ] = 0.0

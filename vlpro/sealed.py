@@ -155,6 +155,8 @@ def destinations_of(settings: Settings) -> list[str]:
                     param="alerts.syslog.url",
                 )
             found.append(_address(url))
+    if settings.otel_endpoint:
+        found.append(_address(settings.otel_endpoint))
     if settings.delivery is not None:
         found += [_address(target.url) for target in settings.delivery.targets.values()]
     if settings.inspection is not None and settings.inspection.mqtt is not None:

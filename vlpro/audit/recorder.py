@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -111,12 +112,14 @@ class LogRecorder(Recorder):
 
     Attributes:
         texts: What is kept of texts, as the policy has it.
+        recorded: Is told of each entry that was waited for: what it records, and the seconds until it was durable.
     """
 
     def __init__(self, audit: AuditLog, sealer: Sealer) -> None:
         self.audit = audit
         self._sealer = sealer
         self.texts: Callable[[], Texts] = lambda: "hashed"
+        self.recorded: Callable[[Event, float], None] = lambda _event, _seconds: None
 
     def submit(self, entry: Entry) -> Future[int]:
         """Have an entry written."""
@@ -124,7 +127,10 @@ class LogRecorder(Recorder):
 
     async def arecord(self, entry: Entry) -> int:
         """Have an entry written, and wait."""
-        return await self.audit.arecord(entry)
+        began = time.perf_counter()
+        number = await self.audit.arecord(entry)
+        self.recorded(entry.event, time.perf_counter() - began)
+        return number
 
     def commit_to(self, text: str) -> tuple[dict[str, Any], dict[str, bytes]]:
         """A commitment to a text, and the sealed text where texts are kept."""

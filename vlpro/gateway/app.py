@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import LogRecorder, NullRecorder, Recorder
 from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.pictures import PictureStore
-from vlpro.chat.service import ChatService
+from vlpro.chat.service import ChatService, Measured
 from vlpro.chat.store import ConversationStore
 from vlpro.config import Settings
 from vlpro.device import DeviceMonitor
@@ -109,6 +110,7 @@ from vlpro.gateway.routes.own_account import own_account_routes
 from vlpro.gateway.routes.setup import setup_routes
 from vlpro.gateway.routes.sign_in import sign_in_routes
 from vlpro.gateway.stream import ClientGoneError
+from vlpro.gateway.traces import NoTraces, traces_of
 from vlpro.identity.directories.options import OidcOptions
 from vlpro.identity.permissions import Permission
 from vlpro.identity.service import Identity
@@ -301,6 +303,7 @@ def services(
         knowledge=knowledge,
         knowledge_answers=KnowledgeAnswers(knowledge, chat_service, reader),
         started=int(time.time()),
+        traces=traces_of(settings.otel_endpoint, settings.otel_ca),
         recorder=recorder,
         database=store.database if store is not None else None,
         identity=identity,
@@ -403,7 +406,11 @@ def middleware(
     """
     return [
         Middleware(RequestId),
-        Middleware(Observed, metrics=all_services.metrics if all_services else Metrics()),
+        Middleware(
+            Observed,
+            metrics=all_services.metrics if all_services else Metrics(),
+            traces=all_services.traces if all_services else NoTraces(),
+        ),
         Middleware(NothingNew, draining=all_services.draining if all_services else Draining()),
         Middleware(Envelope),
         *page,
@@ -477,7 +484,8 @@ def parts(
         identity.sessions.ended = all_services.conversations.forget_searches
     readiness = Readiness(all_services)
     all_services.metrics.registry.register(Gauges(all_services, readiness))
-    all_services.chat.measured = all_services.metrics.question
+    all_services.chat.measured = partial(_ended, all_services)
+    recorder.recorded = all_services.traces.recorded
     probes = [*health.routes(readiness), *metrics.routes(all_services)]
     routes: list[Route | Mount] = [*probes, Mount("/v1", api(all_services))]
     cluster = cluster_of(settings)
@@ -493,6 +501,12 @@ def parts(
         "exception_handlers": exception_handlers(),
         "lifespan": _lifespan(all_services, alerts_of(settings, recorder), check, inputs, address),
     }
+
+
+def _ended(all_services: Services, measured: Measured) -> None:
+    """A question ended: it is counted, and is a span."""
+    all_services.metrics.question(measured)
+    all_services.traces.question(measured)
 
 
 def _lifespan(
@@ -558,11 +572,18 @@ def _lifespan(
                 await asyncio.to_thread(alerts.stop)
             if identity is not None:
                 identity.database.close()
-            if isinstance(recorder, LogRecorder):
-                recorder.later(Event.SERVICE_STOPPED)
-                await asyncio.to_thread(recorder.audit.stop)
+            await _told_last(all_services)
 
     return lifespan
+
+
+async def _told_last(all_services: Services) -> None:
+    """The record's last word, and the spans that wait."""
+    recorder = all_services.recorder
+    if isinstance(recorder, LogRecorder):
+        recorder.later(Event.SERVICE_STOPPED)
+        await asyncio.to_thread(recorder.audit.stop)
+    await asyncio.to_thread(all_services.traces.close)
 
 
 async def _stop_verifying(all_services: Services) -> None:

@@ -27,6 +27,7 @@ from vlpro.engines.interface import Usage
 from vlpro.errors import NotFoundError, UnauthenticatedError, VlproError
 from vlpro.gateway.draining import Draining
 from vlpro.gateway.metrics import Metrics
+from vlpro.gateway.traces import NoTraces
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person, Principal
 from vlpro.identity.service import Identity
@@ -85,6 +86,7 @@ class Services:
     database: Database | None = None
     metrics: Metrics = field(default_factory=Metrics)
     draining: Draining = field(default_factory=Draining)
+    traces: NoTraces = field(default_factory=NoTraces)
 
 
 @dataclass(frozen=True, slots=True)

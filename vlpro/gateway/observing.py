@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vlpro.client import IN_PROCESS
 from vlpro.gateway.metrics import METHODS, Metrics
+from vlpro.gateway.traces import NoTraces
 
 __all__ = ["Observed", "RouteNote"]
 
@@ -50,11 +51,13 @@ class Observed:
     Args:
         app: The application behind it.
         metrics: Where it is counted.
+        traces: Where it is a span.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: NoTraces | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._traces = traces or NoTraces()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -69,33 +72,39 @@ class Observed:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            seconds = time.perf_counter() - began
-            state = scope.get("state", {})
-            route = state.get(_ROUTE, "none")
-            method = scope["method"]
-            self._metrics.request(route, method, status, seconds, state.get("error_code", ""))
-            method = method if method in METHODS else "other"
-            quiet = scope.get(IN_PROCESS) or scope["path"] in _PROBES
-            level = logging.DEBUG if quiet else logging.INFO
-            if access.isEnabledFor(level):
-                access.log(
-                    level,
-                    "%s %s %d",
-                    method,
-                    route,
-                    status,
-                    extra={
-                        "fields": {
-                            "method": method,
-                            "route": route,
-                            "status": status,
-                            "milliseconds": round(seconds * 1000, 1),
-                        }
-                    },
-                )
+        with self._traces.request() as ended:
+            try:
+                await self._app(scope, receive, noted)
+            finally:
+                seconds = time.perf_counter() - began
+                ended(*self._told(scope, status, seconds))
+
+    def _told(self, scope: Scope, status: int, seconds: float) -> tuple[str, str, int, str]:
+        """Count it and log it. Returns: what a span says."""
+        state = scope.get("state", {})
+        route = state.get(_ROUTE, "none")
+        method = scope["method"]
+        self._metrics.request(route, method, status, seconds, state.get("error_code", ""))
+        method = method if method in METHODS else "other"
+        quiet = scope.get(IN_PROCESS) or scope["path"] in _PROBES
+        level = logging.DEBUG if quiet else logging.INFO
+        if access.isEnabledFor(level):
+            access.log(
+                level,
+                "%s %s %d",
+                method,
+                route,
+                status,
+                extra={
+                    "fields": {
+                        "method": method,
+                        "route": route,
+                        "status": status,
+                        "milliseconds": round(seconds * 1000, 1),
+                    }
+                },
+            )
+        return route, method, status, state.get("request_id", "")
 
 
 def _template(scope: Scope, before: str) -> str:
