@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -39,6 +40,7 @@ _MOST_MANIFEST = 64 * 2**20
 _PIECE = 2**20
 _MARGIN = 64 * 2**20
 _PART = "restore.part"
+_NEAR = ".part"
 
 Progress = Callable[[int, int], None]
 
@@ -103,8 +105,8 @@ def restore(
         path: The backup.
         sealer: The keys of the service that made it.
         into: The data folder: a new one, or one with nothing in it but a file named ``key``.
-        database_url: A backup of PostgreSQL: the empty database.
-        audit_database_url: Where the audit had its own: that.
+        database_url: The empty database of PostgreSQL; of SQLite the file, if it is not to lie in ``into``.
+        audit_database_url: The same of the audit, where it had its own.
         gm: Whether the service signs its audit with SM2, too.
         detail: What the record of it says, too.
         actor: Who does it.
@@ -133,7 +135,7 @@ def restore(
             summary = _verified(manifest, staged, sealer, archives=part / "archives")
             ended = _bring_up(staged)
             _record(staged, sealer, manifest, path, gm=gm, actor=actor, detail=detail)
-            _move(part, into)
+            _move(part, into, stores)
         except OSError as error:
             raise BackupError(
                 f"The backup cannot be put into {into}: {error.strerror}.",
@@ -188,7 +190,17 @@ def _place(manifest: Manifest, into: Path, database_url: str, audit_database_url
                 zh="这是 SQLite 的备份，只能恢复到文件夹：请不要设置 VLPRO_DATABASE_URL。",
                 param="database_url",
             )
-        return Stores.of(into)
+        stores = Stores.of(into, database_url, audit_database_url)
+        for path in stores.database_files:
+            if path.exists() or path.is_symlink():
+                raise BackupError(
+                    f"{path} is there already. Move it away; or leave out VLPRO_DATABASE_URL and "
+                    f"VLPRO_AUDIT_DATABASE_URL, so that everything goes into {into}.",
+                    zh=f"{path} 已存在。请先移走；或去掉 VLPRO_DATABASE_URL 和 VLPRO_AUDIT_DATABASE_URL，"
+                    f"使全部内容恢复到 {into}。",
+                    param="into",
+                )
+        return stores
     if not database_url.startswith("postgres"):
         raise BackupError(
             "This is a backup of PostgreSQL: name the new, empty database with VLPRO_DATABASE_URL or --database-url.",
@@ -360,10 +372,29 @@ def _record(
         database.close()
 
 
-def _move(part: Path, into: Path) -> None:
+def _move(part: Path, into: Path, stores: Stores) -> None:
     """Everything from the folder beside to its place, the databases last: without them a service would begin anew."""
-    entries = sorted(part.iterdir(), key=lambda path: path.suffix == ".db")
-    for entry in entries:
+    files = dict(zip(("vlpro.db", "audit.db"), stores.database_files, strict=True)) if stores.sqlite else {}
+    for entry in sorted(part.iterdir(), key=lambda path: path.suffix == ".db"):
+        target = files.get(entry.name, into / entry.name)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            entry.rename(into / entry.name)
+            _rename(entry, target)
+            sync_folder(target.parent)
     sync_folder(into)
+
+
+def _rename(entry: Path, target: Path) -> None:
+    """Also to another file system: never half of it under its name."""
+    try:
+        entry.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        near = target.with_name(target.name + _NEAR)
+        descriptor = os.open(near, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as there, entry.open("rb") as here:
+            shutil.copyfileobj(here, there, _PIECE)
+            there.flush()
+            os.fsync(there.fileno())
+        near.rename(target)

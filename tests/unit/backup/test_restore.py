@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,32 @@ def test_everything_is_there_and_the_chain_goes_on(backup: Path, tmp_path: Path)
     ((event, outcome, detail),) = events_of(into)
     assert (event, outcome, detail["sequence"]) == ("backup:archive:restored", "ok", 27)
     assert new.row(28)["login"] == "root"
+
+
+def test_the_audit_goes_where_its_setting_says(backup: Path, tmp_path: Path) -> None:
+    into, apart = tmp_path / "data", tmp_path / "apart" / "record.db"
+    restored = restore(backup, SEALER, into, audit_database_url=f"sqlite:///{apart}")
+    assert restored.audit is not None
+    assert sorted(path.name for path in into.iterdir()) == ["audit-ship.json", "notes", "vlpro.db"]
+    assert apart.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(apart) as connection:
+        assert connection.execute("SELECT count(*) FROM audit_records").fetchone() == (28,)
+
+    with pytest.raises(BackupError, match="is there already"):
+        restore(backup, SEALER, tmp_path / "again", audit_database_url=f"sqlite:///{apart}")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_place_on_another_file_system(backup: Path, tmp_path: Path) -> None:
+    other = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+    if other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine mounts no file system beside that of the tests")
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        apart = Path(folder) / "audit.db"
+        restore(backup, SEALER, tmp_path / "data", audit_database_url=f"sqlite:///{apart}")
+        assert [path.name for path in Path(folder).iterdir()] == ["audit.db"]
+        with sqlite3.connect(apart) as connection:
+            assert connection.execute("SELECT count(*) FROM audit_records").fetchone() == (28,)
 
 
 def test_the_key_may_be_there_already_and_nothing_else(backup: Path, tmp_path: Path) -> None:
