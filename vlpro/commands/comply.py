@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vlpro.commands.terminal import Json, answer, print_json, progress, say, t
+from vlpro.commands.terminal import Json, WrongUsageError, answer, print_json, progress, say, t, tell
 
 __all__ = ["app"]
 
 app = typer.Typer(invoke_without_command=True, help=t("等保三级合规报告", "compliance with MLPS level 3"))
 
+_ED25519_BYTES, _SM2_BYTES = 32, 65
 _MARKS = {"pass": ("通过", "pass"), "fail": ("不通过", "FAIL"), "not_evaluated": ("未评估", "not evaluated"),
           "outside": ("范围之外", "outside")}  # fmt: skip
 
@@ -85,47 +85,31 @@ def comply(
         raise typer.Exit(1)
 
 
+_Trusted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="HEX",
+        help=t("信任的公钥；默认本服务的公钥", "a public key that is trusted; the service's own if left out"),
+    ),
+]
+
+
 @app.command(help=t("核验一份报告", "verify a report"))
 def verify(
     *,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=t("报告文件夹", "of the report"))],
-    key: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--key",
-            metavar="HEX",
-            help=t(
-                "信任的公钥；默认本服务的公钥", "a public key that is trusted; the service's own if left out"
-            ),
-        ),
-    ] = None,
+    key: _Trusted = None,
     json: Json = False,
 ) -> None:
-    from vlpro.commands.terminal import WrongUsageError
-
-    try:
-        given = [bytes.fromhex(each) for each in key or ()]
-    except ValueError as error:
-        raise WrongUsageError("--key is no hexadecimal number.", zh="--key 不是十六进制数。") from error
-
-    from vlpro import config
     from vlpro.compliance.report_errors import ReportVerificationError
-    from vlpro.compliance.report_signature import Keys
-    from vlpro.compliance.report_verify import verify as verified
-    from vlpro.compliance.reporting import trusted_keys
-    from vlpro.gateway.profile import sealer_of
 
-    if given:
-        keys = Keys(given, [])
-    else:
-        settings = config.load()
-        keys = trusted_keys(settings, sealer_of(settings))
     try:
-        content = verified(folder, keys).content
+        content = _verified(folder, key)
     except ReportVerificationError as error:
         answer(
-            {"verified": False, "error": str(error)},
-            t(f"未通过：{error.zh}", f"Not as it was signed: {error}"),
+            {"verified": False, "file": error.file, "error": str(error)},
+            t(f"未通过：{error.diagnostics(chinese=True)}", f"Not as it was signed: {error.diagnostics()}"),
             json=json,
         )
         raise typer.Exit(1) from error
@@ -136,7 +120,7 @@ def verify(
     )
 
 
-@app.command(help=t("两份报告的差异", "what differs between two reports"))
+@app.command(help=t("两份报告的差异，先核验两者", "what differs between two reports, once both are verified"))
 def diff(
     *,
     old: Annotated[
@@ -145,11 +129,19 @@ def diff(
     new: Annotated[
         Path, typer.Argument(metavar="NEW", help=t("较新的报告文件夹", "folder of the later one"))
     ],
+    key: _Trusted = None,
     json: Json = False,
 ) -> None:
     from vlpro.compliance.report import difference
+    from vlpro.compliance.report_errors import ReportVerificationError
 
-    contents = [loads((folder / "report.json").read_text(encoding="utf-8")) for folder in (old, new)]
+    contents = []
+    for folder in (old, new):
+        try:
+            contents.append(_verified(folder, key))
+        except ReportVerificationError as error:
+            tell(f"{folder}: {error.diagnostics(chinese=t('zh', 'en') == 'zh')}")
+            raise typer.Exit(1) from error
     changed = difference(*contents)
     if json:
         print_json({"since": contents[0]["id"], "clauses": changed})
@@ -158,6 +150,34 @@ def diff(
         say(f"{change['id']}: {_mark(change['from'])} → {_mark(change['to'])}")
     if not changed:
         say(t("没有变化。", "Nothing has changed."))
+
+
+def _verified(folder: Path, given: list[str] | None) -> dict[str, Any]:
+    """What a report says, its signature being one of a key that is trusted. Raises: ReportVerificationError."""
+    from vlpro import config
+    from vlpro.compliance.report_signature import Keys
+    from vlpro.compliance.report_verify import verify as verified
+    from vlpro.compliance.reporting import trusted_keys
+    from vlpro.gateway.profile import sealer_of
+
+    if given:
+        try:
+            keys = [bytes.fromhex(each) for each in given]
+        except ValueError as error:
+            raise WrongUsageError("--key is no hexadecimal number.", zh="--key 不是十六进制数。") from error
+        if not {len(key) for key in keys} <= {_ED25519_BYTES, _SM2_BYTES}:
+            raise WrongUsageError(
+                f"--key takes {_ED25519_BYTES} bytes (Ed25519) or {_SM2_BYTES} (SM2), in hexadecimal.",
+                zh=f"--key 应为 {_ED25519_BYTES} 字节（Ed25519）或 {_SM2_BYTES} 字节（SM2）的十六进制数。",
+            )
+        trusted = Keys(
+            [key for key in keys if len(key) == _ED25519_BYTES],
+            [key for key in keys if len(key) == _SM2_BYTES],
+        )
+    else:
+        settings = config.load()
+        trusted = trusted_keys(settings, sealer_of(settings))
+    return dict(verified(folder, trusted).content)
 
 
 def _mark(verdict: str | None) -> str:

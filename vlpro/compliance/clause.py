@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from vlpro.audit.canonical import encode
 from vlpro.compliance.selftest import Sentence
 
 if TYPE_CHECKING:
@@ -178,11 +179,13 @@ def _judged(clause: Clause, results: Sequence[CheckResult]) -> ClauseResult:
 def _tried(check: Check, context: Context) -> CheckResult:
     began, start = time.time(), time.perf_counter()
     try:
-        finding, verdict = check.run(context), Verdict.PASS
-    except NotEvaluatedError as reason:
-        finding, verdict = reason.finding, Verdict.NOT_EVALUATED
-    except FailedError as failed:
-        finding, verdict = failed.finding, Verdict.FAIL
+        try:
+            finding, verdict = check.run(context), Verdict.PASS
+        except NotEvaluatedError as reason:
+            finding, verdict = reason.finding, Verdict.NOT_EVALUATED
+        except FailedError as failed:
+            finding, verdict = failed.finding, Verdict.FAIL
+        encode(dict(finding.facts))  # facts that no JSON holds would break the report, not the check
     except Exception as error:
         log.exception("the check %s crashed", check.name)
         # Its class alone: what an exception says may hold what was being worked on.

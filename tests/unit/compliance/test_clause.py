@@ -46,6 +46,10 @@ def crashes(_: Context) -> Finding:
     raise ValueError("the password is hunter2")
 
 
+def counts_too_far(_: Context) -> Finding:
+    raise FailedError("It is not.", "不是。", {"seen": float("nan")})
+
+
 def clause(*runs: Any, scope: Scope = "A") -> Clause:
     checks = tuple(Check(each.__name__, SAID, each) for each in runs)
     return Clause("x", SAID, SAID, scope, checks)
@@ -59,6 +63,7 @@ def clause(*runs: Any, scope: Scope = "A") -> Clause:
         ([passes, cannot, fails], Verdict.FAIL),
         ([passes, says_nothing], Verdict.FAIL),
         ([crashes], Verdict.FAIL),
+        ([counts_too_far], Verdict.FAIL),
         ([], Verdict.NOT_EVALUATED),
     ],
 )
@@ -75,6 +80,12 @@ def test_a_clause_that_is_outside_is_neither() -> None:
 def test_what_a_crash_says_is_kept_out_of_the_evidence() -> None:
     (result,) = run([clause(crashes)], HERE)
     assert "hunter2" not in repr(result)
+    assert result.checks[0].facts == {"crashed": "ValueError"}
+
+
+def test_facts_that_no_json_holds_are_a_crash_of_their_check_alone() -> None:
+    (result,) = run([clause(counts_too_far, passes)], HERE)
+    assert [check.verdict for check in result.checks] == [Verdict.FAIL, Verdict.PASS]
     assert result.checks[0].facts == {"crashed": "ValueError"}
 
 
