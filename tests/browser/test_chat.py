@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Request, Route, expect
 
-from tests.browser.chat import Chat, loaded, png
+from tests.browser.chat import ANSWER_MS, Chat, loaded, png
 from tests.browser.conftest import OpenChat
 from tests.browser.receipt import photo
 
@@ -197,7 +197,7 @@ def test_failed_answer_says_so_and_can_be_tried_again(chat: Chat) -> None:
     expect(answer).to_contain_text("This answer breaks")
     first = answer.get_attribute("class")
     answer.get_by_role("button", name="重试").click()
-    expect(chat.answers.last).not_to_have_attribute("class", first or "")
+    expect(chat.answers.last).not_to_have_attribute("class", first or "", timeout=ANSWER_MS)
     chat.answer("测试引擎按要求出错")
     expect(chat.asked).to_have_count(1)
 
@@ -232,7 +232,7 @@ def test_regenerate_replaces_the_answer(chat: Chat) -> None:
     answer = chat.answer("Picture 1")
     first = answer.get_attribute("class")
     answer.get_by_role("button", name="重新生成").click()
-    expect(chat.answers.last).not_to_have_attribute("class", first or "")
+    expect(chat.answers.last).not_to_have_attribute("class", first or "", timeout=ANSWER_MS)
     chat.answer("Picture 1")
     expect(chat.asked).to_have_count(1)
 

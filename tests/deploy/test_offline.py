@@ -262,7 +262,8 @@ def test_the_upstream_is_all_that_the_relay_is_told(kit: Path, tmp_path: Path) -
             "bash",
             "-c",
             "sed '/^arguments \"\\$@\"/,$d' /opt/kit/install.sh > /opt/kit/parts.sh; . /opt/kit/parts.sh; "
-            "groupadd vlpro; UPSTREAM=http://10.1.2.3:8000/v1 DATABASE=sqlite; units",
+            "groupadd vlpro; useradd --system --gid vlpro vlpro; "
+            "UPSTREAM=http://10.1.2.3:8000/v1 DATABASE=sqlite; units",
         )
         relay = there.do("cat", "/etc/systemd/system/vlpro-relay.service")
         service = there.do("cat", "/etc/systemd/system/vlpro.service")

@@ -121,6 +121,8 @@ def test_a_real_prometheus_scrapes_it_and_answers_every_question(service: Server
 
             def scraped() -> bool:
                 try:
+                    if http.get("/-/ready").status_code != 200:
+                        return False
                     return bool(found('up{job="vlpro"} == 1'))
                 except httpx.TransportError:
                     assert process.poll() is None

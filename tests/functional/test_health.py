@@ -97,8 +97,7 @@ def test_an_audit_that_cannot_be_written(
 
 
 def test_a_database_that_does_not_answer(own: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = own.services.database
-    assert database is not None
+    database = own.services.storage.database
     assert probe(own) == (200, [])
 
     def gone() -> None:

@@ -151,5 +151,7 @@ def test_masses_of_values_are_refused_at_once(post: httpx.Client, body: bytes) -
     began = time.process_time()  # of this process, in which the server runs, too
     reply = post.post(CHAT, content=body)
     assert reply.status_code == 400
-    assert time.process_time() - began < 1
+    assert (
+        time.process_time() - began < 10
+    )  # less than one is usual; what grows with the square takes minutes
     assert len(reply.content) < 2_000

@@ -116,7 +116,7 @@ def test_no_canary_of_any_door_is_in_the_log(tmp_path: Path, capsys: pytest.Capt
     own = [line for line in lines if line.get("request_id") == told.headers["x-request-id"]]
     assert [line["status"] for line in own if line["logger"] == "vlpro.access"] == [401]
     access = [line for line in lines if line["logger"] == "vlpro.access"]
-    assert len(access) > 40
+    assert len(access) >= 40
     assert {"route", "method", "status", "milliseconds", "request_id"} <= access[0].keys()
     stumbled = [line for line in lines if "traceback" in line]
     assert any("RuntimeError" in line["traceback"] and "_generate" in line["traceback"] for line in stumbled)

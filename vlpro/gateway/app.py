@@ -78,7 +78,7 @@ from vlpro.gateway.profile import (
     recorder_of,
     rules_of,
     sealer_of,
-    store_of,
+    storage_of,
     verifications_of,
 )
 from vlpro.gateway.readiness import Readiness
@@ -109,6 +109,7 @@ from vlpro.gateway.routes import accounts as accounts_routes
 from vlpro.gateway.routes.own_account import own_account_routes
 from vlpro.gateway.routes.setup import setup_routes
 from vlpro.gateway.routes.sign_in import sign_in_routes
+from vlpro.gateway.storage import Storage
 from vlpro.gateway.stream import ClientGoneError
 from vlpro.gateway.traces import NoTraces, traces_of
 from vlpro.identity.directories.options import OidcOptions
@@ -233,9 +234,11 @@ def services(
     recorder: Recorder | None = None,
     identity: Identity | None = None,
     store: ConversationStore | None = None,
+    *,
+    where: Storage | None = None,
 ) -> Services:
     """All services; the engine is not started yet. Without a recorder nothing is recorded: for tests."""
-    recorder = recorder or NullRecorder()
+    recorder, where = recorder or NullRecorder(), where or storage_of(settings, identity)
     audited = recorder if isinstance(recorder, LogRecorder) and identity is not None else None
     limits = Limits(
         max_bytes=settings.max_image_bytes,
@@ -269,8 +272,8 @@ def services(
     )
     pictures = PictureStore(max_bytes=settings.max_picture_store_bytes, ttl_s=settings.idle_ttl_s)
     rules = rules_of(settings, identity)
-    deliveries, reader = deliveries_of(settings, identity, recorder), reader_of(settings, chat_service)
-    knowledge = knowledge_of(settings, identity, reader, recorder, limits=limits, engine=engine)
+    deliveries, reader = deliveries_of(settings, where, recorder), reader_of(settings, chat_service)
+    knowledge = knowledge_of(settings, where, reader, recorder, limits=limits, engine=engine)
     return Services(
         settings=settings,
         chat=chat_service,
@@ -290,22 +293,25 @@ def services(
         batches=batches_of(
             settings,
             identity,
+            where,
             recorder,
             chat_service.reader,
             picture_pixels=engine.capabilities.picture_pixels,
         ),
         inspections=inspections_of(
-            settings, identity, chat_service, reader, deliveries, knowledge=knowledge, rules=rules
+            settings, where, chat_service, reader, deliveries, knowledge=knowledge, rules=rules
         ),
         deliveries=deliveries,
-        extractions=extractions_of(settings, identity, chat_service, reader, deliveries, rules=rules),
-        reports=reports_of(settings, identity, chat_service, rules=rules),
+        extractions=extractions_of(
+            settings, identity, where, chat_service, reader, deliveries=deliveries, rules=rules
+        ),
+        reports=reports_of(settings, identity, where, chat_service, rules=rules),
         knowledge=knowledge,
         knowledge_answers=KnowledgeAnswers(knowledge, chat_service, reader),
         started=int(time.time()),
         traces=traces_of(settings.otel_endpoint, settings.otel_ca),
         recorder=recorder,
-        database=store.database if store is not None else None,
+        storage=where,
         identity=identity,
         audit=queries_of(settings, audited) if audited else None,
         audit_exports=exports_of(audited) if audited else None,
@@ -344,7 +350,9 @@ def _answer_batches_on(cluster: ClusterEngine, all_services: Services) -> None:
     behind = replace(all_services, chat=all_services.chat.beside(cluster))
     if cluster.capabilities.reads:
         reader, rules = reader_of(settings, behind.chat), rules_of(settings, identity)
-        made = extractions_of(settings, identity, behind.chat, reader, behind.deliveries, rules=rules)
+        made = extractions_of(
+            settings, identity, behind.storage, behind.chat, reader, deliveries=behind.deliveries, rules=rules
+        )
         behind = replace(behind, extractions=made)
     api(behind)
     all_services.batches.worker.cluster = cluster
@@ -473,9 +481,10 @@ def parts(
         recorder.texts = lambda: policies.known.audit_texts
     # Uploads of the page stay in memory: beyond this size Starlette's form parser would write them to a file.
     MultiPartParser.spool_max_size = settings.max_body_bytes + 1
-    store = store_of(settings, identity)
+    where = storage_of(settings, identity)
+    store = ConversationStore(*where)
     check = model_check_of(settings, sealer_of(settings))
-    all_services = services(settings, engine_of(settings, check), recorder, identity, store)
+    all_services = services(settings, engine_of(settings, check), recorder, identity, store, where=where)
     inputs = inputs_of(settings, identity, all_services.inspections)
     if identity is not None:
         all_services.chat.masking = lambda: policies.known.answers
@@ -570,8 +579,6 @@ def _lifespan(
             await all_services.chat.reader.stop()
             if alerts is not None:
                 await asyncio.to_thread(alerts.stop)
-            if identity is not None:
-                identity.database.close()
             await _told_last(all_services)
 
     return lifespan
@@ -583,6 +590,8 @@ async def _told_last(all_services: Services) -> None:
     if isinstance(recorder, LogRecorder):
         recorder.later(Event.SERVICE_STOPPED)
         await asyncio.to_thread(recorder.audit.stop)
+        recorder.audit.database.close()
+    all_services.storage.database.close()
     await asyncio.to_thread(all_services.traces.close)
 
 

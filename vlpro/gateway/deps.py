@@ -21,12 +21,12 @@ from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.service import ChatService
 from vlpro.compliance.service import ComplianceReports
 from vlpro.config import Settings
-from vlpro.db import Database
 from vlpro.device import DeviceMonitor
 from vlpro.engines.interface import Usage
 from vlpro.errors import NotFoundError, UnauthenticatedError, VlproError
 from vlpro.gateway.draining import Draining
 from vlpro.gateway.metrics import Metrics
+from vlpro.gateway.storage import Storage
 from vlpro.gateway.traces import NoTraces
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person, Principal
@@ -78,12 +78,12 @@ class Services:
     knowledge_answers: KnowledgeAnswers
     started: int
     recorder: Recorder
+    storage: Storage
     identity: Identity | None = None
     audit: AuditQueries | None = None
     audit_exports: AuditExports | None = None
     verifications: Verifications | None = None
     compliance: ComplianceReports | None = None
-    database: Database | None = None
     metrics: Metrics = field(default_factory=Metrics)
     draining: Draining = field(default_factory=Draining)
     traces: NoTraces = field(default_factory=NoTraces)

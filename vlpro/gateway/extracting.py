@@ -8,11 +8,9 @@ from vlpro.audit.recorder import Recorder
 from vlpro.chat.history import Rules
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
-from vlpro.crypto import Sealer
-from vlpro.db import Database
 from vlpro.engines import registry
 from vlpro.engines.worker.client import WorkerEngine
-from vlpro.gateway.profile import database_of, sealer_of
+from vlpro.gateway.storage import Storage
 from vlpro.identity.service import Identity
 from vlpro.masking import Masking
 from vlpro.workflows.delivery.outbox import Outbox
@@ -27,14 +25,13 @@ __all__ = ["deliveries_of", "extractions_of", "reader_of"]
 _READER = "ocr"
 
 
-def deliveries_of(settings: Settings, identity: Identity | None, recorder: Recorder) -> Deliveries:
+def deliveries_of(settings: Settings, where: Storage, recorder: Recorder) -> Deliveries:
     """What brings results to other systems; not started yet.
 
     Raises:
-        ConfigError: A file of certificates cannot be read, or the database cannot be used.
-        DatabaseError: It does not answer.
+        ConfigError: A file of certificates cannot be read.
     """
-    return Deliveries(Outbox(*_stored(settings, identity)), settings.delivery, recorder)
+    return Deliveries(Outbox(*where), settings.delivery, recorder)
 
 
 def reader_of(settings: Settings, chat: ChatService) -> PageReader:
@@ -50,17 +47,17 @@ def reader_of(settings: Settings, chat: ChatService) -> PageReader:
 def extractions_of(
     settings: Settings,
     identity: Identity | None,
+    where: Storage,
     chat: ChatService,
     reader: PageReader,
-    deliveries: Deliveries,
     *,
+    deliveries: Deliveries,
     rules: Callable[[], Rules],
 ) -> ExtractionService:
     """What reads documents as fields; not started yet.
 
     Raises:
-        ConfigError: A template is wrong, or the database cannot be used.
-        DatabaseError: It does not answer.
+        ConfigError: A template is wrong.
     """
 
     def masking() -> Masking | None:
@@ -69,16 +66,10 @@ def extractions_of(
     return ExtractionService(
         chat,
         reader,
-        ExtractionStore(*_stored(settings, identity)),
+        ExtractionStore(*where),
         load_templates(settings.templates),
         deliveries,
         max_pages=settings.max_images,
         rules=rules,
         masking=masking,
     )
-
-
-def _stored(settings: Settings, identity: Identity | None) -> tuple[Database, Sealer]:
-    if identity is not None:
-        return identity.database, identity.sealer
-    return database_of(settings), sealer_of(settings)

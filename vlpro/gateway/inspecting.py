@@ -8,7 +8,7 @@ from vlpro.chat.history import Rules
 from vlpro.chat.service import ChatService
 from vlpro.config import Settings
 from vlpro.errors import ConfigError
-from vlpro.gateway.profile import database_of, sealer_of
+from vlpro.gateway.storage import Storage
 from vlpro.identity.principal import Person
 from vlpro.identity.service import Identity
 from vlpro.imaging.picture import Picture
@@ -33,7 +33,7 @@ __all__ = ["inputs_of", "inspections_of"]
 
 def inspections_of(
     settings: Settings,
-    identity: Identity | None,
+    where: Storage,
     chat: ChatService,
     reader: PageReader,
     deliveries: Deliveries,
@@ -44,8 +44,7 @@ def inspections_of(
     """What inspects pictures; not started yet.
 
     Raises:
-        ConfigError: Alerts are to go where the setting ``delivery`` names nothing, or the database cannot be used.
-        DatabaseError: It does not answer.
+        ConfigError: Alerts are to go where the setting ``delivery`` names nothing.
     """
     options = settings.inspection or InspectionOptions()
     unknown = [name for name in options.alert_targets if name not in deliveries.targets]
@@ -55,11 +54,6 @@ def inspections_of(
             zh=f"inspection.alert_targets 中的 {unknown[0]} 不在 delivery.targets 中。",
             param="inspection.alert_targets",
         )
-    where = (
-        (identity.database, identity.sealer)
-        if identity is not None
-        else (database_of(settings), sealer_of(settings))
-    )
 
     async def printed(picture: Picture, person: Person) -> Sequence[Printed]:
         read = await reader.read([picture], owner=person.id)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from vlpro.audit.recorder import Recorder
 from vlpro.config import Settings
 from vlpro.engines.interface import Engine
-from vlpro.gateway.profile import database_of, sealer_of
-from vlpro.identity.service import Identity
+from vlpro.gateway.storage import Storage
 from vlpro.imaging.ingest import Limits
 from vlpro.imaging.pdf import PdfLimits
 from vlpro.imaging.workers import WorkerPool
@@ -24,7 +23,7 @@ __all__ = ["knowledge_of"]
 
 def knowledge_of(
     settings: Settings,
-    identity: Identity | None,
+    where: Storage,
     reader: PageReader,
     recorder: Recorder,
     *,
@@ -34,12 +33,10 @@ def knowledge_of(
     """What keeps knowledge bases; not started yet.
 
     Raises:
-        ConfigError: A setting is wrong, or the database cannot be used.
-        DatabaseError: It does not answer.
+        ConfigError: A setting is wrong.
     """
     options = settings.knowledge or KnowledgeOptions()
-    database = identity.database if identity is not None else database_of(settings)
-    sealer = identity.sealer if identity is not None else sealer_of(settings)
+    database, sealer = where
     store, embedder = KnowledgeStore(database, sealer), embedder_of(options)
     pictures = WorkerPool(
         limits,

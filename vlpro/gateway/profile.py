@@ -20,7 +20,6 @@ from vlpro.audit.recorder import LogRecorder, Recorder
 from vlpro.audit.service import open_log
 from vlpro.audit.verification import Verifications
 from vlpro.chat.history import Rules
-from vlpro.chat.store import ConversationStore
 from vlpro.compliance.promises import PROMISES
 from vlpro.compliance.reporting import store_of as reports_store_of
 from vlpro.compliance.selftest import Verdict, refuse, run
@@ -29,6 +28,7 @@ from vlpro.config import Settings
 from vlpro.crypto import Sealer, self_test
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import ConfigError
+from vlpro.gateway.storage import Storage
 from vlpro.identity.directories.interface import PasswordDirectory
 from vlpro.identity.directories.oidc import OidcProvider
 from vlpro.identity.principal import LOCAL, Principal
@@ -57,7 +57,7 @@ __all__ = [
     "recorder_of",
     "rules_of",
     "sealer_of",
-    "store_of",
+    "storage_of",
     "verifications_of",
 ]
 
@@ -268,45 +268,41 @@ def database_of(settings: Settings) -> Database:
     return database
 
 
-def store_of(settings: Settings, identity: Identity | None) -> ConversationStore:
-    """Where conversations are stored: in the database of the accounts, or in one of their own.
+def storage_of(settings: Settings, identity: Identity | None) -> Storage:
+    """The database of the accounts, or that of profile ``local``: one for all services.
 
     Raises:
         ConfigError: It cannot be used, or the key file is missing.
         DatabaseError: It does not answer.
     """
     if identity is not None:
-        return ConversationStore(identity.database, identity.sealer)
-    return ConversationStore(database_of(settings), sealer_of(settings))
+        return Storage(identity.database, identity.sealer)
+    return Storage(database_of(settings), sealer_of(settings))
 
 
 def batches_of(
     settings: Settings,
     identity: Identity | None,
+    where: Storage,
     recorder: Recorder,
     reader: PictureReader,
     *,
     picture_pixels: int,
 ) -> BatchService:
-    """Files and batches: in the database of the accounts, or in that of profile ``local``.
+    """Files and batches.
 
     Args:
         settings: The settings.
         identity: The accounts; None: profile ``local``.
+        where: They are stored.
         recorder: Of the audit.
         reader: Reads pictures and PDFs.
         picture_pixels: The most pixels that the engine wants of a picture.
-
-    Raises:
-        ConfigError: The database cannot be used, or the key file is missing.
-        DatabaseError: It does not answer.
     """
-    database = identity.database if identity is not None else database_of(settings)
-    sealer = identity.sealer if identity is not None else sealer_of(settings)
-    files = FileStore(database, sealer)
+    files = FileStore(*where)
     return BatchService(
         files,
-        BatchStore(database, sealer, files),
+        BatchStore(*where, files),
         reader,
         settings.batch or BatchOptions(),
         recorder,

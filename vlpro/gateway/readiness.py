@@ -99,12 +99,11 @@ class Readiness:
             recently = failed_at is not None and time.monotonic() - failed_at < _FAILED_S
             if recently or not _writable(recorder):
                 found.append("audit_not_writable")
-        if services.database is not None:
-            try:
-                with services.database.read() as connection:
-                    connection.execute(sa.select(1))
-            except VlproError:
-                found.append("database_unreachable")
+        try:
+            with services.storage.database.read() as connection:
+                connection.execute(sa.select(1))
+        except VlproError:
+            found.append("database_unreachable")
         try:
             disk = shutil.disk_usage(services.settings.data_dir)
         except OSError:

@@ -9,7 +9,7 @@ from vlpro.chat.service import ChatService
 from vlpro.config import Settings
 from vlpro.errors import BadRequestError, ImageError
 from vlpro.gateway import extraction_translate
-from vlpro.gateway.profile import database_of, sealer_of
+from vlpro.gateway.storage import Storage
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
 from vlpro.identity.service import Identity
@@ -26,25 +26,21 @@ __all__ = ["asked", "report", "reports_of"]
 
 
 def reports_of(
-    settings: Settings, identity: Identity | None, chat: ChatService, *, rules: Callable[[], Rules]
+    settings: Settings,
+    identity: Identity | None,
+    where: Storage,
+    chat: ChatService,
+    *,
+    rules: Callable[[], Rules],
 ) -> ReportService:
-    """What makes reports; not started yet.
-
-    Raises:
-        ConfigError: The database cannot be used.
-        DatabaseError: It does not answer.
-    """
+    """What makes reports; not started yet."""
 
     def masking() -> Masking | None:
         return identity.policies.known.exports if identity is not None else None
 
-    if identity is not None:
-        store = ReportStore(identity.database, identity.sealer)
-    else:
-        store = ReportStore(database_of(settings), sealer_of(settings))
     return ReportService(
         chat,
-        store,
+        ReportStore(*where),
         settings.report or ReportOptions(),
         producer=settings.content_producer,
         keeps_pictures=lambda: rules().keep_images,

@@ -383,8 +383,8 @@ def test_no_text_takes_long(unit: str, before: str, after: str) -> None:
     without_places(answer)
     places(answer, [(10, 10)])
     assert (
-        time.process_time() - began < 2
-    )  # a tenth of that is usual; what tries text again and again takes minutes
+        time.process_time() - began < 20
+    )  # a tenth of a second is usual; what tries text again takes minutes
 
 
 def test_a_megabyte_is_read() -> None:
