@@ -142,22 +142,23 @@ def age(path: Path) -> None:
 
 @contextmanager
 def replica(socket: Path, settings: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vlpro", "serve", "--socket", str(socket)],
-        env=environment("en_US.UTF-8") | settings,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    log = socket.with_suffix(".log")  # a pipe that nobody reads would be full one day, and the service would wait
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vlpro", "serve", "--socket", str(socket)],
+            env=environment("en_US.UTF-8") | settings,
+            stderr=output,
+        )
     try:
         deadline = time.monotonic() + 60
         while not socket.exists():
-            assert process.poll() is None, process.stderr
+            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(30)
 
 
 class Load:
