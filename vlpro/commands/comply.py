@@ -70,7 +70,7 @@ def comply(
     os.environ.update(OFFLINE)
     keep_memory_private()
     asked = Asked(url, ca, tuple(port) if port else None, advisories, lock)
-    logging.disable(logging.WARNING)  # what the scratch system says of each refusal that a check wants
+    logging.disable(logging.ERROR)  # what the scratch system says of refusals and failures that checks want
     with context_of(settings, asked) as made, progress(t("检查", "checks")) as show:
         content = make_report(
             made,
