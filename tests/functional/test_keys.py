@@ -142,7 +142,9 @@ def age(path: Path) -> None:
 
 @contextmanager
 def replica(socket: Path, settings: dict[str, str]) -> Iterator[None]:
-    log = socket.with_suffix(".log")  # a pipe that nobody reads would be full one day, and the service would wait
+    log = socket.with_suffix(
+        ".log"
+    )  # a pipe that nobody reads would be full one day, and the service would wait
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "vlpro", "serve", "--socket", str(socket)],
