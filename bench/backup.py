@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -70,7 +71,7 @@ def fill(data: Path, megabytes: int, count: int) -> None:
     audit.close()
 
 
-def _run(work: Callable[[], object], told: multiprocessing.connection.Connection) -> None:  # type: ignore[name-defined]
+def _run(work: Callable[[], object], told: Connection) -> None:
     before = time.perf_counter()
     work()
     seconds = time.perf_counter() - before
