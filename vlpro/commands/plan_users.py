@@ -186,7 +186,7 @@ def _text(found: Mapping[str, Any]) -> str:
         cards = other["cards"]
         lines += [
             "",
-            t(f"用 --bits 4：{cards} 张显卡。{other['zh']}", f"With --bits 4: {cards} cards. {other['en']}"),
+            t(f"用 --bits 4：{cards} 张显卡。{other['zh']}", f"With --bits 4, cards: {cards}. {other['en']}"),
         ]
     lines += ["", t("假设（每一项都可用选项改变）：", "What was assumed; each option changes it:")]
     words = {
