@@ -12,7 +12,7 @@ from vlpro.identity.permissions import KEY_SCOPES, Role
 from vlpro.ui import strings
 from vlpro.ui.policy_settings import GROUPS, SETTINGS
 from vlpro.ui.strings import STRINGS, text
-from vlpro.ui.texts import PAGES
+from vlpro.ui.texts import SUBJECTS
 from vlpro.ui.views.navigation import PLACES
 
 FOLDER = Path(strings.__file__).parent
@@ -53,16 +53,20 @@ def test_nobody_is_shouted_at() -> None:
 
 
 def test_no_page_speaks_in_the_name_of_another() -> None:
-    """Keys of one page could replace those of another, or the common ones."""
-    for page, texts in PAGES.items():
-        assert [key for key in texts if not key.startswith(f"{page}.")] == []
+    """Words of one file could replace those of another."""
+    assert len(STRINGS) == sum(len(texts) for texts in SUBJECTS.values())
+    for subject, texts in SUBJECTS.items():
+        begins = {key.partition(".")[0] for key in texts}
+        assert begins & SUBJECTS.keys() <= {subject}
+
+
+def test_every_file_of_words_is_asked() -> None:
+    assert {path.stem for path in (FOLDER / "texts").glob("*.py")} - {"__init__"} == set(SUBJECTS)
 
 
 def test_every_sentence_is_used() -> None:
     files = [
-        path
-        for path in FOLDER.rglob("*")
-        if path.suffix in {".py", ".js"} and path.name != "strings.py" and path.parent.name != "texts"
+        path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js"} and path.parent.name != "texts"
     ]
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
     composed = {key for key in STRINGS if _COMPOSED.fullmatch(key)}
