@@ -55,6 +55,13 @@ def test_the_plan_for_people(
         (("--users", "5", "--gpu", "24G", "--load", "1.5"), "--load", 2),
         (("--users", "5", "--gpu", "24G", "--bits", "8"), "--bits", 2),
         (("--gpu", "24G"), "--gpu", 2),
+        (("--users", "5", "--gpu", "24G", "--gpu", "80G"), "--gpu", 2),
+        (
+            ("--users", "1000000000", "--gpu", "24G"),
+            "--users cannot be used: it must be 10000000 or less.",
+            2,
+        ),
+        (("--users", "1.5", "--gpu", "24G"), "--users cannot be used: it must be a whole number.", 2),
         (("--users", "5"), "--gpu", 1),
         (("--users", "5", "--gpu", "a lot"), "--gpu", 1),
         (("--users", "5", "--gpu", "4G"), "--gpu", 1),
@@ -68,3 +75,14 @@ def test_nonsense_is_refused_with_the_options_name(
     said = capsys.readouterr()
     assert named in said.err
     assert not said.out
+
+
+def test_values_are_refused_in_chinese(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    for value, words in {"0": "应不小于 1。", "1e3": "应为整数。", "99999999": "应不大于 10000000。"}.items():
+        assert main(["plan", "--users", value, "--gpu", "24G"]) == 2
+        assert f"--users 的值无法使用：{words}\n" in capsys.readouterr().err
+    assert main(["plan", "--users", "9", "--gpu", "24G", "--load", "x"]) == 2
+    assert "--load 的值无法使用：应为数字。" in capsys.readouterr().err

@@ -60,7 +60,7 @@ def plan(
     ] = None,
     users: Annotated[int | None, _of_users("有账号的人数", "people with an account", 1, _MOST)] = None,
     gpu: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="SIZE|NAME",
             help=t("显卡：显存（24G）或型号（L4）", "the card, by its memory (24G) or name (L4)"),
@@ -114,7 +114,7 @@ def plan(
     json: Json = False,
 ) -> None:
     given = {
-        "gpu": gpu,
+        "gpu": _one_kind(gpu),
         "images": images,
         "questions": questions,
         "peak": peak,
@@ -153,6 +153,19 @@ def plan(
         print_json(found | {"reasons": [{"zh": zh, "en": en} for zh, en in found["reasons"]]})
     else:
         say(_text(found))
+
+
+def _one_kind(cards: list[str] | None) -> str | None:
+    """The card; of several, the last one would quietly count alone."""
+    if not cards:
+        return None
+    if len(cards) > 1:
+        raise WrongUsageError(
+            "One kind of card is planned with: run it once for each --gpu, with the --users whom those cards shall "
+            "serve.",
+            zh="每次只按一种显卡计算：请为每种 --gpu 各运行一次，--users 填写由这些显卡服务的人数。",
+        )
+    return cards[0]
 
 
 def _for_users(given: dict[str, Any], folder: Path | None, *, json: bool) -> None:

@@ -17,6 +17,12 @@ _CHINESE = (  # what Typer says without a class of its own
     (r"No such command '(.*)'\. Did you mean (.*)\?", "没有命令 {}。是否想用 {}？"),
     (r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", "多余的参数：{}。"),
 )
+_VALUES = (  # what pydantic says of a value
+    (r"Input should be greater than or equal to (.*)", "应不小于 {}。", "it must be {} or more."),
+    (r"Input should be less than or equal to (.*)", "应不大于 {}。", "it must be {} or less."),
+    (r"Input should be a valid integer.*", "应为整数。", "it must be a whole number."),
+    (r"Input should be a valid number.*", "应为数字。", "it must be a number."),
+)
 
 
 def explain(error: typer.TyperException) -> None:
@@ -75,8 +81,17 @@ def _sentence(error: typer.TyperException) -> str:
         name = "/".join(parameter.opts) if is_option else parameter.metavar or parameter.name
         if kind == "MissingParameter":
             return t(f"缺少 {name}。", f"{name} is missing.")
-        return t(f"{name} 的值无法使用：{error.message}", f"{name} cannot be used: {error.message}")
+        zh, en = _of_value(error.message)
+        return t(f"{name} 的值无法使用：{zh}", f"{name} cannot be used: {en}")
     for pattern, zh in _CHINESE:
         if found := re.fullmatch(pattern, error.message):
             return t(zh.format(*(part or "" for part in found.groups())), error.message)
     return error.format_message()
+
+
+def _of_value(message: str) -> tuple[str, str]:
+    """What is wrong with a value, in Chinese and in English."""
+    for pattern, zh, en in _VALUES:
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            return zh.format(*found.groups()), en.format(*found.groups())
+    return message, message

@@ -262,7 +262,12 @@ class _Loaded:
         return in_flight * self.read_s + self.demand.answer_tokens * self.step_s(in_flight)
 
     def in_flight(self, rate: float) -> float:
-        """What is in flight on the average: r = rate · seconds(r), in which seconds(r) is a straight line."""
+        """What is in flight on the average: r = rate · seconds(r), in which seconds(r) is a straight line.
+
+        A question that is there is at least alone: where fewer than one are in flight, an answer takes seconds(1).
+        """
+        if rate * self.seconds(1) <= 1:
+            return rate * self.seconds(1)
         fixed = self.seconds(0)
         return rate * fixed / (1 - rate * (self.seconds(1) - fixed))
 

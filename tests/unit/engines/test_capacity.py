@@ -55,6 +55,17 @@ def test_answers_come_in_time() -> None:
     assert found.cards == 3  # 1.1111 / (0.7 · 5 / 9.375) = 2.98
 
 
+def test_nobody_is_answered_faster_than_alone() -> None:
+    """0.0222 questions a second of 6.5344 s are 0.1452 in flight."""
+    found = capacity(replace(DEMAND, users=20), CARD, RATES)
+    assert found.answer_s == pytest.approx(found.alone_s)
+    assert found.in_flight == pytest.approx(0.1452, abs=1e-4)
+    for users in range(100, 400, 20):
+        more = capacity(replace(DEMAND, users=users), CARD, RATES)
+        assert more.answer_s >= found.answer_s - 1e-9
+        found = more
+
+
 def test_few_people_need_no_server_beside() -> None:
     found = capacity(replace(DEMAND, users=20), CARD, RATES)
     assert (found.engine, found.cards) == ("transformers", 1)
