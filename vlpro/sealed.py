@@ -18,10 +18,12 @@ from sqlalchemy.exc import ArgumentError
 
 import vlpro
 from vlpro import config
+from vlpro.audit.ship.position import position_file
 from vlpro.config import Settings
 from vlpro.crypto import KeyFile
 from vlpro.errors import ConfigError
 from vlpro.knowledge.options import KnowledgeOptions
+from vlpro.process import package_path
 from vlpro.sealing import outside, relay
 from vlpro.sealing.addresses import destination, unix
 from vlpro.sealing.neighbours import expect, neighbours
@@ -76,10 +78,12 @@ def launch(*, port: int, path: str | None, relay_path: str | None) -> NoReturn:
         if settings.inspection is not None and settings.inspection.folder is not None:
             write.append(settings.inspection.folder.path)
         here = Path(vlpro.__file__).parents[1]
+        shipper = [] if settings.audit_ship is None else [position_file(settings.audit_ship, data).parent]
         streamlit = (Path.cwd() / ".streamlit", Path.home() / ".streamlit", Path.cwd() / "vlpro.toml")
-        read = [here, *streamlit, *_named(settings), *_keys(settings)]
+        # The folder, since its file is another one each time that the shipper goes on.
+        read = [here, *streamlit, *shipper, *_named(settings), *_keys(settings)]
         environment = {**os.environ, **OFFLINE, "TMPDIR": str(scratch)}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))
+        environment["PYTHONPATH"] = package_path()
         for passed_on in (listener, control):
             if passed_on is not None:
                 passed_on.set_inheritable(True)

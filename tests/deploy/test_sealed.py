@@ -28,6 +28,7 @@ from tests.functional.server import chat, events, eventually
 from tests.postgresql import Cluster
 from tests.receivers import SECRET
 from tests.slapd import make_ca
+from vlpro.audit.ship.position import Position, PositionFile
 from vlpro.crypto import make_key_file
 from vlpro.engines.model_files import make_manifest
 
@@ -174,7 +175,11 @@ def sealed(machines: Lab, folder: Path, port: int, **settings: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def service(machines: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with sealed(machines, tmp_path_factory.mktemp("sealed"), 8501, engine="ocr") as made:
+    folder = tmp_path_factory.mktemp("sealed")
+    (folder / "shipper").mkdir()
+    ship = {"url": "https://192.0.2.20:9200", "state": str(folder / "shipper/position.json")}
+    settings = {"audit_ship": json.dumps(ship), "metrics_addresses": '["127.0.0.1"]'}
+    with sealed(machines, folder, 8501, engine="ocr", **settings) as made:
         yield made
 
 
@@ -243,6 +248,19 @@ def test_the_record_is_kept(service: Service) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_it_sees_how_far_the_shipper_is_and_nothing_else_of_it(service: Service) -> None:
+    position = service.output.parent / "shipper/position.json"
+
+    def lag() -> float:
+        told = service.http.get("/metrics").text
+        records = {name: float(number) for name, number in re.findall(r"(?m)^(vlpro_audit_\w+) (\S+)$", told)}
+        return records.get("vlpro_audit_records", 0) - records["vlpro_audit_shipping_lag_records"]
+
+    for arrived in (1, 2):  # the second file is another one, with the same name
+        PositionFile(position).save(Position("elsewhere", seq=arrived))
+        assert lag() == arrived
 
 
 def test_whoever_takes_over_the_service_or_its_worker_gets_nowhere(machines: Lab, service: Service) -> None:

@@ -287,6 +287,7 @@ def ship(
 
     from vlpro import config
     from vlpro.audit.ship import command
+    from vlpro.audit.ship.position import position_file
     from vlpro.commands.audit_access import url_of
     from vlpro.errors import ConfigError
 
@@ -299,7 +300,7 @@ def ship(
             param="audit_ship",
         )
     url = database or url_of(settings)
-    state = chosen.state or settings.data_dir / "audit-ship.json"
+    state = position_file(chosen, settings.data_dir)
     if check:
         _checked(chosen, url, state, json=json)
         return

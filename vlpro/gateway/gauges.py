@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from vlpro import __version__
 from vlpro.audit.log import AuditLog, last_record
 from vlpro.audit.recorder import LogRecorder
+from vlpro.audit.ship.position import last_arrived, position_file
 from vlpro.engines.worker.client import WorkerEngine
 from vlpro.errors import VlproError
 from vlpro.imaging.workers import WorkerPool
@@ -209,12 +210,7 @@ def shipped_seq(settings: Settings) -> int | None:
     """Number of the last record that is known to have arrived; None: nothing is shipped, or that is unknown."""
     if settings.audit_ship is None:
         return None
-    state = settings.audit_ship.state or settings.data_dir / "audit-ship.json"
-    try:
-        seq = json.loads(state.read_text(encoding="utf-8"))["seq"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return seq if isinstance(seq, int) else None
+    return last_arrived(position_file(settings.audit_ship, settings.data_dir))
 
 
 def _last_seq(audit: AuditLog) -> int:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from vlpro.audit.ship.options import ShipOptions
 from vlpro.errors import ConfigError
 
-__all__ = ["Position", "PositionFile"]
+__all__ = ["Position", "PositionFile", "last_arrived", "position_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,29 @@ class PositionFile:
                     param="audit_ship.state",
                 ) from error
             yield
+
+
+def position_file(options: ShipOptions, data_dir: Path) -> Path:
+    """Where a shipper with these options keeps how far it is.
+
+    Args:
+        options: Of the shipper.
+        data_dir: The service's data folder, where the file is unless the options name another.
+    """
+    return options.state or data_dir / "audit-ship.json"
+
+
+def last_arrived(path: Path) -> int | None:
+    """Number of the last record that is known to have arrived; None: that cannot be read here.
+
+    Args:
+        path: The shipper's file.
+    """
+    try:
+        seq = json.loads(path.read_text(encoding="utf-8"))["seq"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return seq if type(seq) is int else None
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigError:

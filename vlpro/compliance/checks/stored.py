@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +10,7 @@ import sqlalchemy as sa
 from vlpro.audit.checkpoint import public_key
 from vlpro.audit.errors import VerificationError
 from vlpro.audit.events import Event
+from vlpro.audit.ship.position import last_arrived, position_file
 from vlpro.audit.tables import records
 from vlpro.audit.verify_process import Work, verify_stored
 from vlpro.backup.state import known
@@ -200,8 +199,7 @@ def _copy(context: Context) -> Finding:
             {"ship": False, "copy": True},
         )
     live = context.live
-    state = settings.audit_ship.state or settings.data_dir / "audit-ship.json"
-    there = _shipped(state)
+    there = last_arrived(position_file(settings.audit_ship, settings.data_dir)) or 0
     with live.reading(live.audit()) as connection:
         last = int(connection.execute(sa.select(sa.func.max(records.c.seq))).scalar_one() or 0)
     lag = last - there
@@ -223,14 +221,6 @@ def _copy(context: Context) -> Finding:
         ),
         facts,
     )
-
-
-def _shipped(state: Path) -> int:
-    """The last record that the shipper knows to have arrived; 0: that cannot be read here."""
-    try:
-        return int(json.loads(state.read_text(encoding="utf-8"))["seq"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def _key(context: Context) -> Finding:
