@@ -20,7 +20,8 @@ from tests.functional.server import MODEL, chat, eventually, picture_file
 from tests.postgresql import BINARIES, cluster
 from vlpro.db import sqlite_url
 from vlpro.gateway import cookies
-from vlpro.gateway.app import parts, permissions_of, routers
+from vlpro.gateway.api import permissions_of, routers
+from vlpro.gateway.app import parts
 from vlpro.identity.permissions import PERMISSIONS, Permission, Role
 
 OPEN = {"/healthz", "/readyz", "/login", "/setup"}

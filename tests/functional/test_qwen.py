@@ -20,7 +20,7 @@ from vlpro.engines.hardware import Card, probe
 from vlpro.engines.model_files import make_manifest
 from vlpro.engines.openvino.convert import convert
 from vlpro.errors import ConfigError
-from vlpro.gateway.app import engine_of
+from vlpro.gateway.engine import engine_of
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_model_folder_is_enough_to_choose_the_engine(
     pytest.importorskip("torch", reason="the packages of the extra qwen are not installed")
     cards = (Card("card", capability, 24 << 30, 24 << 30),) if capability else ()
     found = replace(probe(), cards=cards)
-    for module in ("vlpro.gateway.app", "vlpro.engines.transformers.engine"):
+    for module in ("vlpro.gateway.engine", "vlpro.engines.transformers.engine"):
         monkeypatch.setattr(f"{module}.probe", lambda: found)
     assert engine_of(settings(*model).model_copy(update={"device": device})).name == engine
 

@@ -23,7 +23,7 @@ from tests.functional.server import Json, eventually, picture_file, run
 from vlpro.audit.events import Event
 from vlpro.config import Settings
 from vlpro.errors import ConfigError
-from vlpro.gateway.app import cluster_of
+from vlpro.gateway.engine import cluster_of
 from vlpro.workflows.batch.options import BatchOptions
 
 ray = pytest.importorskip("ray", reason="the packages of the extra ray are not installed")

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from tests.unit.engines.transformers import machines
 from vlpro.config import Settings
-from vlpro.gateway.app import routers
+from vlpro.gateway.api import routers
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
 from vlpro.identity.permissions import PERMISSIONS, Permission, Role
 from vlpro.identity.policy import GroupRule, Policy

@@ -12,7 +12,7 @@ from typer.main import get_command
 from vlpro.commands.app import app
 from vlpro.compliance.promises import PROMISES
 from vlpro.config import Settings
-from vlpro.gateway.app import routers
+from vlpro.gateway.api import routers
 from vlpro.identity.policy import Policy
 
 ROOT = Path(__file__).parents[2]

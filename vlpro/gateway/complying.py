@@ -16,7 +16,8 @@ from vlpro.audit.recorder import LogRecorder
 from vlpro.compliance import context
 from vlpro.compliance.context import Application, Asked, Context
 from vlpro.config import Settings
-from vlpro.gateway.app import parts, permissions_of, routers
+from vlpro.gateway.api import permissions_of, routers
+from vlpro.gateway.app import parts
 from vlpro.gateway.deps import Services
 from vlpro.gateway.profile import sealer_of
 
