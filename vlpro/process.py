@@ -1,6 +1,7 @@
-"""What a process of this service gives up: memory dumps, an outlived parent, freed memory. Linux only.
+"""Processes of this service: where they find the package, and what they give up.
 
-Elsewhere each of these does nothing; the product runs, with less around it (docs/memory.md).
+That is memory dumps, an outlived parent and freed memory, on Linux only. Elsewhere each of these does nothing; the
+product runs, with less around it (docs/memory.md).
 """
 
 from __future__ import annotations
@@ -12,8 +13,15 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 
-__all__ = ["die_with_parent", "give_memory_back", "keep_memory_private", "overwrite_freed_memory"]
+__all__ = [
+    "die_with_parent",
+    "give_memory_back",
+    "keep_memory_private",
+    "overwrite_freed_memory",
+    "package_path",
+]
 
 _SMALL_SIZES = range(
     512, 32, -16
@@ -24,6 +32,12 @@ _M_PERTURB = -6  # malloc.h
 # Options of prctl, from its header
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+
+
+def package_path() -> str:
+    """``PYTHONPATH`` of a process that must find the package which this one runs, before any other."""
+    folders = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.pathsep.join(filter(None, folders))
 
 
 def keep_memory_private() -> None:

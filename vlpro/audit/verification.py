@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-import vlpro
+from vlpro import job
 from vlpro.audit.checkpoint import Signer
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import ACTOR, Recorder
@@ -30,7 +27,6 @@ __all__ = ["Running", "Verifications", "Verified"]
 log = logging.getLogger(__name__)
 
 _MODULE = "vlpro.audit.verify_process"
-_MOST_LINE = 1 << 20
 
 
 @dataclass(slots=True)
@@ -161,7 +157,7 @@ class Verifications:
             detail = await self._verified(running)
         except asyncio.CancelledError:
             detail = {"result": "stopped", "stopped_by": running.stopped_by, "read": running.read}
-        except (OSError, VlproError) as error:
+        except (OSError, ValueError, VlproError) as error:
             log.exception("the record could not be verified")
             detail = {"result": "failed", "message": str(error)}
         detail["seconds"] = round(time.monotonic() - began, 1)
@@ -178,49 +174,12 @@ class Verifications:
 
     async def _verified(self, running: Running) -> dict[str, Any]:
         signer = self._signer
-        work = asdict(Work(self._url, (signer.public.hex(),), signer.sm2.hex(), str(self._copy or "")))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # nothing is imported from the folder that the service was started in
-            "-m",
-            _MODULE,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-            limit=_MOST_LINE,
-        )
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError  # both are pipes
-        try:
-            with suppress(ConnectionError):
-                process.stdin.write(json.dumps(work | {"parent": os.getpid()}).encode() + b"\n")
-                await process.stdin.drain()
-                process.stdin.close()
-            async for line in process.stdout:
-                told = json.loads(line)
-                if "read" in told:
-                    running.read, running.of = told["read"], told["of"]
-                    continue
-                result: str
-                detail: dict[str, Any]
-                ((result, detail),) = told.items()
-                if result == "whole":
-                    running.read = running.of = detail["records"]
-                return {"result": result} | detail
-            return {
-                "result": "failed",
-                "message": f"The process that verifies ended with {await process.wait()}.",
-                "message_zh": f"核验进程以 {await process.wait()} 结束。",
-            }
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        work = Work(self._url, (signer.public.hex(),), signer.sm2.hex(), str(self._copy or ""))
 
+        def progress(told: dict[str, Any]) -> None:
+            running.read, running.of = told["read"], told["of"]
 
-def _environment() -> dict[str, str]:
-    """The process needs no setting of the service, but the same package."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
-    folders = [str(Path(vlpro.__file__).parents[1]), environment.get("PYTHONPATH", "")]
-    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+        result, detail = await job.run(_MODULE, asdict(work), progress)
+        if result == "whole":
+            running.read = running.of = detail["records"]
+        return {"result": result} | detail

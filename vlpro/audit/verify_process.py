@@ -1,20 +1,14 @@
-"""Verifies the stored record in a process of its own, so that whoever has it done goes on undisturbed.
-
-What to verify comes as one line of JSON (:class:`Work`) on its input; how far it is, and what was found, goes as
-lines of JSON to its output. It reads only, knows no key but public ones, and gives way to other processes.
-"""
+"""The job (:mod:`vlpro.job`) that verifies the stored record. It reads only, and knows no key but public ones."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vlpro import job
 from vlpro.audit.cosigned import Cosigned
 from vlpro.audit.errors import VerificationError
 from vlpro.audit.place import LOCK
@@ -22,11 +16,9 @@ from vlpro.audit.sources import DatabaseSource
 from vlpro.audit.verify import Summary, read_copies, verify
 from vlpro.db import Database
 from vlpro.errors import VlproError
-from vlpro.process import die_with_parent, keep_memory_private
 
 __all__ = ["Work", "no_copies", "verify_stored"]
 
-_NICE = 10
 _TOLD_S = 0.2  # seconds between two reports
 _LONGEST = 500  # characters of what was expected or found
 
@@ -108,32 +100,24 @@ def _finding(error: VerificationError) -> dict[str, Any]:
     }
 
 
-def _tell(**what: Any) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
-
-
 def _main() -> None:
-    keep_memory_private()  # the database's address holds its password
-    work = json.loads(sys.stdin.readline())
-    die_with_parent(work.pop("parent"))
-    os.nice(_NICE)
+    work = Work(**job.received())
     told = 0.0
 
     def progress(read: int, of: int) -> None:
         nonlocal told
         if (now := time.monotonic()) - told > _TOLD_S:
             told = now
-            _tell(read=read, of=of)
+            job.tell(read=read, of=of)
 
     try:
-        found = verify_stored(Work(**work), progress)
+        found = verify_stored(work, progress)
     except VerificationError as error:
-        _tell(wrong=_finding(error))
+        job.end("wrong", _finding(error))
     except VlproError as error:
-        _tell(failed={"message": error.message, "message_zh": error.zh})
+        job.end(job.FAILED, {"message": error.message, "message_zh": error.zh})
     else:
-        _tell(whole=_summary(found))
+        job.end("whole", _summary(found))
 
 
 if __name__ == "__main__":

@@ -8,21 +8,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import shutil
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from tempfile import mkdtemp
 from typing import Any, Literal
 
 from pydantic import BaseModel, SecretStr
 
-import vlpro
+from vlpro import job
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import ACTOR, Recorder
 from vlpro.compliance.report import Content, new_id
@@ -35,7 +32,6 @@ __all__ = ["ComplianceReports", "Run", "revealed"]
 
 log = logging.getLogger(__name__)
 
-_MOST_LINE = 1 << 20
 _ENDED = 20  # runs that came to nothing, remembered until the service ends
 _LISTED = 50
 
@@ -224,56 +220,15 @@ class ComplianceReports:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
     async def _worked(self, run: Run, folder: str) -> dict[str, Any]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # nothing is imported from the folder that the service was started in
-            "-m",
-            self._module,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=_environment() | {"TMPDIR": folder},
-            start_new_session=True,
-            limit=_MOST_LINE,
-        )
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError  # both are pipes
-        try:
-            with suppress(ConnectionError):
-                work = {
-                    "id": run.id,
-                    "by": run.by,
-                    "settings": revealed(self._settings),
-                    "parent": os.getpid(),
-                }
-                process.stdin.write(json.dumps(work).encode() + b"\n")
-                await process.stdin.drain()
-                process.stdin.close()
-            async for line in process.stdout:
-                told = json.loads(line)
-                if "check" in told:
-                    run.done, run.total, run.check = told["done"], told["total"], told["check"]
-                elif "made" in told:
-                    return {"result": "made", **told["made"]}
-                else:
-                    return self._failed(run, **told["failed"])
-            code = await process.wait()
-            return self._failed(run, f"The process ended with {code}.", f"进程以 {code} 结束。")
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        def progress(told: dict[str, Any]) -> None:
+            run.done, run.total, run.check = told["done"], told["total"], told["check"]
 
-    def _failed(self, run: Run, message: str, message_zh: str) -> dict[str, Any]:
-        run.problem = {"en": message, "zh": message_zh}
-        return {"result": "failed", "message": message}
-
-
-def _environment() -> dict[str, str]:
-    """The process is given all settings, and needs none of the environment, but the same package."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
-    environment.pop("CREDENTIALS_DIRECTORY", None)
-    folders = [str(Path(vlpro.__file__).parents[1]), environment.get("PYTHONPATH", "")]
-    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+        work = {"id": run.id, "by": run.by, "settings": revealed(self._settings)}
+        result, told = await job.run(self._module, work, progress, environment={"TMPDIR": folder})
+        if result == job.FAILED:
+            run.problem = {"en": told["message"], "zh": told["message_zh"]}
+            return {"result": "failed", "message": told["message"]}
+        return {"result": result, **told}
 
 
 def revealed(settings: Settings) -> dict[str, Any]:

@@ -24,12 +24,10 @@ import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-import vlpro
 from vlpro.crypto.sm3 import sm3
 from vlpro.errors import BusyError, ImageError
 from vlpro.imaging import pdf as pdf_reading
@@ -37,6 +35,7 @@ from vlpro.imaging.encode import pixels_to_jpeg
 from vlpro.imaging.ingest import Clean, Limits, ingest, picture_of
 from vlpro.imaging.pdf import Pdf, PdfLimits, TextLine
 from vlpro.imaging.worker import JPEG, MAX_PACKET, PDF_PAGE, PDF_PAGES, PDF_TEXT, PIXELS, READY, WORKER
+from vlpro.process import package_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -632,10 +631,9 @@ def _environment() -> dict[str, str]:
     environment = {
         name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
     }
-    folders = [str(Path(vlpro.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {
         **environment,
-        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+        "PYTHONPATH": package_path(),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",

@@ -19,8 +19,8 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
-import vlpro
 from vlpro.errors import BadRequestError, BusyError, UnsupportedError
+from vlpro.process import package_path
 from vlpro.sealing.seal import is_sealed
 
 __all__ = ["OfficeConverter", "kind_of"]
@@ -231,12 +231,11 @@ def _pipe_of(folder: Path) -> Path:
 
 def _environment(folder: Path) -> dict[str, str]:
     """No setting and no secret of the service, but the same package; a home in memory."""
-    folders = [str(Path(vlpro.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+        "PYTHONPATH": package_path(),
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vlpro.process import package_path
 from vlpro.sealing.neighbours import neighbours
 from vlpro.sealing.seal import seal_service
 from vlpro.sealing.system import system_call
@@ -136,11 +137,7 @@ def prove(address: tuple[str, int] = NOWHERE, *, sealed: bool = True) -> list[At
     Raises:
         RuntimeError: The process failed; holds what it said.
     """
-    here = str(Path(__file__).parents[2])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
-    }
+    environment = {**os.environ, "PYTHONPATH": package_path()}
     command = [
         sys.executable,
         "-P",

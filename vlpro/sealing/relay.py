@@ -21,6 +21,7 @@ from pathlib import Path
 
 from vlpro.errors import ConfigError
 from vlpro.logs import configure_child
+from vlpro.process import package_path
 from vlpro.sealing.addresses import CONNECTED, NO_ADDRESS, NOT_NAMED, is_address, tcp_ports
 from vlpro.sealing.seal import seal_relay
 
@@ -51,14 +52,13 @@ def start(destinations: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[
     with theirs:
         command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), *destinations]
         kept = ("PATH", "LANG", "VLPRO_LOG_FORMAT", "RES_OPTIONS", "LOCALDOMAIN")  # no secret
-        folders = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         process = subprocess.Popen(  # noqa: S603 - ourselves
             command,
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl+C is for the service, and then it ends
             env={name: os.environ[name] for name in kept if name in os.environ}
-            | {"PYTHONPATH": os.pathsep.join(filter(None, folders))},
+            | {"PYTHONPATH": package_path()},
         )
     if not ours.recv(1):  # it is sealed, and ready
         ours.close()

@@ -10,14 +10,13 @@ import os
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import vlpro
 from vlpro.engines.interface import Delta, Engine, Forgotten, Loading, Request
 from vlpro.engines.worker import wire
 from vlpro.errors import EngineError, EngineUnavailableError
 from vlpro.logs import child_environment
+from vlpro.process import package_path
 from vlpro.sealing.offline import OFFLINE
 from vlpro.sealing.seal import is_sealed
 
@@ -323,10 +322,9 @@ def _pause_s(failures: int, took_s: float) -> float:
 def _environment() -> dict[str, str]:
     """The worker needs no setting and no secret of the gateway, but the same package."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VLPRO_")}
-    folders = [str(Path(vlpro.__file__).parents[1]), environment.get("PYTHONPATH", "")]
     return {
         **environment,
         **child_environment(),
         **OFFLINE,
-        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+        "PYTHONPATH": package_path(),
     }

@@ -13,15 +13,14 @@ import struct
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-import vlpro
 from vlpro.errors import EngineError, EngineUnavailableError
 from vlpro.knowledge.embedding.interface import Embedder, Vectors
 from vlpro.knowledge.embedding.worker import ALTERED, DIMENSIONS, MODEL_FILE, READY, library_folder
+from vlpro.process import package_path
 
 __all__ = ["NanoEmbedder"]
 
@@ -169,9 +168,8 @@ def _environment() -> dict[str, str]:
     environment = {
         name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
     }
-    folders = [str(Path(vlpro.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return environment | {
-        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+        "PYTHONPATH": package_path(),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
     }
