@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -181,6 +182,22 @@ def test_the_roles_scripts_passwords_and_rights(prepared: Path, tmp_path: Path) 
             ):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(forbidden)
+
+
+def test_on_a_read_only_system_each_way_out_is_refused() -> None:
+    """As in the container: its system is read-only, what it may write to is a volume and memory."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: it mounts")
+    script = (
+        "mount -o remount,ro,bind / && mount -t tmpfs tmpfs /tmp && "
+        'for folder in /var /var/tmp; do ! mountpoint -q "$folder" || mount -o remount,ro,bind "$folder"; done && '
+        'exec "$0" -m vlpro.sealing.probes'
+    )
+    command = ["unshare", "-m", "--propagation", "private", "sh", "-ec", script, sys.executable]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    attempts = {one["way"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert [one for one in attempts.values() if not one["refused"]] == []
+    assert attempts["a file elsewhere"]["told"] == "EACCES"  # by the seal, not by the mount
 
 
 def test_the_health_check_tells_running_from_not(service: Path, tmp_path: Path) -> None:

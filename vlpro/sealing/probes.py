@@ -32,6 +32,7 @@ NOWHERE = ("192.0.2.1", 443)
 """An address that nobody has (RFC 5737): where nothing stops it, a packet to it leaves this machine and is lost."""
 
 _REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS)
+_OPEN_FOLDERS = ("/var/tmp", "/tmp", "/dev/shm")  # noqa: S108 - whether they can be written to is the question
 _WAIT_S = 1.0
 _CHILD_S = 30.0
 _MPTCP, _SCTP, _VSOCK = 262, 132, 40
@@ -307,7 +308,11 @@ def _type_on_terminal() -> None:
 
 
 def _write_elsewhere() -> None:
-    path = Path("/var/tmp", f"vlpro-probe-{os.getpid()}")  # noqa: S108 - whether it can is the question
+    """Write where everybody may. A folder that nobody can write to, as in a container, would prove nothing."""
+    folders = [place for place in _OPEN_FOLDERS if not os.statvfs(place).f_flag & os.ST_RDONLY]
+    if not folders:
+        raise OSError(errno.EACCES, "read-only everywhere")
+    path = Path(folders[0], f"vlpro-probe-{os.getpid()}")
     path.write_bytes(b"")
     path.unlink()
 
