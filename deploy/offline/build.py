@@ -136,7 +136,8 @@ def own(wheels: Path, scratch: Path, tools: Sequence[Pin]) -> None:
 
 def compiled(wheels: Path, scratch: Path, *what: str) -> None:
     """Wheels made here, with the build tool that :func:`own` brought."""
-    os.environ["PYTHONPATH"] = str(scratch / "tools")
+    # Absolute: the build runs in the source's folder, and would take the interpreter's own setuptools otherwise.
+    os.environ["PYTHONPATH"] = str((scratch / "tools").resolve())
     try:
         pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), *what)
     finally:
@@ -291,7 +292,7 @@ def packed(kit: Path, archive: Path) -> None:
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = "root"
         entry.mtime = moment
-        entry.mode = 0o755 if entry.isdir() or entry.name.endswith("/install.sh") else 0o644
+        entry.mode = 0o755 if entry.isdir() or entry.name.endswith(".sh") else 0o644
         return entry
 
     partial = archive.with_suffix(".partial")
