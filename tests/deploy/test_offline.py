@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -270,6 +271,16 @@ def test_the_upstream_is_all_that_the_relay_is_told(kit: Path, tmp_path: Path) -
     assert "vlpro relay /run/vlpro-relay/relay.sock 10.1.2.3:8000\nIPAddressAllow=10.1.2.3\n" in relay
     assert "192.0.2" not in relay.partition("[Service]")[2].replace("EDIT", "")
     assert "--relay /run/vlpro-relay/relay.sock" in service
+
+
+def test_what_the_guides_run_can_be_run_from_the_archive(kit: Path, tmp_path: Path) -> None:
+    build.packed(kit, tmp_path / "kit.tar")
+    with tarfile.open(tmp_path / "kit.tar") as archive:
+        scripts = {Path(one.name).name: one.mode for one in archive if one.name.endswith(".sh")}
+        others = {one.mode for one in archive if one.isfile() and not one.name.endswith(".sh")}
+    assert {"install.sh", "prepare.sh", "roles.sh", "base-backup.sh", "archive-wal.sh"} <= scripts.keys()
+    assert set(scripts.values()) == {0o755}
+    assert others == {0o644}
 
 
 def test_a_builder_without_a_key_is_told_how_to_make_one(tmp_path: Path) -> None:
