@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlpro.commands.server_option import THIS_MACHINE, Server, client_of
-from vlpro.commands.terminal import Json, Progress, WrongUsageError, print_json, progress, say, t, tell
+from vlpro.commands.terminal import (
+    Json,
+    Progress,
+    WrongUsageError,
+    free_text,
+    print_json,
+    progress,
+    say,
+    t,
+    tell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,20 +58,16 @@ def batch(
     ] = None,
     instruction: Annotated[
         str,
-        typer.Option(
+        free_text(
             "--instruction",
-            metavar="TEXT",
-            show_default=False,
-            help=t("对每张图片或每页提出的问题", "what is asked about each picture or page"),
+            "TEXT",
+            t("对每张图片或每页提出的问题", "what is asked about each picture or page"),
         ),
     ] = "",
     template: Annotated[
         str,
-        typer.Option(
-            "--template",
-            metavar="NAME",
-            show_default=False,
-            help=t("从每个文件提取哪些字段", "which fields are extracted from each file"),
+        free_text(
+            "--template", "NAME", t("从每个文件提取哪些字段", "which fields are extracted from each file")
         ),
     ] = "",
     resume: Annotated[

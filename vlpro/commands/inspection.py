@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vlpro.commands.server_option import THIS_MACHINE, Server, client_of
-from vlpro.commands.terminal import Json, say, t
+from vlpro.commands.terminal import Json, answer, free_text, t
 
 if TYPE_CHECKING:
-    from vlpro.errors import ConfigError
     from vlpro.schema.inspections import Inspection, NewInspection, PictureUrl
 
 __all__ = ["app"]
@@ -37,24 +36,18 @@ def inspect(
             ),
         ),
     ] = None,
-    product: Annotated[
-        str, typer.Option("--product", metavar="NAME", show_default=False, help=t("产品", "what it is"))
-    ] = "",
-    station: Annotated[
-        str,
-        typer.Option("--station", metavar="NAME", show_default=False, help=t("工位", "where it was taken")),
-    ] = "",
+    product: Annotated[str, free_text("--product", "NAME", t("产品", "what it is"))] = "",
+    station: Annotated[str, free_text("--station", "NAME", t("工位", "where it was taken"))] = "",
     method: Annotated[
         Method,
         typer.Option("--method", help=t("检测方式；auto 为自动选择", "how; auto: chosen by itself")),
     ] = "auto",
     instruction: Annotated[
         str,
-        typer.Option(
+        free_text(
             "--instruction",
-            metavar="TEXT",
-            show_default=False,
-            help=t("要找什么（需要能看图的引擎）", "what to look for, for an engine that sees"),
+            "TEXT",
+            t("要找什么（需要能看图的引擎）", "what to look for, for an engine that sees"),
         ),
     ] = "",
     output: Annotated[
@@ -82,15 +75,10 @@ def inspect(
     with closing(client_of(server, timeout_s=_TIMEOUT_S)) as client:
         found = client.inspect(asked)
         if output:
-            data = client.inspection_picture(found.id)
-            try:
-                output.write_bytes(data)
-            except OSError as error:
-                raise _unusable(output, error) from error
-    if json:
-        typer.echo(found.model_dump_json(indent=1))
-    else:
-        say(_text(found))
+            from vlpro.commands.files import write_bytes
+
+            write_bytes(output, client.inspection_picture(found.id))
+    answer(found.model_dump(mode="json"), _text(found), json=json)
 
 
 def _asked(**fields: object) -> NewInspection:
@@ -113,22 +101,17 @@ def _asked(**fields: object) -> NewInspection:
 def _picture(path: Path) -> PictureUrl:
     import base64
 
+    from vlpro.errors import ConfigError
     from vlpro.schema.inspections import PictureUrl
 
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise ConfigError(
+            f"{path}: {error.strerror}. Name a file that can be used.",
+            zh=f"{path}：{error.strerror}。请换一个可用的文件。",
+        ) from error
     return PictureUrl(url=f"data:application/octet-stream;base64,{base64.b64encode(data).decode()}")
-
-
-def _unusable(path: Path, error: OSError) -> ConfigError:
-    from vlpro.errors import ConfigError
-
-    return ConfigError(
-        f"{path}: {error.strerror}. Name a file that can be used.",
-        zh=f"{path}：{error.strerror}。请换一个可用的文件。",
-    )
 
 
 def _text(found: Inspection) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "WrongUsageError",
     "answer",
+    "free_text",
     "print_json",
     "print_table",
     "progress",
@@ -59,6 +60,17 @@ def t(zh: str, en: str) -> str:
 
 Json = Annotated[bool, typer.Option("--json", help=t("供程序读取", "for programs"))]
 """The option ``--json``: one JSON object, or one a line, on stdout, and nothing else there."""
+
+
+def free_text(name: str, metavar: str, help: str) -> Any:  # noqa: A002 - as Typer names it
+    """An option that takes a text, and is empty where it is left out.
+
+    Args:
+        name: Such as ``--instruction``.
+        metavar: What stands for the text in the help.
+        help: What it is for, in the terminal's language.
+    """
+    return typer.Option(name, metavar=metavar, show_default=False, help=help)
 
 
 def say(text: str) -> None:
