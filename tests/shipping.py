@@ -24,13 +24,18 @@ from vlpro.audit.ship.command import check, ship
 from vlpro.audit.ship.documents import of_checkpoint
 from vlpro.audit.ship.options import ShipOptions
 from vlpro.audit.tables import checkpoints, records
+from vlpro.backup.make import make
+from vlpro.backup.stores import Stores
 from vlpro.crypto import Sealer
-from vlpro.db import Database
+from vlpro.db import Database, sqlite_url
 
 __all__ = [
     "PHONE",
+    "SEALER",
     "Told",
+    "backed_up",
     "entry",
+    "filled",
     "here",
     "opened",
     "process",
@@ -42,6 +47,7 @@ __all__ = [
 ]
 
 PHONE = "13800138000"
+SEALER = Sealer(b"k" * 32)
 _ROOT = Path(__file__).parents[1]
 _EVENTS = (Event.SIGN_IN, Event.SIGN_OUT, Event.ACCOUNT_CHANGED, Event.ASKED, Event.POLICY_DECIDED)
 _OUTCOMES = tuple(Outcome)
@@ -65,7 +71,7 @@ def entry(number: int, **detail: Any) -> Entry:
 def opened(url: str, **options: Any) -> Iterator[AuditLog]:
     """A log that writes, with its first record."""
     database = Database(url)
-    log = open_log(database, Sealer(b"k" * 32), **({"every_records": 100} | options))
+    log = open_log(database, SEALER, **({"every_records": 100} | options))
     log.start()
     try:
         yield log
@@ -79,6 +85,23 @@ def record(url: str, count: int, *, first: int = 1, **detail: Any) -> None:
     with opened(url) as log:
         for done in [log.submit(entry(number, **detail)) for number in range(first, first + count)]:
             done.result()
+
+
+def filled(folder: Path) -> Path:
+    """A new data folder with records."""
+    folder.mkdir()
+    database = Database(sqlite_url(folder))
+    database.migrate()
+    database.close()
+    record(sqlite_url(folder, "audit"), 20)
+    return folder
+
+
+def backed_up(data: Path) -> tuple[Path, int]:
+    """A backup of a data folder, and the number of the last record in it."""
+    with opened(sqlite_url(data, "audit")) as log:
+        made = make(Stores.of(data), SEALER, log, data.parent / "one.vlbackup")
+    return made.path, made.manifest.audit.sequence
 
 
 def here(url: str) -> tuple[dict[int, str], dict[int, str]]:

@@ -59,7 +59,7 @@ def test_kibanas_objects_refer_to_each_other_and_to_fields_that_are_there() -> N
     assert {kind: kinds.count(kind) for kind in kinds} == {
         "index-pattern": 1, "search": 3, "visualization": 4, "dashboard": 1,
     }  # fmt: skip
-    assert found["vlpro-audit"]["attributes"]["title"] == "vlpro-audit"
+    assert found["vlpro-audit"]["attributes"]["title"] == "vlpro-audit,vlpro-audit-*"
     for one in found.values():
         attributes = one["attributes"]
         for reference in one["references"]:

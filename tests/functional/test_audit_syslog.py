@@ -20,14 +20,15 @@ from tests.elastic.http import basic
 from tests.elastic.server import WRITER, ElasticServer, lost, partial, status
 from tests.ports import free_port
 from tests.rsyslog import needs, rsyslog
-from tests.shipping import Told, here, process, record, run, same, there, wait_for
+from tests.shipping import SEALER, Told, backed_up, filled, here, process, record, run, same, there, wait_for
 from tests.slapd import make_ca
 from vlpro.audit.ship import syslog
 from vlpro.audit.ship.command import check, ship
 from vlpro.audit.ship.options import ShipOptions
 from vlpro.audit.tree import leaf_hash
+from vlpro.backup.restore import restore
 from vlpro.db import sqlite_url
-from vlpro.errors import ConfigError
+from vlpro.errors import AuditError, ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/elk/rsyslog.conf"
 _TO_FILE = """
@@ -393,7 +394,8 @@ def test_what_comes_through_rsyslog_is_what_the_shipper_writes_itself(
         direct.install(EXAMPLE.parent)
         with direct.running():
             run(ShipOptions(url=f"http://127.0.0.1:{direct.port}"), url, tmp_path / "direct.json")
-        assert sorted(server.documents()) == sorted(direct.documents())
+        told = {f"{name}-{document['vlpro']['hash'][:16]}": document for name, document in direct.documents()}
+        assert dict(server.documents()) == told
         state.unlink()  # all once more: each is there already
         run(to(port, receiver, syslog=mine), url, state)
         bulks = server.bulks
@@ -430,3 +432,38 @@ def test_rsyslog_survives_part_of_what_the_shipper_survives(
             ship(direct, url, tmp_path / "direct.json", once=True, tell=Told(), stop=threading.Event())
             wait_for(lambda: same(url, server))
             assert check(direct, url, tmp_path / "direct.json", tell=Told())
+
+
+def test_by_rsyslog_both_records_reach_elasticsearch(
+    tmp_path: Path, state: Path, receiver: Path, through: tuple[ElasticServer, str, int]
+) -> None:
+    """Under one number there are two, the lost one and that after the restore: neither is taken for the other."""
+    data = filled(tmp_path / "data")
+    url = sqlite_url(data, "audit")
+    server, text, port = through
+    mine = {"certificate": str(receiver / "server.pem"), "key": str(receiver / "server.key")}
+    backup, kept = backed_up(data)
+    record(url, 10, first=100)
+    new = tmp_path / "new"
+    with (
+        server.running(certificate=tmp_path / "elk/server.pem", port=server.port),
+        rsyslog(receiver, text, port),
+    ):
+        run(to(port, receiver, syslog=mine), url, state)
+        restore(backup, SEALER, new)
+        restored = sqlite_url(new, "audit")
+        record(restored, 5, first=200)
+        with pytest.raises(AuditError, match="remove the position file"):
+            run(to(port, receiver, syslog=mine), restored, state)
+        state.unlink()
+        run(to(port, receiver, syslog=mine), restored, state)
+        lost, now = here(url)[0], here(restored)[0]
+        expected = set(lost.items()) | set(now.items())
+
+        def arrived() -> set[tuple[int, str]]:
+            found = [d for _, d in server.documents() if d["event"]["dataset"] == "vlpro.audit"]
+            assert len(found) == len({(d["event"]["sequence"], d["vlpro"]["hash"]) for d in found})
+            return {(d["event"]["sequence"], d["vlpro"]["hash"]) for d in found}
+
+        wait_for(lambda: arrived() == expected)
+    assert len(expected) > kept + 10

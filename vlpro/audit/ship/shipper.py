@@ -26,8 +26,14 @@ _FIRST_WAIT_S = 0.5
 _MOST_ASKED = 10_000  # numbers that a destination is asked about at once
 _TELL_S = 60.0
 
-_AFTER_A_RESTORE = "To go on after a restore, ship into another index (syslog: remove the position file)."
-_AFTER_A_RESTORE_ZH = "若确为恢复备份，请改用另一个索引继续发送（syslog：删除位置文件）。"
+_AFTER_A_RESTORE = (
+    "If you restored one, go on with another audit_ship.index (syslog: remove the position file): "
+    "docs/audit-shipping.md, After a restore. If not, keep both as they are, and find out who did this."
+)
+_AFTER_A_RESTORE_ZH = (
+    "若您恢复过备份，请改用另一个索引（audit_ship.index；syslog：删除位置文件）继续："
+    "见 docs/audit-shipping.md 的 After a restore。若没有，请保留两边原状并查明原因。"
+)
 
 Teller = Callable[[str, str], None]
 
@@ -143,6 +149,7 @@ class Shipper:
             return False
         options, position = self._options, self._position
         found = self._store.records(position.seq, options.batch, options.batch_bytes)
+        self._still_here(position)  # after it: what was read follows what is here
         if found:
             documents = self._documents(found)
             self._deliver(Kind.RECORD, documents)
@@ -181,17 +188,7 @@ class Shipper:
         if position.log != log:
             position = Position(position.to, log)
         self._to.prepare()
-        first, last = self._store.ends()
-        if position.seq > last:
-            raise StoppedError(
-                f"{position.seq} records were shipped, and the store ends at {last}: its end was cut off, or it was "
-                f"restored from an older copy. Compare: vlpro audit verify. {_AFTER_A_RESTORE}",
-                zh=f"已发送 {position.seq} 条记录，但数据库只到第 {last} 条：末尾被截断，或恢复了旧备份。"
-                f"请核对：vlpro audit verify。{_AFTER_A_RESTORE_ZH}",
-            )
-        stored = self._store.hash_of(position.seq)
-        if stored is not None and stored.hex() != position.hash:
-            raise _differs(position.seq)
+        first = self._still_here(position)
         if self._to.can_be_asked:
             position = self._as_far_as_it_is(position)
         if position.seq + 1 < first:
@@ -202,6 +199,28 @@ class Shipper:
         self._position = self._with_policy(position, first)
         self._ready = True
         return True
+
+    def _still_here(self, position: Position) -> int:
+        """See that the store has what was shipped; it may be cut, or put back, at any time.
+
+        Returns:
+            The number of its first record.
+
+        Raises:
+            StoppedError: It has less, or another record.
+        """
+        first, last = self._store.ends()
+        if position.seq > last:
+            raise StoppedError(
+                f"{position.seq} records were shipped, and the store ends at {last}: its end was cut off, or a "
+                f"backup was restored. {_AFTER_A_RESTORE}",
+                zh=f"已发送 {position.seq} 条记录，但数据库只到第 {last} 条：末尾被截断，或恢复了备份。"
+                f"{_AFTER_A_RESTORE_ZH}",
+            )
+        stored = self._store.hash_of(position.seq)
+        if stored is not None and stored.hex() != position.hash:
+            raise _differs(position.seq)
+        return first
 
     def _with_policy(self, position: Position, first: int) -> Position:
         """A position with how copies are masked there, as the record says."""
@@ -396,8 +415,8 @@ def _problem(stored: StoredRecord, prev: bytes | None) -> str:
 
 def _differs(number: int) -> StoppedError:
     return StoppedError(
-        f"The destination has another record under number {number} than the store: one of them was altered, or the "
-        f"store was restored from an older copy and went on. Nothing is written over. {_AFTER_A_RESTORE}",
-        zh=f"目标中第 {number} 号记录与数据库不同：其中之一被改动，或数据库恢复旧备份后又继续写入。"
+        f"The destination has another record under number {number} than the store: one of them was altered, or a "
+        f"backup was restored and went on. Nothing is written over. {_AFTER_A_RESTORE}",
+        zh=f"目标中第 {number} 号记录与数据库不同：其中之一被改动，或恢复备份后又继续写入。"
         f"不会覆盖任何内容。{_AFTER_A_RESTORE_ZH}",
     )
