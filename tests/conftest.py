@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tests.postgresql import BINARIES, Cluster, cluster, with_pgvector
+from vlpro import logs
 from vlpro.db import sqlite_url
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -20,6 +25,27 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 def anyio_backend() -> str:
     """Tests marked ``anyio`` run on asyncio, as the product does."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_lines_between_tests(pytestconfig: pytest.Config) -> Iterator[None]:
+    """What a service in a thread logs when pytest takes no output is dropped.
+
+    It logs a request after the answer, which may be after the test that asked; pytest has then given standard error
+    back to the terminal, to write its dots there.
+    """
+    if pytestconfig.getoption("capture") == "no":
+        yield
+        return
+
+    def emit(handler: logging.Handler, record: logging.LogRecord) -> None:
+        if (taken := sys.stderr) is not sys.__stderr__:
+            line = handler.format(record)
+            with suppress(ValueError):  # closed with the test that asked for it
+                taken.write(line + "\n")
+
+    with mock.patch.object(logs._Handler, "emit", emit):
+        yield
 
 
 @pytest.fixture(scope="session")
