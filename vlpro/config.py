@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from vlpro.audit.alerts.options import AlertOptions
 from vlpro.audit.ship.options import ShipOptions
+from vlpro.compliance.options import ComplianceOptions
 from vlpro.errors import ConfigError
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
 from vlpro.knowledge.options import KnowledgeOptions
@@ -142,6 +143,13 @@ class Settings(BaseSettings):
         Field(
             description="Where vlpro audit ship copies the record, as a table or JSON "
             "([audit-shipping.md](audit-shipping.md))"
+        ),
+    ] = None
+    compliance: Annotated[
+        ComplianceOptions | None,
+        Field(
+            description="What the compliance report is told of the deployment, as a table or JSON "
+            "([compliance.md](compliance.md))"
         ),
     ] = None
     ldap: Annotated[
@@ -430,6 +438,13 @@ class Settings(BaseSettings):
     fake_delay_s: Annotated[
         float, Field(ge=0, le=60, description="Engine fake: seconds before each piece of an answer")
     ] = 0.0
+
+    @property
+    def log_kind(self) -> Literal["text", "json"]:
+        """What the log is: in profile ``mlps3`` for those who collect logs, in ``local`` for who is there."""
+        if self.log_format != "auto":
+            return self.log_format
+        return "json" if self.profile == "mlps3" else "text"
 
     @classmethod
     def settings_customise_sources(

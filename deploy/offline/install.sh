@@ -211,6 +211,7 @@ program() {
             --quiet --no-index --no-deps --no-cache-dir --require-hashes --find-links "$KIT/wheels" \
             --root-user-action ignore -r "$KIT/requirements.txt"
         run sh -c 'cd / && "$0" -I -m vlpro sbom --output "$1" 2>/dev/null' "$place/bin/python" "$place/sbom.json"
+        put "$place/requirements.txt" 0644 root:root < "$KIT/requirements.txt"
         printf '%s\n' "$kit" | put "$place/.kit" 0644 root:root
     fi
     if [ "$(readlink "$PROGRAM" 2>/dev/null)" != "$place" ]; then

@@ -6,34 +6,38 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from starlette.requests import Request
 
-from tests.functional.company import settings_of
+from tests.clauses import failed, tried
+from tests.functional.company import company, settings_of
 from tests.people import Clock, World
 from vlpro.audit.events import Event
 from vlpro.audit.place import audit_sealer
 from vlpro.audit.record import Entry
 from vlpro.audit.service import open_log
-from vlpro.compliance.clause import Verdict, run
-from vlpro.compliance.clauses import CLAUSES
+from vlpro.compliance.checks import cards
+from vlpro.compliance.clause import Verdict
+from vlpro.compliance.options import ComplianceOptions
 from vlpro.config import Settings
 from vlpro.crypto import read_key_file
 from vlpro.db import Database, sqlite_url
+from vlpro.device import DeviceMonitor
+from vlpro.engines.interface import Forgotten
 from vlpro.gateway import deps, guard
-from vlpro.gateway.complying import context_of
-from vlpro.identity import totp
+from vlpro.identity import authentication, sign_in, totp
 from vlpro.identity.factors import Factors
 from vlpro.identity.failures import Failures
 from vlpro.identity.permissions import Role
 from vlpro.identity.tables import accounts, policies
+from vlpro.schema import Gpu
 
 STORED = (
     "policy_passwords", "policy_lock", "policy_factors", "policy_stale", "policy_images", "accounts_in_use",
@@ -41,20 +45,6 @@ STORED = (
     "data_folder", "retention", "backups",
 )  # fmt: skip
 """Checks of what is stored: they need no scratch system."""
-
-
-def failed(settings: Settings, names: Sequence[str]) -> dict[str, list[str]]:
-    """The clauses that fail, and by which of some checks."""
-    clauses = [replace(c, checks=tuple(k for k in c.checks if k.name in names)) for c in CLAUSES]
-    with context_of(settings) as context:
-        results = run([clause for clause in clauses if clause.checks], context)
-    wrong = {
-        result.clause.id: [each.check.name for each in result.checks if each.verdict is Verdict.FAIL]
-        for result in results
-        if result.verdict is Verdict.FAIL
-    }
-    assert {each.check.name for result in results for each in result.checks} == set(names)
-    return wrong
 
 
 @pytest.fixture
@@ -171,7 +161,7 @@ def test_what_is_stored(
     live: tuple[Settings, World], weaken: Callable[[Settings, World], None], clauses: set[str]
 ) -> None:
     weaken(*live)
-    assert set(failed(live[0], STORED)) == clauses
+    assert failed(live[0], STORED) == clauses
 
 
 def locks_nobody(patch: pytest.MonkeyPatch) -> None:
@@ -180,6 +170,10 @@ def locks_nobody(patch: pytest.MonkeyPatch) -> None:
 
 def takes_any_code(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Factors, "check_totp", lambda *_: totp.Code(step=1))
+
+
+def forgets_passwords(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sign_in, "earlier_passwords", lambda *_: [])
 
 
 def asks_no_permission(patch: pytest.MonkeyPatch) -> None:
@@ -203,6 +197,7 @@ def describes_itself_to_nobody(patch: pytest.MonkeyPatch) -> None:
             id="nothing",
         ),
         pytest.param(locks_nobody, ("lockout", "session_cap"), {"8.1.4.1 b"}, id="no lock"),
+        pytest.param(forgets_passwords, ("password_rules", "session_cap"), {"8.1.4.1 a"}, id="no history"),
         pytest.param(takes_any_code, ("two_factors", "session_cap"), {"8.1.4.1 d"}, id="any code"),
         pytest.param(
             asks_no_permission,
@@ -223,4 +218,80 @@ def test_what_the_software_does(
     clauses: set[str],
 ) -> None:
     weaken(monkeypatch)
-    assert set(failed(Settings(data_dir=tmp_path / "data"), names)) == clauses
+    assert failed(Settings(data_dir=tmp_path / "data"), names) == clauses
+
+
+HOME = {"user_addresses": ["10.0.0.0/8"], "administration_addresses": ["10.9.0.0/24", "127.0.0.0/8"]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "weaken", "clauses"),
+    [
+        pytest.param(HOME, lambda _: None, set(), id="of their own"),
+        pytest.param({}, lambda _: None, {"8.1.4.4 c"}, id="as the software comes"),
+        pytest.param(
+            HOME | {"administration_addresses": ["0.0.0.0/0"]}, lambda _: None, {"8.1.4.4 c"}, id="the world"
+        ),
+        pytest.param(
+            HOME,
+            lambda patch: patch.setattr(
+                authentication, "addresses_of", lambda _, policy: policy.user_addresses
+            ),
+            {"8.1.4.4 c"},
+            id="not looked at",
+        ),
+    ],
+)
+def test_from_where_administrators_come(
+    live: tuple[Settings, World],
+    monkeypatch: pytest.MonkeyPatch,
+    policy: dict[str, Any],
+    weaken: Callable[[pytest.MonkeyPatch], None],
+    clauses: set[str],
+) -> None:
+    decided(**policy)(*live)
+    weaken(monkeypatch)
+    assert failed(live[0], ("addresses_of_administrators",)) == clauses
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("kept", "used", "verdict"),
+    [
+        pytest.param(Forgotten(2, 300, GIB), (4 * GIB, 3 * GIB), Verdict.PASS, id="less than before"),
+        pytest.param(Forgotten(2, 300, GIB), (4 * GIB, 4 * GIB), Verdict.FAIL, id="as much as before"),
+        pytest.param(
+            Forgotten(2, 300, GIB, confirmed=False), (4 * GIB, 3 * GIB), Verdict.NOT_EVALUATED, id="busy"
+        ),
+        pytest.param(None, (4 * GIB, 3 * GIB), Verdict.NOT_EVALUATED, id="another server's engine"),
+    ],
+)
+def test_what_cards_hold_of_a_cleared_conversation(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: Forgotten | None,
+    used: tuple[int, int],
+    verdict: Verdict,
+) -> None:
+    """The running service is a real one; its cards, and what its engine keeps, are told by the test."""
+
+    async def forget(*_: object, **__: object) -> Forgotten | None:
+        return kept
+
+    with company(tmp_path, sqlite_url(tmp_path)) as firm:
+        told = [Gpu(name="card", memory_used=one, memory_total=80 * GIB) for one in used]
+        monkeypatch.setattr(DeviceMonitor, "_gpus", lambda _: [told.pop(0)] if told else [])
+        monkeypatch.setattr(cards, "probe", lambda: SimpleNamespace(cards=("card",)))
+        monkeypatch.setattr(type(firm.server.services.chat.engine), "forget", forget)
+        settings = firm.server.services.settings.model_copy(
+            update={"compliance": ComplianceOptions(url=firm.server.url)}
+        )
+        key = firm.key(scopes=["chat:answer:create", "chat:conversation:use"])
+        assert tried(settings, "gpu_memory").verdict is Verdict.NOT_EVALUATED  # without a key nobody is asked
+        assert tried(settings, "gpu_memory", key="vlp_wrong").verdict is Verdict.NOT_EVALUATED
+        found = tried(settings, "gpu_memory", key=key)
+        assert found.verdict is verdict, found.found.en
+        with firm.client(Role.USER) as client:
+            assert client.get("/v1/conversations").json()["data"] == []

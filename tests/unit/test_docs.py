@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from tests.unit.engines.transformers import machines
+from vlpro.compliance.options import ComplianceOptions
 from vlpro.config import Settings
 from vlpro.gateway.api import routers
 from vlpro.identity.directories.options import LdapOptions, OidcOptions
@@ -86,6 +87,13 @@ def test_every_part_of_the_inspections_settings_is_documented() -> None:
             assert field.description in row, name
             if isinstance(field.default, int | float | str) and field.default != "":
                 assert f"| {field.default} |" in row, name
+
+
+def test_what_the_compliance_report_is_told_is_documented() -> None:
+    page = text("docs/compliance.md")
+    for name, field in ComplianceOptions.model_fields.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert f"| {field.description} |" in row, name
 
 
 def test_the_table_of_plans_is_what_the_rules_give() -> None:

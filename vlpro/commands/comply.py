@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vlpro.commands.server_option import key_given
 from vlpro.commands.terminal import Json, WrongUsageError, answer, print_json, progress, say, t, tell
 
 __all__ = ["app"]
@@ -35,7 +36,24 @@ def comply(
     ] = None,
     port: Annotated[
         list[int] | None,
-        typer.Option("--port", metavar="PORT", help=t("应对外监听的端口", "a port that is meant to listen")),
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            min=1,
+            max=65_535,
+            help=t("应对外监听的端口", "a port that is meant to listen"),
+        ),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept",
+            metavar="ID",
+            help=t(
+                "接受的公告，或无法检查的软件包（“名称 版本”）",
+                'an advisory or "NAME VERSION" that is accepted',
+            ),
+        ),
     ] = None,
     lock: Annotated[
         Path | None,
@@ -58,7 +76,7 @@ def comply(
     import os
 
     from vlpro import config
-    from vlpro.compliance.context import Asked
+    from vlpro.compliance.options import ComplianceOptions
     from vlpro.compliance.report_store import folder_of
     from vlpro.compliance.reporting import make_report
     from vlpro.gateway.complying import context_of
@@ -69,9 +87,14 @@ def comply(
     # What the service gives its process before all else, so that the same is tried here.
     os.environ.update(OFFLINE)
     keep_memory_private()
-    asked = Asked(url, ca, tuple(port) if port else None, advisories, lock)
+    given = {"url": url, "ca": ca, "ports": port, "advisories": advisories, "accepted": accept, "lock": lock}
+    known = (settings.compliance or ComplianceOptions()).model_dump()
+    told = ComplianceOptions(**known | {name: value for name, value in given.items() if value})
     logging.disable(logging.ERROR)  # what the scratch system says of refusals and failures that checks want
-    with context_of(settings, asked) as made, progress(t("检查", "checks")) as show:
+    with (
+        context_of(settings.model_copy(update={"compliance": told}), key=key_given()) as made,
+        progress(t("检查", "checks")) as show,
+    ):
         content = make_report(
             made,
             by=getpass.getuser(),

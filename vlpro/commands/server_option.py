@@ -12,7 +12,7 @@ from vlpro.commands.terminal import t
 if TYPE_CHECKING:
     from vlpro.client import Client
 
-__all__ = ["THIS_MACHINE", "Server", "client_of"]
+__all__ = ["THIS_MACHINE", "Server", "client_of", "key_given"]
 
 _KEY = "VLPRO_KEY"  # no argument: everybody on the machine could read it there
 
@@ -43,4 +43,9 @@ def client_of(server: str, *, timeout_s: float) -> Client:
     """
     from vlpro.client import Client
 
-    return Client(server, key=os.environ.get(_KEY) or None, timeout_s=timeout_s)
+    return Client(server, key=key_given() or None, timeout_s=timeout_s)
+
+
+def key_given() -> str:
+    """The API key in the environment; empty: there is none."""
+    return os.environ.get(_KEY, "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vlpro.compliance.checks import (
     access,
+    cards,
     content,
     machine,
     passwords,
@@ -257,9 +258,10 @@ _INTRUSION = (
         ),
         "A/D",
         sign_in.ADDRESS_REFUSED,
+        sign_in.ADDRESSES_OF_ADMINISTRATORS,
         duty=(
-            "Set administration_addresses of the policy to the administrators' machines.",
-            "请将策略项 administration_addresses 设为管理终端地址。",
+            "Say which machines the addresses of administration_addresses are.",
+            "请说明 administration_addresses 中各地址对应的管理终端。",
         ),
     ),
     _clause(
@@ -431,7 +433,7 @@ _DATA = (
         "A",
         content.CLEARED,
         promised("memory"),
-        machine.GPU,
+        cards.GPU,
     ),
     _clause(
         "8.1.4.11 a",
@@ -659,7 +661,7 @@ _FOUNDING = (
         ("Memory of the GPU", "显存保护"),
         ("A clear frees the memory of the GPU.", "清除后释放显存。"),
         "A",
-        machine.GPU,
+        cards.GPU,
     ),
     _clause(
         "F4",

@@ -9,6 +9,7 @@ from typing import Any
 
 from vlpro.audit.recorder import LogRecorder
 from vlpro.compliance.live import Live
+from vlpro.compliance.options import ComplianceOptions
 from vlpro.compliance.scratch import Scratch
 from vlpro.config import Settings
 from vlpro.crypto import Sealer
@@ -16,7 +17,7 @@ from vlpro.engines.interface import Engine
 from vlpro.identity.permissions import Permission
 from vlpro.identity.service import Identity
 
-__all__ = ["Application", "Asked", "Context", "Route"]
+__all__ = ["Application", "Context", "Route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +54,6 @@ class Application:
     routes: tuple[Route, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What whoever asks for a report tells of the deployment.
-
-    Args:
-        url: Of the running service; empty: ``public_url`` of the settings.
-        ca: PEM file of the authority of its certificate; None: those that the system trusts.
-        ports: TCP ports on which this machine is meant to listen for others; None: nobody said.
-        advisories: Database of advisories (OSV); None: there is none here.
-        lock: File of what should be installed, with hashes; None: the one beside the software, if any.
-    """
-
-    url: str = ""
-    ca: Path | None = None
-    ports: tuple[int, ...] | None = None
-    advisories: Path | None = None
-    lock: Path | None = None
-
-
 @dataclass
 class Context:
     """What checks may use.
@@ -81,14 +63,16 @@ class Context:
         sealer: What opens its secrets, and signs.
         folder: For what checks write; removed afterwards.
         application: Makes an application of settings; the gateway's.
-        asked: What was told of the deployment.
+        told: What the operator tells of the deployment.
+        key: API key of a user of the running service; empty: none was given.
     """
 
     settings: Settings
     sealer: Sealer
     folder: Path
     application: Callable[[Settings], Application]
-    asked: Asked = field(default_factory=Asked)
+    told: ComplianceOptions = field(default_factory=ComplianceOptions)
+    key: str = field(default="", repr=False)
     _scratch: Scratch | None = field(default=None, init=False)
     _live: Live | None = field(default=None, init=False)
 

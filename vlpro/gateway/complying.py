@@ -14,7 +14,8 @@ from starlette.routing import Mount, Route
 
 from vlpro.audit.recorder import LogRecorder
 from vlpro.compliance import context
-from vlpro.compliance.context import Application, Asked, Context
+from vlpro.compliance.context import Application, Context
+from vlpro.compliance.options import ComplianceOptions
 from vlpro.config import Settings
 from vlpro.gateway.api import permissions_of, routers
 from vlpro.gateway.app import parts
@@ -28,19 +29,21 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 
 @contextmanager
-def context_of(settings: Settings, asked: Asked | None = None) -> Iterator[Context]:
+def context_of(settings: Settings, *, key: str = "") -> Iterator[Context]:
     """What the checks of a report use; what they made is gone after the block.
 
     Args:
-        settings: Of the live system.
-        asked: What was told of the deployment.
+        settings: Of the live system; their ``compliance`` tells of the deployment.
+        key: API key of a user of the running service; empty: there is none.
 
     Raises:
         ConfigError: The key of the live system is missing, or no key.
     """
     sealer = sealer_of(settings)
     with TemporaryDirectory(prefix="vlpro-comply-") as folder:
-        made = Context(settings, sealer, Path(folder), application, asked or Asked())
+        made = Context(
+            settings, sealer, Path(folder), application, settings.compliance or ComplianceOptions(), key
+        )
         try:
             yield made
         finally:

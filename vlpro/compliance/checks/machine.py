@@ -1,8 +1,9 @@
-"""The machine: what is installed, which ports listen, what the cards forget (8.1.4.4, F3, F4)."""
+"""The machine: what is installed, which ports listen (8.1.4.4, F4)."""
 
 from __future__ import annotations
 
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from vlpro.compliance import advisories
 from vlpro.compliance.clause import Check, FailedError, Finding, NotEvaluatedError, Sentence
 from vlpro.compliance.context import Context
 from vlpro.compliance.installed import packages
-from vlpro.engines.hardware import probe
 
-__all__ = ["ADVISORIES", "GPU", "INSTALLED", "LOCKED", "PORTS"]
+__all__ = ["ADVISORIES", "INSTALLED", "LOCKED", "PORTS"]
 
 _PIN = re.compile(r"^[A-Za-z0-9][^\n#\\]*==[^\n#\\]*", re.MULTILINE)
 _OLD_DAYS = 14
-_BESIDE = Path(__file__).parents[3] / "requirements.txt"
+_LOCKS = (Path(sys.prefix) / "requirements.txt", Path(__file__).parents[3] / "requirements.txt")
+"""Where the offline kit leaves it, and where it is in a checkout."""
 
 
 def _key(name: str) -> str:
@@ -37,8 +38,9 @@ def _pins(text: str) -> dict[str, str]:
 
 
 def _locked(context: Context) -> Finding:
-    lock = context.asked.lock or _BESIDE
-    if not lock.is_file():
+    told = context.told.lock
+    lock = next((path for path in ((told,) if told else _LOCKS) if path.is_file()), None)
+    if lock is None:
         raise NotEvaluatedError(
             "The lock is not on this machine. Name it with --lock: requirements.txt of the version that is "
             "installed.",
@@ -94,7 +96,7 @@ def _installed(_: Context) -> Finding:
 
 
 def _advisories(context: Context) -> Finding:
-    database = context.asked.advisories
+    database = context.told.advisories
     if database is None:
         raise NotEvaluatedError(
             "No database of advisories is named: --advisories FILE, as OSV publishes it for PyPI.",
@@ -102,19 +104,27 @@ def _advisories(context: Context) -> Finding:
             {"database": None},
         )
     report = advisories.check(packages(contents=False), database, time.time(), most_days=_OLD_DAYS)
-    findings = [f"{each.subject}: {each.id or each.kind}" for each in report.findings]
+    known = frozenset(context.told.accepted)
+    findings: list[str] = []
+    accepted: list[str] = []
+    for each in report.findings:
+        (findings if each.names.isdisjoint(known) else accepted).append(
+            f"{each.subject}: {each.id or each.kind}"
+        )
     facts = {"packages": report.packages, "advisories": report.advisories, "newest": report.newest,
-             "findings": findings}  # fmt: skip
-    if report.findings:
+             "findings": findings, "accepted": accepted}  # fmt: skip
+    if findings:
         raise FailedError(
-            f"{len(report.findings)} findings: {findings[0]}. See vlpro advisories.",
-            f"{len(report.findings)} 项发现：{findings[0]}。详见 vlpro advisories。",
+            f"{len(findings)} findings: {findings[0]}. See vlpro advisories.",
+            f"{len(findings)} 项发现：{findings[0]}。详见 vlpro advisories。",
             facts,
         )
     return Finding(
         Sentence(
-            f"None of {report.advisories} advisories is about one of {report.packages} packages.",
-            f"{report.advisories} 条公告均不涉及已安装的 {report.packages} 个软件包。",
+            f"None of {report.advisories} advisories is about one of {report.packages} packages, but for "
+            f"{len(accepted)} that the operator accepts.",
+            f"{report.advisories} 条公告均不涉及已安装的 {report.packages} 个软件包；"
+            f"运维方接受的例外 {len(accepted)} 项。",
         ),
         facts,
     )
@@ -132,14 +142,14 @@ def _ports(context: Context) -> Finding:
     ]
     outside = sorted({port for ip, port in listening if not ip.startswith("127.") and ip != "::1"})
     facts: dict[str, object] = {"listening_for_others": outside, "listening": len(set(listening))}
-    if context.asked.ports is None:
+    if context.told.ports is None:
         raise NotEvaluatedError(
             f"For other machines listen: {', '.join(map(str, outside)) or 'none'}. Say which are meant: --port.",
             f"对外监听的端口：{'、'.join(map(str, outside)) or '无'}。请用 --port 说明哪些是需要的。",
             facts,
         )
-    facts |= {"meant": sorted(context.asked.ports)}
-    more = sorted(set(outside) - set(context.asked.ports))
+    facts |= {"meant": sorted(context.told.ports)}
+    more = sorted(set(outside) - set(context.told.ports))
     if more:
         raise FailedError(
             f"Not meant to listen: {', '.join(map(str, more))}.",
@@ -152,19 +162,6 @@ def _ports(context: Context) -> Finding:
             f"对外仅监听：{'、'.join(map(str, outside)) or '无'}。",
         ),
         facts,
-    )
-
-
-def _gpu(_: Context) -> Finding:
-    cards = len(probe().cards)
-    if not cards:
-        raise NotEvaluatedError("No GPU here.", "本机没有 GPU。", {"gpus": 0})
-    raise NotEvaluatedError(
-        "The engine's memory on a card is freed with its process; what is used before and after a clear is "
-        "to be seen "
-        "on the running service (vlpro serve; the engine page).",
-        "显存随引擎进程释放；清除前后的占用需在运行中的服务上查看（引擎页面）。",
-        {"gpus": cards},
     )
 
 
@@ -186,4 +183,3 @@ ADVISORIES = Check(
 PORTS = Check(
     "ports", Sentence("The TCP ports that listen on this machine.", "检查本机监听的 TCP 端口。"), _ports
 )
-GPU = Check("gpu_memory", Sentence("The cards of this machine.", "检查本机的 GPU。"), _gpu)

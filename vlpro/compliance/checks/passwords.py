@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from vlpro.compliance.clause import Check, FailedError, Finding, Sentence
 from vlpro.compliance.context import Context
 from vlpro.compliance.scratch import PASSWORD, Scratch
-from vlpro.identity.tables import accounts
+from vlpro.identity.tables import accounts, past_passwords
 
 __all__ = ["LIVE_HASHES", "LOGINS_UNIQUE", "PASSWORD_AGED", "PASSWORD_RULES"]
 
@@ -64,20 +64,34 @@ def _rules(context: Context) -> Finding:
 
 
 def _reuse(scratch: Scratch) -> int:
-    """How many earlier passwords cannot be used again, as far as two are tried: the one before, and now's."""
-    person = scratch.enrolled()
-    browser = scratch.browser(person)
+    """How many earlier passwords cannot be used again: tried with one at the edge, and one beyond it.
+
+    Raises:
+        FailedError: It is not as many as the policy says.
+    """
+    person, asked = scratch.enrolled(), scratch.policy.password_history
+
+    def change(old: str, new: str) -> int:
+        return scratch.browser(person).form("/account/password", current=old, new=new, repeat=new).status_code
+
+    def others(count: int) -> None:
+        """As if so many passwords had been used meanwhile."""
+        filler = {"account": person.id, "password": "-", "set_at": time.time()}
+        scratch.sql(sa.insert(past_passwords).values([filler] * count))
+
     second = PASSWORD + "-zwei"
-    changed = browser.form("/account/password", current=PASSWORD, new=second, repeat=second)
-    browser = scratch.browser(person)
-    back = browser.form("/account/password", current=second, new=PASSWORD, repeat=PASSWORD)
-    if changed.status_code != 303 or back.status_code != 400:
+    tried = {"changed": change(PASSWORD, second)}
+    others(asked - 2)  # beside the present one and the first
+    tried["among the last"] = change(second, PASSWORD)
+    others(1)
+    tried["before the last"] = change(second, PASSWORD)
+    if tried != {"changed": 303, "among the last": 400, "before the last": 303}:
         raise FailedError(
-            "A password that was used before is taken again.",
-            "用过的口令可以再次使用。",
-            {"changed": changed.status_code, "back": back.status_code},
+            f"It is not the last {asked} passwords that cannot be used again.",
+            f"不能重用的口令不是最近 {asked} 个。",
+            {"history": asked, "status": tried},
         )
-    return scratch.policy.password_history
+    return asked
 
 
 def _aged(context: Context) -> Finding:
@@ -171,8 +185,8 @@ PASSWORD_RULES = Check(
     "password_rules",
     Sentence(
         "On a scratch system: somebody signs in for the first time, tries eight weak passwords and a good one, then "
-        "the one before it again.",
-        "在临时系统上：首次登录，依次尝试八个弱口令和一个合格口令，再尝试重用旧口令。",
+        "earlier ones again.",
+        "在临时系统上：首次登录，依次尝试八个弱口令和一个合格口令，再尝试重用历史口令。",
     ),
     _rules,
 )

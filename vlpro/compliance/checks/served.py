@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import ssl
 import warnings
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
 from vlpro.compliance.clause import Check, FailedError, Finding, NotEvaluatedError, Sentence
 from vlpro.compliance.context import Context
 
-__all__ = ["SERVICE_CLOSED", "TLS"]
+__all__ = ["SERVICE_CLOSED", "TLS", "address_of", "client_of", "own_addresses"]
 
 _WAIT_S = 5.0
 _YEAR_S = 31_536_000
-_INSIDE = ("/v1/models", "/v1/openapi.json", "/metrics", "/_stcore/health", "/_stcore/metrics")
+_INSIDE = (
+    "/v1/models", "/v1/openapi.json", "/v1/docs", "/healthz", "/readyz", "/metrics", "/_stcore/health",
+    "/_stcore/metrics",
+)  # fmt: skip
 
 
-def _address(context: Context) -> tuple[str, str, int]:
+def address_of(context: Context) -> tuple[str, str, int]:
     """URL, host and port of the running service, which answers.
 
     Raises:
         NotEvaluatedError: It has no address, is not served by TLS, or does not answer.
     """
-    url = context.asked.url or context.settings.public_url
+    url = context.told.url or context.settings.public_url
     if not url:
         raise NotEvaluatedError(
             "The running service has no address for others (VLPRO_PUBLIC_URL). Name one with --url.",
@@ -44,7 +49,7 @@ def _address(context: Context) -> tuple[str, str, int]:
 
 
 def _tls(context: Context) -> Finding:
-    url, host, port = _address(context)
+    url, host, port = address_of(context)
     if not url.startswith("https:"):
         raise FailedError(f"{url} is not served by TLS.", f"{url} 未使用 TLS。", {"url": url, "tls": False})
     versions = {
@@ -56,7 +61,7 @@ def _tls(context: Context) -> Finding:
             ("TLSv1.3", ssl.TLSVersion.TLSv1_3),
         )
     }
-    with _client(context, url) as http:
+    with client_of(context, url) as http:
         try:
             hsts = http.get("/login").headers.get("strict-transport-security", "")
         except httpx.ConnectError as error:
@@ -104,32 +109,63 @@ def _speaks(host: str, port: int, version: ssl.TLSVersion) -> bool:
         return False
 
 
-def _client(context: Context, url: str) -> httpx.Client:
-    trusted = ssl.create_default_context(cafile=str(context.asked.ca) if context.asked.ca else None)
-    return httpx.Client(base_url=url, timeout=_WAIT_S, trust_env=False, verify=trusted)
+def client_of(context: Context, url: str, source: str | None = None) -> httpx.Client:
+    """A client of the running service that trusts the named authority.
+
+    Args:
+        context: Names the authority.
+        url: Of the service.
+        source: Address of this machine that it asks from; None: the one that leads there.
+    """
+    trusted = ssl.create_default_context(cafile=str(context.told.ca) if context.told.ca else None)
+    transport = httpx.HTTPTransport(verify=trusted, local_address=source, trust_env=False)
+    return httpx.Client(base_url=url, timeout=_WAIT_S, trust_env=False, transport=transport)
+
+
+def own_addresses() -> list[str]:
+    """Addresses of this machine by which others know it: from one of them it asks as any other machine does."""
+    found = [
+        each.address
+        for addresses in psutil.net_if_addrs().values()
+        for each in addresses
+        if each.family in (socket.AF_INET, socket.AF_INET6) and "%" not in each.address
+    ]
+    return [address for address in found if not ipaddress.ip_address(address).is_loopback]
 
 
 def _closed(context: Context) -> Finding:
-    url, _, _ = _address(context)
-    with _client(context, url) as http:
-        try:
-            statuses = {path: http.get(path).status_code for path in _INSIDE}
-        except httpx.HTTPError as error:
-            raise NotEvaluatedError(
-                f"{url} cannot be asked: {type(error).__name__}.",
-                f"无法访问 {url}：{type(error).__name__}。",
-                {"url": url},
-            ) from error
+    url, _, _ = address_of(context)
+    for source in own_addresses():
+        with client_of(context, url, source) as http:
+            try:
+                statuses = {path: http.get(path).status_code for path in _INSIDE}
+            except httpx.HTTPError:
+                continue
+        return _judged(url, source, statuses)
+    raise NotEvaluatedError(
+        f"{url} answers this machine only as itself, which may be let in. From another machine, {url}/healthz and "
+        "/metrics must give 401 or 404.",
+        f"{url} 只能以本机回环地址访问，而本机可能被放行。请从其他机器访问 {url}/healthz 与 /metrics，"
+        "应得到 401 或 404。",
+        {"url": url, "from": None},
+    )
+
+
+def _judged(url: str, source: str, statuses: dict[str, int]) -> Finding:
     open_ = [path for path, status in statuses.items() if status not in (401, 403, 404)]
-    facts = {"url": url, "status": statuses}
+    facts = {"url": url, "from": source, "status": statuses}
     if open_:
         raise FailedError(
-            f"Open to nobody in particular: {', '.join(open_)}.", f"对匿名开放：{'、'.join(open_)}。", facts
+            f"Open to {source}, which said not who it is: {', '.join(open_)}.",
+            f"对未表明身份的 {source} 开放：{'、'.join(open_)}。",
+            facts,
         )
     return Finding(
         Sentence(
-            f"{url} answered nobody with 401, 403 or 404 on {len(statuses)} paths, metrics and states among them.",
-            f"{url} 对匿名请求的 {len(statuses)} 个路径（含监控与状态）均返回 401、403 或 404。",
+            f"{url} answered {source}, which said not who it is, with 401, 403 or 404 on {len(statuses)} paths: "
+            "health, metrics and the API's description among them.",
+            f"{url} 对未表明身份的 {source} 请求的 {len(statuses)} 个路径（含健康检查、监控与接口说明）"
+            "均返回 401、403 或 404。",
         ),
         facts,
     )
@@ -145,6 +181,9 @@ TLS = Check(
 )
 SERVICE_CLOSED = Check(
     "service_closed",
-    Sentence("The running service is asked by nobody.", "对运行中的服务发出匿名请求。"),
+    Sentence(
+        "The running service is asked by nobody, from an address of this machine that is not loopback.",
+        "以本机的非回环地址，对运行中的服务发出匿名请求。",
+    ),
     _closed,
 )

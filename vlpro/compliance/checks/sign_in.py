@@ -11,12 +11,14 @@ from vlpro.audit.events import Event, Outcome
 from vlpro.compliance.clause import Check, FailedError, Finding, Sentence
 from vlpro.compliance.context import Context
 from vlpro.compliance.scratch import FOREIGN, Browser, Person, Scratch
-from vlpro.identity.permissions import Role
+from vlpro.identity.addresses import one_outside
+from vlpro.identity.permissions import ADMINISTRATORS, Role
 from vlpro.identity.tables import accounts, failures, recovery_codes, sessions, sign_ins
 from vlpro.identity.tokens import digest
 
 __all__ = [
     "ACCOUNT_EXPIRES",
+    "ADDRESSES_OF_ADMINISTRATORS",
     "ADDRESS_LOCK",
     "ADDRESS_REFUSED",
     "COOKIES",
@@ -397,6 +399,48 @@ def _foreign(context: Context) -> Finding:
     )
 
 
+def _administration(context: Context) -> Finding:
+    version, policy = context.live.policy()
+    users, administrators = policy.user_addresses, policy.administration_addresses
+    elsewhere = one_outside(users, administrators)
+    facts: dict[str, Any] = {"policy_version": version, "user_addresses": list(users),
+                             "administration_addresses": list(administrators), "elsewhere": elsewhere}  # fmt: skip
+    if not elsewhere:
+        raise FailedError(
+            "Administrators may come from wherever users may. The security administrator narrows "
+            "administration_addresses to their machines.",
+            "管理员可从任何用户地址登录。请由安全管理员将 administration_addresses 限定为管理终端地址。",
+            facts,
+        )
+    scratch = context.scratch
+    tried: dict[str, dict[str, int]] = {}
+    for role in (*sorted(ADMINISTRATORS), Role.USER):
+        person = scratch.person(role)
+        there = scratch.browser(person, address=elsewhere)
+        tried[str(role)] = {"elsewhere": there.get("/v1/account").status_code}
+        if role in ADMINISTRATORS:
+            listed = scratch.browser(person, administers=True)
+            tried[str(role)]["listed"] = listed.get("/v1/account").status_code
+    facts["status"] = tried
+    let_in = [role for role in map(str, ADMINISTRATORS) if tried[role]["elsewhere"] not in (401, 403)]
+    if let_in:
+        raise FailedError(
+            f"Let in from {elsewhere}, which is not listed for administrators: {', '.join(sorted(let_in))}.",
+            f"从未列入管理地址的 {elsewhere} 被放行：{'、'.join(sorted(let_in))}。",
+            facts,
+        )
+    if tried["user"]["elsewhere"] != 200 or any(tried[str(role)]["listed"] != 200 for role in ADMINISTRATORS):
+        raise FailedError("Somebody is shut out at an address that is listed.", "列入的地址也被拒绝。", facts)
+    return Finding(
+        Sentence(
+            f"From {elsewhere}, where users may come from, no administrator was let in, with a good session; at an "
+            "address that is listed for administration all three were.",
+            f"从用户可用的地址 {elsewhere}，三类管理员即使持有有效会话也被拒绝；从列入的管理地址均可访问。",
+        ),
+        facts,
+    )
+
+
 LOCKOUT = Check(
     "lockout",
     Sentence(
@@ -470,6 +514,15 @@ SESSION_CAP = Check(
         "在临时系统上：开始比策略上限多一个的会话。",
     ),
     _cap,
+)
+ADDRESSES_OF_ADMINISTRATORS = Check(
+    "addresses_of_administrators",
+    Sentence(
+        "The live policy's addresses for administration; on a scratch system, administrators from where only users "
+        "may come.",
+        "检查实际策略中的管理地址；在临时系统上，管理员从仅限用户的地址访问。",
+    ),
+    _administration,
 )
 ADDRESS_REFUSED = Check(
     "address_refused",

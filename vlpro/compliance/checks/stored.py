@@ -26,6 +26,7 @@ __all__ = [
 _DAY_S = 86_400
 _WELL_KNOWN = ("admin", "administrator", "root", "test", "guest", "user", "demo", "vlpro", "system", "sa")
 _BACKUP_S = 2 * _DAY_S
+_MOST_BEHIND = 1000
 
 
 def _stale(context: Context) -> Finding:
@@ -210,7 +211,7 @@ def _copy(context: Context) -> Finding:
             "此处无法读取发送进度。请在发送进程所在机器运行 vlpro audit ship --check。",
             facts,
         )
-    if lag > 1000:
+    if lag > _MOST_BEHIND:
         raise FailedError(
             f"{lag} records have not arrived at their copy.", f"{lag} 条记录尚未到达副本。", facts
         )
