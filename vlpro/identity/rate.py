@@ -14,6 +14,7 @@ _MOST = 100_000
 class Rate:
     """Counts requests in this process; each replica counts its own.
 
+    One number for all replicas, in the database, was tried as well: docs/replicas.md has what it would cost.
     A library's limiter was tried: its storage in memory starts a thread every 10 ms, which cost each request more
     than all else that is asked here.
     """

@@ -108,7 +108,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "setting.keys_per_account": ("每个账号的密钥数", "Keys an account"),
     "setting.keys_per_account.help": ("设为 0 表示不允许使用密钥。", "0: nobody makes any."),
     "setting.key_requests_per_minute": ("每分钟请求数", "Requests a minute"),
-    "setting.key_requests_per_minute.help": ("每个密钥的上限。", "Of each key, at most."),
+    "setting.key_requests_per_minute.help": (
+        "每个密钥的上限；多个副本各自计数。",
+        "Of each key, at most. Several replicas count each by itself.",
+    ),
     "setting.audit_texts": ("审计中的文字", "Texts in the audit"),
     "setting.audit_texts.help": (
         "提问和回答在审计中只留哈希，或另外加密保存原文，供审计管理员说明理由后查看。",
