@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import ArgumentError
 
 import vlpro
-from vlpro import config
+from vlpro import config, logs
 from vlpro.audit.ship.position import position_file
 from vlpro.config import Settings
 from vlpro.crypto import KeyFile
@@ -31,6 +32,8 @@ from vlpro.sealing.offline import OFFLINE
 from vlpro.sealing.seal import is_sealed, seal_service
 
 __all__ = ["destinations_of", "inherited", "launch"]
+
+log = logging.getLogger(__name__)
 
 _PORTS = {"http": 80, "https": 443, "ldap": 389, "ldaps": 636, "tls": 6514}
 _NONE = -1
@@ -90,10 +93,8 @@ def launch(*, port: int, path: str | None, relay_path: str | None) -> NoReturn:
         _keep_only({number.fileno() for number in (listener, control) if number is not None})
         known = seal_service(read=read, write=write, sockets=bool(sockets))
         places = ", ".join(wanted) or "none"
-        sys.stderr.write(
-            f"sealed: no network sockets; files by Landlock {known}; relayed addresses: {places}\n"
-        )
-        sys.stderr.flush()
+        logs.configure(settings.log_kind, "info")
+        log.info("sealed: no network sockets; files by Landlock %s; relayed addresses: %s", known, places)
         numbers = f"{listener.fileno()},{control.fileno() if control is not None else _NONE}"
         os.execve(  # noqa: S606 - ourselves
             sys.executable,

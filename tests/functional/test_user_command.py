@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,9 +20,12 @@ import sqlalchemy as sa
 from tests.functional.company import HTTPS
 from tests.functional.test_cli import environment, vlpro
 from tests.people import World
+from tests.support import end
 from vlpro.audit.tables import records
 from vlpro.crypto import read_key_file
 from vlpro.db import Database, sqlite_url
+
+SECRET = re.compile(r"one-time secret, good for an hour: ([a-z2-9]{4}-){5}[a-z2-9]{4}\s", re.IGNORECASE)
 
 
 @pytest.fixture
@@ -96,13 +101,19 @@ def test_serving_names_the_condition_that_is_missing(settings: dict[str, str], m
     assert "Traceback" not in refused.stderr
 
 
-def test_serving_on_a_socket(settings: dict[str, str], tmp_path: Path) -> None:
-    path = Path(os.path.relpath(tmp_path)) / "s"  # a socket's path has at most 107 bytes
+@contextmanager
+def serving(settings: dict[str, str], path: Path, output: int) -> Iterator[httpx.Client]:
+    """The service on a socket until the end of the block.
+
+    Args:
+        settings: Environment variables.
+        path: Of the socket.
+        output: Where it writes what is no answer: a descriptor.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "vlpro", "serve", "--socket", str(path)],
         env=environment("en_US.UTF-8") | settings,
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=output,
     )
     try:
         deadline = time.monotonic() + 60
@@ -110,14 +121,48 @@ def test_serving_on_a_socket(settings: dict[str, str], tmp_path: Path) -> None:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as http:
-            assert http.get("/healthz").status_code == 200
-            told = {"x-forwarded-for": "10.0.0.1"}
-            assert http.get("/v1/models", headers=told).status_code == 401
-            assert http.get("/setup", headers=told).status_code == 200
-            assert http.get("/setup", headers={"x-forwarded-for": "203.0.113.1"}).status_code == 401
-            assert http.get("/setup").status_code == 401  # nobody told where it comes from
+        transport = httpx.HTTPTransport(uds=str(path))
+        with httpx.Client(transport=transport, base_url=HTTPS.replace("https", "http")) as http:
+            yield http
     finally:
-        process.terminate()
-        _, said = process.communicate(timeout=20)
-    assert re.search(r"one-time secret, good for an hour: ([a-z2-9]{4}-){5}[a-z2-9]{4}\n", said)
+        end(process)
+
+
+def test_serving_on_a_socket_for_who_collects_logs(settings: dict[str, str], tmp_path: Path) -> None:
+    path = Path(os.path.relpath(tmp_path)) / "s"  # a socket's path has at most 107 bytes
+    told = {"x-forwarded-for": "10.0.0.1", "origin": HTTPS}
+    with (tmp_path / "log").open("wb") as log, serving(settings, path, log.fileno()) as http:
+        assert http.get("/healthz").status_code == 200
+        assert http.get("/v1/models", headers=told).status_code == 401
+        assert http.get("/setup", headers=told).status_code == 200
+        assert http.get("/setup", headers={"x-forwarded-for": "203.0.113.1"}).status_code == 401
+        assert http.get("/setup").status_code == 401  # nobody told where it comes from
+        first, second = (json.loads(vlpro("user", "setup", "--json", **settings).stdout) for _ in "12")
+        assert first["url"] == f"{HTTPS}/setup"
+        form = {"secret": first["one_time_secret"]}
+        for who, password in (("security", "Kupfer-47-Wolke-fern"), ("system", "Segel-63-Ofen-leise")):
+            form |= {f"{who}_login": f"{who}1", f"{who}_name": "Zhang", f"{who}_password": password}
+        replaced = http.post("/setup", data=form, headers=told)
+        assert replaced.status_code == 400
+        assert "vlpro user setup" in replaced.text
+        assert http.post("/setup", data=form | {"secret": second["one_time_secret"]}, headers=told).is_success
+    refused = vlpro("user", "setup", **settings)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "vlpro user reset" in refused.stderr
+    said = (tmp_path / "log").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in said.splitlines()]  # and nothing else
+    (started,) = [line for line in lines if line["message"] == "started"]
+    assert any("vlpro user setup" in warning for warning in started["warnings"])
+    assert not SECRET.search(said)
+
+
+def test_the_first_start_in_a_terminal(settings: dict[str, str], tmp_path: Path) -> None:
+    path = Path(os.path.relpath(tmp_path)) / "s"
+    mine, its = os.openpty()
+    with serving(settings, path, its):
+        os.close(its)
+        said = b""
+        while not SECRET.search(said.decode(errors="replace")):
+            said += os.read(mine, 4096)  # fails where the service ends without
+    os.close(mine)
+    assert f"{HTTPS}/setup" in said.decode(errors="replace")

@@ -46,6 +46,34 @@ def list_(*, json: Json = False) -> None:
 
 @app.command(
     help=t(
+        "在还没有账号时，给出创建首批管理员的一次性密钥",
+        "while there is no account: a one-time secret to make the first administrators",
+    )
+)
+def setup(*, json: Json = False) -> None:
+    from vlpro import config
+    from vlpro.errors import ConflictError
+    from vlpro.identity.setup import LIFETIME_S
+
+    with _at_machine() as identity:
+        secret, url = identity.setup.open(), f"{config.load().public_url}/setup"
+    if secret is None:
+        raise ConflictError(
+            "There are accounts already. Where an administrator cannot sign in: vlpro user reset LOGIN.",
+            zh="已有账号。管理员无法登录时，请运行 vlpro user reset 登录名。",
+        )
+    answer(
+        {"url": url, "one_time_secret": secret, "seconds": LIFETIME_S},
+        t(
+            f"{url}\n一次性密钥（1 小时内有效，之前给出的作废）：{secret}",
+            f"{url}\nOne-time secret, good for an hour, in place of any earlier one: {secret}",
+        ),
+        json=json,
+    )
+
+
+@app.command(
+    help=t(
         "给账号一个一次性密码，并清除第二因素",
         "give an account a one-time password and remove its second factors",
     )

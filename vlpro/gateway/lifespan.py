@@ -23,8 +23,8 @@ from vlpro.gateway import startup
 from vlpro.gateway.deps import Services
 from vlpro.gateway.draining import on_signals
 from vlpro.gateway.egress import EgressTries
+from vlpro.gateway.first_start import show_secret
 from vlpro.gateway.model_check import ModelCheck
-from vlpro.gateway.profile import print_setup_secret
 from vlpro.logs import take_over
 from vlpro.process import keep_memory_private, overwrite_freed_memory
 from vlpro.sealing import tripwire
@@ -73,7 +73,7 @@ def lifespan_of(
         if alerts is not None:
             alerts.start()
         if identity is not None:
-            print_setup_secret(identity, all_services.settings)
+            show_secret(identity, all_services.settings.public_url)
         await all_services.chat.reader.start()
         await engine.start()
         loading = asyncio.create_task(_record_loading(recorder, engine, check))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,7 +49,6 @@ __all__ = [
     "hosts_of",
     "identity_of",
     "oidc_of",
-    "print_setup_secret",
     "prove_promises",
     "queries_of",
     "recorder_of",
@@ -108,10 +105,8 @@ def check_profile(settings: Settings) -> None:
 
 
 def configure_logs(settings: Settings) -> None:
-    """Log as the settings say: in profile ``mlps3`` for those who collect logs, in ``local`` for who is there."""
-    kind, level = settings.log_format, settings.log_level
-    if kind == "auto":
-        kind = "json" if settings.profile == "mlps3" else "text"
+    """Log as the settings say."""
+    kind, level = settings.log_kind, settings.log_level
     if level == "auto":
         level = "info" if kind == "json" else "warning"
     logs.configure(kind, level)
@@ -342,20 +337,6 @@ def hosts_of(settings: Settings) -> tuple[str, ...]:
     public = urlsplit(settings.public_url).hostname
     named = (f"[{public}]" if ":" in public else public,) if public else ()
     return (*settings.allowed_hosts, *named)
-
-
-def print_setup_secret(identity: Identity, settings: Settings) -> None:
-    """At the first start, tell on the terminal how the first administrators are made. It goes to no log."""
-    secret = identity.setup.open()
-    if secret is None:
-        return
-    until = datetime.now().astimezone().strftime("%H:%M")
-    sys.stderr.write(
-        f"\n  首次启动 First start ({until})\n"
-        f"  {settings.public_url}/setup\n"
-        f"  一次性密钥（1 小时内有效） one-time secret, good for an hour: {secret}\n\n"
-    )
-    sys.stderr.flush()
 
 
 def _directory_of(settings: Settings) -> PasswordDirectory | None:

@@ -227,6 +227,11 @@ def _warnings(services: Services) -> Iterator[tuple[str, str]]:
         )
     if settings.profile == "local":
         return
+    if services.identity is not None and services.identity.setup.is_open():
+        yield (
+            "还没有账号：请在服务器上运行 vlpro user setup，获取一次性密钥。",
+            "No account yet: vlpro user setup, at the machine, gives the one-time secret.",
+        )
     if not is_sealed():
         yield "未封闭运行：请使用 vlpro serve --sealed。", "Not sealed: start it by vlpro serve --sealed."
     if settings.audit_copy is None:

@@ -1,4 +1,4 @@
-"""The first start: a one-time secret on the terminal makes the first two administrators, and no third."""
+"""The first start: a one-time secret, told at the machine, makes the first two administrators, and no third."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from vlpro.identity.permissions import Role
 from vlpro.identity.tables import accounts, setups
 from vlpro.identity.tokens import digest
 
-__all__ = ["FirstAdministrator", "Setup"]
+__all__ = ["LIFETIME_S", "FirstAdministrator", "Setup"]
 
 LIFETIME_S = 3600
+"""For how long the secret is good."""
+
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -87,8 +89,8 @@ class Setup:
             # All of it in one transaction that runs alone: of two who have the secret one wins.
             if _any_account(connection) or not self._valid(connection, secret):
                 raise ForbiddenError(
-                    "The secret is wrong, has expired or was used. Start the service again for a new one.",
-                    zh="一次性口令不正确、已过期或已使用。请重新启动服务以获得新的口令。",
+                    "The secret is wrong, has expired or was used. A new one: vlpro user setup, at the machine.",
+                    zh="一次性密钥不正确、已过期或已使用。请在服务器上运行 vlpro user setup 获取新的密钥。",
                     code="setup_refused",
                 )
             connection.execute(sa.delete(setups))

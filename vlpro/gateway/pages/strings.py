@@ -176,8 +176,8 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     "setup.secret": ("设置密钥", "Setup secret"),
     "setup.secret.hint": (
-        "服务首次启动时给出，设置完成后失效。",
-        "Given by the service at its first start; it ends with the setup.",
+        "首次启动时在终端给出，或在服务器上运行 vlpro user setup 获取；设置完成后失效。",
+        "Shown on the terminal at the first start, or by vlpro user setup at the machine; it ends with the setup.",
     ),
     "setup.security": ("安全管理员", "Security administrator"),
     "setup.security.hint": (
@@ -339,8 +339,8 @@ STRINGS: dict[str, tuple[str, str]] = {
     ),
     # from the routes: first start
     "error.setup_secret": (
-        "设置密钥不正确或已过期。请重新启动服务，使用新给出的密钥。",
-        "The setup secret is wrong or has expired. Restart the service and use the secret it gives.",
+        "设置密钥不正确或已过期。请在服务器上运行 vlpro user setup 获取新的密钥。",
+        "The setup secret is wrong or has expired. vlpro user setup, at the machine, gives a new one.",
     ),
     "error.setup_done": (
         "首次设置已经完成，不能再做一次。请直接登录。",
