@@ -68,6 +68,7 @@ class Event(StrEnum):
     ALERT_RAISED = "alert:rule:raised"
     COMPLIANCE_CREATED = "compliance:report:created"
     COMPLIANCE_READ = "compliance:report:read"
+    COMPLIANCE_DELETED = "compliance:report:deleted"
     BACKUP_CREATED = "backup:archive:created"
     BACKUP_VERIFIED = "backup:archive:verified"
     BACKUP_RESTORED = "backup:archive:restored"

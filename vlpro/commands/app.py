@@ -23,7 +23,7 @@ from vlpro.commands import (
     audit,
     backup,
     batch,
-    comply,
+    comply_prune,
     inspection,
     key,
     migrate,
@@ -55,7 +55,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(audit.app, name="audit")
 app.add_typer(migrate.app)
 app.add_typer(selftest.app)
-app.add_typer(comply.app, name="comply")
+app.add_typer(comply_prune.app, name="comply")
 app.add_typer(backup.app)
 app.add_typer(restore.app)
 app.add_typer(supply.app)

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -31,6 +32,7 @@ FILES = (HTML, PDF, CONTENT, SIGNATURE, ZIP)
 """What can be fetched of a report; the ZIP file holds the whole folder, evidence included."""
 
 _ID = re.compile(r"cr_[0-9a-f]{16}")
+_GOING = ".gone"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # of all members: the same folder gives the same file
 
 
@@ -122,6 +124,44 @@ class ReportStore:
                 return each
             log.warning("a compliance report is not compared with: %s", each)
         return None
+
+    def older(self, keep: int) -> tuple[list[Content], list[ReportVerificationError]]:
+        """Reports behind the newest ones, the oldest first; and those that are not as they were signed.
+
+        Args:
+            keep: How many of those that verify count as the newest, 1 at least.
+        """
+        listed = self.listed(sys.maxsize)
+        good = [each for each in listed if not isinstance(each, ReportVerificationError)]
+        bad = [each for each in listed if isinstance(each, ReportVerificationError)]
+        found: list[Content] = []
+        for content in reversed(good[max(1, keep) :]):
+            try:  # with all its files: an altered one is evidence
+                path = self.folder / content["id"]
+                found.append(_named(path, verify(path, self._keys)).content)
+            except ReportVerificationError as error:
+                error.report, error.created = content["id"], content["created"]
+                bad.append(error)
+        return found, bad
+
+    def sha256(self, report: str) -> str:
+        """Of what a report says, in hexadecimal digits: a copy that lies elsewhere is known by it."""
+        return str(hashes_of(read_file(self.folder / report, CONTENT), gm=False)["sha256"])
+
+    def delete(self, report: str) -> None:
+        """Delete a report; that it goes must be on the record before.
+
+        Raises:
+            OSError: It cannot be deleted.
+        """
+        going = self.folder / f".{report}{_GOING}"  # half of one is never listed
+        (self.folder / report).rename(going)
+        shutil.rmtree(going)
+
+    def sweep(self) -> None:
+        """Delete what a deletion left that was interrupted. Raises: OSError."""
+        for path in self.folder.glob(f".cr_*{_GOING}"):
+            shutil.rmtree(path)
 
     def open(self, report: str) -> Verified:
         """One report, all of whose files were verified.

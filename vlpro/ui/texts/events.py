@@ -70,6 +70,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "event.alert:rule:raised": ("触发告警", "Alert raised"),
     "event.compliance:report:created": ("生成合规报告", "Made a compliance report"),
     "event.compliance:report:read": ("查看合规报告", "Opened a compliance report"),
+    "event.compliance:report:deleted": ("删除合规报告", "Deleted a compliance report"),
     "event.backup:archive:created": ("备份", "Made a backup"),
     "event.backup:archive:verified": ("校验备份", "Verified a backup"),
     "event.backup:archive:restored": ("恢复备份", "Restored a backup"),
