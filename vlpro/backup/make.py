@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -9,7 +10,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from vlpro.audit.log import AuditLog
 from vlpro.audit.record import Entry
 from vlpro.backup import state
 from vlpro.backup.manifest import Manifest, Member, check_names
-from vlpro.backup.retention import SUFFIX, remove_old
+from vlpro.backup.retention import SUFFIX, UNFINISHED, remove_old, remove_unfinished
 from vlpro.backup.snapshot import Progress, Snapshot, taken
 from vlpro.backup.stores import Stores
 from vlpro.backup.stream import SealedWriter
@@ -105,6 +106,8 @@ def make(
     said = dict(detail or {})
     try:
         with state.alone(stores.data_dir):
+            if path is not target:
+                remove_unfinished(target)
             made = _make(stores, sealer, audit, path, said=said, progress=progress, now=now)
             state.remember(
                 stores.data_dir,
@@ -122,8 +125,9 @@ def make(
         if isinstance(error, VlproError):
             raise
         raise BackupError(
-            f"The backup cannot be written: {error.filename or path}: {error.strerror}.",
-            zh=f"备份无法写入：{error.filename or path}：{error.strerror}。",
+            f"The backup cannot be written: {error.filename or path}: {error.strerror}. Nothing of it is left; put that "
+            "right, and make it again.",
+            zh=f"备份无法写入：{error.filename or path}：{error.strerror}。未留下任何内容，请排除后重新备份。",
             param="to",
         ) from error
     if keep is None or path is target:
@@ -162,7 +166,7 @@ def _make(
         )
         check_names(member.name for member in manifest.members)
         _check_room(path.parent, manifest.size)
-        unfinished = path.with_name(path.name + ".part")
+        unfinished = path.with_name(path.name + UNFINISHED)
         try:
             digest = _write(
                 unfinished,
@@ -227,8 +231,9 @@ def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + _MARGIN:
         raise BackupError(
-            f"There is too little room in {folder}: {size + _MARGIN:,} bytes are needed, {free:,} are free.",
-            zh=f"{folder} 空间不足：需要 {size + _MARGIN:,} 字节，可用 {free:,} 字节。",
+            f"There is too little room in {folder}: {size + _MARGIN:,} bytes are needed, {free:,} are free. Make room "
+            "there, and make the backup again.",
+            zh=f"{folder} 空间不足：需要 {size + _MARGIN:,} 字节，可用 {free:,} 字节。请腾出空间后重新备份。",
             param="to",
         )
 
@@ -255,6 +260,8 @@ def _write(
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as raw:
         os.fchmod(raw.fileno(), 0o600)
+        with suppress(OSError):  # where the file system has no locks, a killed run's file is not cleared away
+            fcntl.flock(raw, fcntl.LOCK_EX)
         hashing = _Hashing(raw)
         sealed = SealedWriter(hashing, sealer)
         head = manifest.as_json()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from vlpro.errors import BackupError
 
-__all__ = ["SUFFIX", "newest", "remove_old"]
+__all__ = ["SUFFIX", "UNFINISHED", "newest", "remove_old", "remove_unfinished"]
 
 SUFFIX = ".vlbackup"
+UNFINISHED = ".part"
+"""Behind the name of one that is being written; its writer holds a lock on it."""
 _NAME = re.compile(rf"vlpro-\d{{8}}T\d{{6}}Z{re.escape(SUFFIX)}")
 
 
@@ -50,3 +54,17 @@ def remove_old(folder: Path, keep: int, *, verified: str | None) -> tuple[Path, 
     for path in removed:
         path.unlink()
     return removed
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what runs left that were killed; what somebody still writes to stays.
+
+    Args:
+        folder: Of the backups.
+    """
+    for path in folder.glob(f"*{UNFINISHED}"):
+        if not _NAME.fullmatch(path.name.removesuffix(UNFINISHED)) or path.is_symlink():
+            continue
+        with suppress(OSError), path.open("ab") as file:  # held, or of a file system without locks: it stays
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()

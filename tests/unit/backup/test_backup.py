@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sqlite3
@@ -158,6 +159,29 @@ def test_a_killed_run_leaves_nothing_that_lasts(folder: Folder, tmp_path: Path) 
     made = folder.make(tmp_path / "one.vlbackup")
     assert all(not member.name.startswith("backup") for member in made.manifest.members)
     assert not (folder.path / "backup.part").exists()
+
+
+def test_what_a_killed_run_left_at_the_target_is_cleared_away(folder: Folder, tmp_path: Path) -> None:
+    """A night's backup that is killed again and again would fill the disk; one that is being written stays."""
+    target = tmp_path / "backups"
+    target.mkdir()
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vlpro.backup.make.SealedWriter.finish", interrupt)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # as a kill does
+        folder.make(target)
+    (left,) = target.iterdir()
+    assert left.name.endswith(".vlbackup.part")
+    others = {"vlpro-20261127T020000Z.vlbackup.part", "mine.part", "vlpro-mine.vlbackup.part"}
+    for name in others:
+        (target / name).touch()
+    with (target / "vlpro-20261127T020000Z.vlbackup.part").open("ab") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        made = folder.make(target)
+    assert {path.name for path in target.iterdir()} == {made.path.name, *others}
+
+
+def interrupt(_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_file_that_changes_meanwhile_is_told(
