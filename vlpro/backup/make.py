@@ -125,8 +125,8 @@ def make(
         if isinstance(error, VlproError):
             raise
         raise BackupError(
-            f"The backup cannot be written: {error.filename or path}: {error.strerror}. Nothing of it is left; put that "
-            "right, and make it again.",
+            f"The backup cannot be written: {error.filename or path}: {error.strerror}. Nothing of it is left; "
+            "put that right, and make it again.",
             zh=f"备份无法写入：{error.filename or path}：{error.strerror}。未留下任何内容，请排除后重新备份。",
             param="to",
         ) from error
@@ -231,8 +231,8 @@ def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + _MARGIN:
         raise BackupError(
-            f"There is too little room in {folder}: {size + _MARGIN:,} bytes are needed, {free:,} are free. Make room "
-            "there, and make the backup again.",
+            f"There is too little room in {folder}: {size + _MARGIN:,} bytes are needed, {free:,} are free. Make "
+            "room there, and make the backup again.",
             zh=f"{folder} 空间不足：需要 {size + _MARGIN:,} 字节，可用 {free:,} 字节。请腾出空间后重新备份。",
             param="to",
         )
