@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from tests.functional.manuals import pdf
 from tests.functional.server import data_url, eventually
 from vlpro.audit.recorder import LogRecorder
 from vlpro.audit.tables import records
+from vlpro.commands.app import main
 from vlpro.db import sqlite_url
 from vlpro.identity.permissions import Role
 from vlpro.masking import Masking
@@ -87,6 +89,31 @@ def test_what_a_manual_says_about_a_defect_stands_beside_it(firm: Company, base:
         good = {"image": {"url": data_url(file_of(board(defect=False, seed=7), "JPEG"))}}
         assert ask(li, base, **GOLDEN, **good).json()["citations"] == []
         assert ask(li, None, **GOLDEN).json()["citations"] is None
+
+
+def test_the_command_takes_knowledge_bases(
+    firm: Company,
+    base: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LANG", "C")
+    monkeypatch.setenv("VLPRO_KEY", firm.key(scopes=["workflow:run:use", "knowledge:base:use"]))
+    (tmp_path / "board.jpg").write_bytes(file_of(board(), "JPEG"))
+    (tmp_path / "golden.png").write_bytes(file_of(golden_board()))
+    given = ["inspect", str(tmp_path / "board.jpg"), "--template", str(tmp_path / "golden.png")]
+    given += ["--product", "A1", "--server", firm.server.url]
+    assert main([*given, "--knowledge-base", base]) == 0
+    assert re.search(
+        r"^\[1\] A1 manual.pdf, page 1: .*An open trace on board A1", capsys.readouterr().out, re.MULTILINE
+    )
+    assert main([*given, "--knowledge-base", base, "--knowledge-base", "kb_0", "--json"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "knowledge base" in told.err
+    assert main([*given, "--knowledge-base", ""]) == 1
+    assert "--knowledge-base" in capsys.readouterr().err
 
 
 def test_an_engine_that_sees_is_given_the_passages_and_cites_them(firm: Company, base: str) -> None:

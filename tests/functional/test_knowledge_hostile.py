@@ -13,7 +13,7 @@ import pytest
 from tests.functional import manuals
 from tests.functional.server import eventually, run
 from tests.unit.imaging.pdfs import ENCRYPTED, pdf, picture
-from tests.unit.knowledge.test_office import docx
+from tests.unit.knowledge.test_office import docx, pptx
 from vlpro.config import Settings
 
 BASES = "/v1/knowledge-bases"
@@ -52,7 +52,26 @@ def zip_bomb() -> bytes:
     return out.getvalue()
 
 
+def with_macros(data: bytes, part: str, kind: str) -> bytes:
+    """An office file with a VBA project beside what it had, declared as Office declares it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(out, "w") as archive:
+        for name in before.namelist():
+            said = before.read(name)
+            if name == "[Content_Types].xml":
+                told = f'<Override PartName="/{part}" ContentType="{kind}"/></Types>'
+                said = said.replace(b"</Types>", told.encode())
+            archive.writestr(name, said)
+        archive.writestr(part, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    return out.getvalue()
+
+
+VBA = "application/vnd.ms-office.vbaProject"
 REFUSED = {
+    "macros.docm": (with_macros(docx("x"), "word/vbaProject.bin", VBA), "document_has_macros"),
+    "macros.docx": (with_macros(docx("x"), "word/VBAPROJECT.BIN", "a/b"), "document_has_macros"),
+    "renamed.docx": (with_macros(docx("x"), "word/settings.bin", VBA), "document_has_macros"),
+    "macros.pptm": (with_macros(pptx("x"), "ppt/vbaProject.bin", VBA), "document_has_macros"),
     "locked.pdf": (ENCRYPTED, "pdf_password"),
     "broken.pdf": (manuals.pdf(["x"])[:300], "invalid_pdf"),
     "long.pdf": (pdf(2_001), "pdf_too_many_pages"),

@@ -50,6 +50,17 @@ def inspect(
             t("要找什么（需要能看图的引擎）", "what to look for, for an engine that sees"),
         ),
     ] = "",
+    knowledge_base: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--knowledge-base",
+            metavar="ID",
+            help=t(
+                "知识库编号；其中的内容用来说明检测结果，可多次给出",
+                "a knowledge base whose passages explain what is found; may be given several times",
+            ),
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -71,6 +82,7 @@ def inspect(
         method=method,
         instruction=instruction,
         language="zh" if t("zh", "en") == "zh" else "en",
+        knowledge_base=knowledge_base or None,
     )
     with closing(client_of(server, timeout_s=_TIMEOUT_S)) as client:
         found = client.inspect(asked)
@@ -90,7 +102,14 @@ def _asked(**fields: object) -> NewInspection:
     try:
         return NewInspection.model_validate(fields)
     except ValidationError as error:
-        name = ".".join(str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"])
+        place = error.errors(include_url=False, include_input=False)[0]["loc"]
+        if place[0] == "knowledge_base":
+            raise ConfigError(
+                "--knowledge-base cannot be used: give the IDs of 1 to 16 knowledge bases, such as kb_0123….",
+                zh="--knowledge-base 无法使用：请给出 1 到 16 个知识库编号，如 kb_0123…。",
+                param="knowledge_base",
+            ) from error
+        name = ".".join(str(part) for part in place)
         raise ConfigError(
             f"--{name} cannot be used: a name has up to 64 characters without / \\ # +, a text up to 2,000.",
             zh=f"--{name} 无法使用：名称最多 64 个字符且不含 / \\ # +，文字最多 2,000 个字符。",
@@ -124,6 +143,11 @@ def _text(found: Inspection) -> str:
     for number, defect in enumerate(found.defects, 1):
         box = ", ".join(map(str, defect.box))
         lines.append(f"{number:>4}  {defect.kind:<10} [{box}]  {defect.score:.0%}  {defect.note}".rstrip())
+    for cited in found.citations or []:
+        where = t(f"《{cited.document}》第 {cited.page} 页", f"{cited.document}, page {cited.page}")
+        lines.append(f"[{cited.number}] {where}: {' '.join(cited.text.split())}")
+    if found.citations == []:
+        lines.append(t("知识库中没有相关说明。", "The knowledge bases say nothing about it."))
     if found.screening:
         lines.append(t("模型初筛结果，请人工确认。", "A model's screening: a person must confirm it."))
     if found.message:
