@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from vlpro import job
+from vlpro.audit.copies import read_copies
 from vlpro.audit.cosigned import Cosigned
 from vlpro.audit.errors import VerificationError
 from vlpro.audit.place import LOCK
 from vlpro.audit.sources import DatabaseSource
-from vlpro.audit.verify import Summary, read_copies, verify
+from vlpro.audit.summary import Summary
+from vlpro.audit.verify import verify
 from vlpro.db import Database
 from vlpro.errors import VlproError
 

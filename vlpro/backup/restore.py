@@ -24,7 +24,8 @@ from vlpro.audit.events import Event
 from vlpro.audit.record import Actor, Entry
 from vlpro.audit.service import MIGRATIONS, open_log
 from vlpro.audit.sources import DatabaseSource, archive_files
-from vlpro.audit.verify import Summary, verify
+from vlpro.audit.summary import Summary
+from vlpro.audit.verify import verify
 from vlpro.backup import postgresql
 from vlpro.backup.manifest import Manifest
 from vlpro.backup.state import sync_folder

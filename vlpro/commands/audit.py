@@ -59,6 +59,7 @@ def verify(
 
     from vlpro import config
     from vlpro.audit import verify as reading
+    from vlpro.audit.copies import read_copies
     from vlpro.audit.sources import DatabaseSource, ExportFile, Source
     from vlpro.audit.verify_process import no_copies
     from vlpro.commands.audit_access import audit_database, refused_where_unverified, trusted
@@ -71,7 +72,7 @@ def verify(
         keys, cosigned = trusted(key or [], settings)
         # An export may be a part, and rightly end before the last checkpoint that was copied.
         chosen = copies or (settings.audit_copy if not export else None)
-        kept = reading.read_copies(chosen, keys, cosigned) if chosen and (copies or chosen.exists()) else []
+        kept = read_copies(chosen, keys, cosigned) if chosen and (copies or chosen.exists()) else []
         parts = _archives(archives) if archives else None
         source: Source
         if export:

@@ -8,7 +8,7 @@ from vlpro.audit.sm2 import why_not
 from vlpro.commands.terminal import t
 
 if TYPE_CHECKING:
-    from vlpro.audit.verify import Summary
+    from vlpro.audit.summary import Summary
 
 __all__ = ["as_json", "as_text"]
 

@@ -14,12 +14,13 @@ import pytest
 
 from tests.unit.audit.victim import Victim, entry, write_copies
 from vlpro.audit.checkpoint import Checkpoint, Signer
+from vlpro.audit.copies import read_copies
 from vlpro.audit.errors import Finding, VerificationError
 from vlpro.audit.record import make
 from vlpro.audit.sources import DatabaseSource, Item, Source, StoredCheckpoint, StoredRecord
 from vlpro.audit.tables import checkpoints, records
 from vlpro.audit.tree import leaf_hash
-from vlpro.audit.verify import read_copies, verify
+from vlpro.audit.verify import verify
 from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import AuditError

@@ -17,6 +17,7 @@ from tests.unit.audit.test_files import documents, exported
 from tests.unit.audit.victim import Victim, entry, write_copies
 from vlpro.audit.archive import archive
 from vlpro.audit.checkpoint import CHECKPOINT, Checkpoint, Signer
+from vlpro.audit.copies import read_copies
 from vlpro.audit.cosigned import Cosigned
 from vlpro.audit.errors import Finding, VerificationError
 from vlpro.audit.events import Event
@@ -26,7 +27,6 @@ from vlpro.audit.ship.documents import of_checkpoint
 from vlpro.audit.sm2 import Sm2Key, verify
 from vlpro.audit.sources import ArchiveFile, DatabaseSource, DocumentsSource, ExportFile
 from vlpro.audit.tables import archives, checkpoints
-from vlpro.audit.verify import read_copies
 from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import AuditError, ConfigError

@@ -21,8 +21,8 @@ from vlpro.audit.errors import Finding, VerificationError
 from vlpro.audit.export import export
 from vlpro.audit.ship.documents import of_record
 from vlpro.audit.sources import DatabaseSource, DocumentsSource, ExportFile
+from vlpro.audit.summary import Summary
 from vlpro.audit.tables import records
-from vlpro.audit.verify import Summary
 from vlpro.errors import NotFoundError
 from vlpro.masking import Masking
 

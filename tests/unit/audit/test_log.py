@@ -22,12 +22,13 @@ from tests.people import Clock
 from tests.postgresql import BINARIES, Cluster, cluster
 from tests.unit.audit.victim import Victim, entry
 from vlpro.audit.checkpoint import Checkpoint
+from vlpro.audit.copies import read_copies
 from vlpro.audit.events import Event
 from vlpro.audit.record import Actor, Entry
 from vlpro.audit.service import open_log
 from vlpro.audit.sources import DatabaseSource
 from vlpro.audit.tables import records
-from vlpro.audit.verify import read_copies, verify
+from vlpro.audit.verify import verify
 from vlpro.crypto import Sealer
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import AuditError, DatabaseError

@@ -13,14 +13,16 @@ import sqlalchemy as sa
 from tests.people import Clock
 from vlpro.audit.canonical import encode
 from vlpro.audit.checkpoint import Checkpoint, public_key
+from vlpro.audit.copies import Copy
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.log import AuditLog
 from vlpro.audit.record import Actor, Entry
 from vlpro.audit.service import open_log
 from vlpro.audit.sources import DatabaseSource, Source
+from vlpro.audit.summary import Summary
 from vlpro.audit.tables import checkpoints, metadata, records
 from vlpro.audit.tree import Frontier, leaf_hash
-from vlpro.audit.verify import Copy, Summary, verify
+from vlpro.audit.verify import verify
 from vlpro.crypto import Sealer
 from vlpro.db import Database
 
