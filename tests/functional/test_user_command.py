@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -14,12 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import sqlalchemy as sa
 
 from tests.functional.company import HTTPS
 from tests.functional.test_cli import environment, vlpro
 from tests.people import World
+from tests.ports import free_port
 from tests.support import end
 from vlpro.audit.tables import records
 from vlpro.crypto import read_key_file
@@ -102,37 +105,42 @@ def test_serving_names_the_condition_that_is_missing(settings: dict[str, str], m
 
 
 @contextmanager
-def serving(settings: dict[str, str], path: Path, output: int) -> Iterator[httpx.Client]:
-    """The service on a socket until the end of the block.
+def serving(settings: dict[str, str], where: Path | int, output: int) -> Iterator[httpx.Client]:
+    """The service until the end of the block.
 
     Args:
         settings: Environment variables.
-        path: Of the socket.
+        where: Path of a socket, or a port.
         output: Where it writes what is no answer: a descriptor.
     """
+    option, path = ("--socket", str(where)) if isinstance(where, Path) else ("--port", None)
     process = subprocess.Popen(
-        [sys.executable, "-m", "vlpro", "serve", "--socket", str(path)],
+        [sys.executable, "-m", "vlpro", "serve", option, str(where)],
         env=environment("en_US.UTF-8") | settings,
         stderr=output,
     )
     try:
         deadline = time.monotonic() + 60
-        while not path.exists():
+        while not _listens(where):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        transport = httpx.HTTPTransport(uds=str(path))
-        with httpx.Client(transport=transport, base_url=HTTPS.replace("https", "http")) as http:
+        base = "http://localhost" if path else f"http://127.0.0.1:{where}"
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url=base) as http:
             yield http
     finally:
         end(process)
+
+
+def _listens(where: Path | int) -> bool:
+    with socket.socket(socket.AF_UNIX if isinstance(where, Path) else socket.AF_INET) as probe:
+        return not probe.connect_ex(str(where) if isinstance(where, Path) else ("127.0.0.1", where))
 
 
 def test_serving_on_a_socket_for_who_collects_logs(settings: dict[str, str], tmp_path: Path) -> None:
     path = Path(os.path.relpath(tmp_path)) / "s"  # a socket's path has at most 107 bytes
     told = {"x-forwarded-for": "10.0.0.1", "origin": HTTPS}
     with (tmp_path / "log").open("wb") as log, serving(settings, path, log.fileno()) as http:
-        assert http.get("/healthz").status_code == 200
         assert http.get("/v1/models", headers=told).status_code == 401
         assert http.get("/setup", headers=told).status_code == 200
         assert http.get("/setup", headers={"x-forwarded-for": "203.0.113.1"}).status_code == 401
@@ -166,3 +174,21 @@ def test_the_first_start_in_a_terminal(settings: dict[str, str], tmp_path: Path)
             said += os.read(mine, 4096)  # fails where the service ends without
     os.close(mine)
     assert f"{HTTPS}/setup" in said.decode(errors="replace")
+
+
+def test_on_a_port_it_is_there_for_this_machine_alone(settings: dict[str, str], tmp_path: Path) -> None:
+    """Other machines come by nginx: there is no way around it."""
+    port, stranger = free_port(), {"x-forwarded-for": "203.0.113.1"}
+    settings["VLPRO_TRUSTED_PROXIES"] = '["127.0.0.1/32"]'
+    with (tmp_path / "log").open("wb") as log, serving(settings, port, log.fileno()) as http:
+        listening = [
+            tuple(one.laddr) for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN
+        ]
+        assert [address for address, at in listening if at == port] == ["127.0.0.1"]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.2:{port}/healthz")
+        answers = {
+            path: http.get(path, headers=stranger).status_code for path in ("/healthz", "/metrics", "/login")
+        }
+        assert answers == {"/healthz": 200, "/metrics": 401, "/login": 401}
+        assert http.get("/readyz", headers=stranger).status_code in (200, 503)  # as it is, not by who asks
