@@ -140,6 +140,13 @@ def test_the_state_of_the_service_and_its_machine(measured: Server, folder: Path
     assert [name for name in told if name.startswith("vlpro_build_info profile=local")]
 
 
+def test_a_copy_of_a_record_before_a_restore_is_no_copy_of_this_one(measured: Server, folder: Path) -> None:
+    """The shipper has stopped then: a lag of 0 would say that all is well."""
+    (folder / "audit-ship.json").write_text(json.dumps({"to": "x", "seq": 10_000_000}))
+    told = read(measured)
+    assert told["vlpro_audit_shipping_lag_records"] == told["vlpro_audit_records"] > 0
+
+
 def test_what_was_never_backed_up_or_cannot_be_read_has_no_series(measured: Server, folder: Path) -> None:
     for content in ("", "[]", '{"at": "yesterday"}', '{"at": null}'):
         (folder / "backup-state.json").write_text(content)

@@ -166,7 +166,8 @@ class Gauges(Collector):
             yield _gauge(
                 "vlpro_audit_shipping_lag_records",
                 "Records that the shipper has not confirmed yet, by its state file.",
-                max(0, last - shipped),
+                # Further than the record is long: that is of another one, and of this none is known to have arrived.
+                last - shipped if shipped <= last else last,
             )
 
     def _work(self) -> Iterator[Metric]:
