@@ -7,14 +7,13 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.browser.server import ROOT
 from tests.deploy.machine import Machine
 
-__all__ = ["Kit", "build", "complete", "environment", "small_lock"]
+__all__ = ["Kit", "bare", "build", "complete", "environment", "small_lock"]
 
 
 _FEW = frozenset(
@@ -24,6 +23,8 @@ _FEW = frozenset(
     typing-extensions typing-inspection
     """.split()  # noqa: SIM905 - a list of words
 )
+_LAID = ("lib/python3.11/site-packages", "bin", "share", "include", "etc")
+"""Where packages put files."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,12 @@ def build(folder: Path, *options: str) -> Kit:
 
 def complete(machine: Machine) -> None:
     """Lay this environment's packages beneath those that a small kit installed, so that all of the product runs."""
-    installed = machine.do("readlink", "-f", "/opt/vlpro/lib/python3.11/site-packages").strip()
-    here = sysconfig.get_path("purelib")
-    machine.do("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={installed}:{here}", installed)
+    machine.do("mkdir", "-p", *(f"/opt/vlpro/{name}" for name in _LAID))
+    for name in _LAID:
+        place = machine.do("readlink", "-f", f"/opt/vlpro/{name}").strip()
+        machine.do("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={place}:{sys.prefix}/{name}", place)
+
+
+def bare(machine: Machine) -> None:
+    """Take away again what :func:`complete` laid there."""
+    machine.do("umount", *(f"/opt/vlpro/{name}" for name in _LAID))

@@ -166,6 +166,21 @@ def test_advisories_and_what_is_accepted_of_them(folder: Path, tmp_path: Path) -
         assert failed(settings, ("advisories",)) == expected
 
 
+def test_the_lock_as_a_kit_has_it(folder: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lines = [f"{one.name}=={one.version} --hash=sha256:{'0' * 64}\n" for one in packages(contents=False)]
+    lock.write_text("".join(lines), encoding="utf-8")
+    assert tried(settings_of(folder, lock=lock), "installed_lock").verdict is Verdict.PASS
+    lock.write_text("".join(line.replace("==", "==9", 1) for line in lines), encoding="utf-8")
+    assert failed(settings_of(folder, lock=lock), ("installed_lock",)) == {"8.1.4.4 a", "F4"}
+    lock.write_text("".join(lines[1:]), encoding="utf-8")
+    assert tried(settings_of(folder, lock=lock), "installed_lock").verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_service_that_does_not_run_is_not_closed_but_unknown(folder: Path, dead: Nginx) -> None:
+    assert tried(settings_of(folder, dead), "service_closed").verdict is Verdict.NOT_EVALUATED
+
+
 def test_a_port_that_is_not_meant_to_listen(folder: Path) -> None:
     with socket.create_server(("0.0.0.0", free_port())) as server:  # noqa: S104 - for others, as the check asks
         port = server.getsockname()[1]

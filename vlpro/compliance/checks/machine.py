@@ -17,7 +17,7 @@ from vlpro.compliance.installed import packages
 
 __all__ = ["ADVISORIES", "INSTALLED", "LOCKED", "PORTS"]
 
-_PIN = re.compile(r"^[A-Za-z0-9][^\n#\\]*==[^\n#\\]*", re.MULTILINE)
+_PIN = re.compile(r"^[A-Za-z0-9].*?==.*?(?=\s--hash|\s*[#\\]|$)", re.MULTILINE)
 _OLD_DAYS = 14
 _LOCKS = (Path(sys.prefix) / "requirements.txt", Path(__file__).parents[3] / "requirements.txt")
 """Where the offline kit leaves it, and where it is in a checkout."""

@@ -154,6 +154,12 @@ def _closed(context: Context) -> Finding:
 def _judged(url: str, source: str, statuses: dict[str, int]) -> Finding:
     open_ = [path for path, status in statuses.items() if status not in (401, 403, 404)]
     facts = {"url": url, "from": source, "status": statuses}
+    if any(status >= 500 for status in statuses.values()):
+        raise NotEvaluatedError(
+            f"Behind {url} no service answers. Start it, and check again.",
+            f"{url} 后面的服务没有响应。请启动服务后重新检查。",
+            facts,
+        )
     if open_:
         raise FailedError(
             f"Open to {source}, which said not who it is: {', '.join(open_)}.",

@@ -25,7 +25,8 @@ __all__ = [
 
 _DAY_S = 86_400
 _WELL_KNOWN = ("admin", "administrator", "root", "test", "guest", "user", "demo", "vlpro", "system", "sa")
-_BACKUP_S = 2 * _DAY_S
+_BACKUP_S = 2 * _DAY_S  # the timer's is each night
+_VERIFIED_S = 8 * _DAY_S  # the timer's is each week
 _MOST_BEHIND = 1000
 
 
@@ -276,10 +277,16 @@ def _backups(context: Context) -> Finding:
             "没有备份：请运行 vlpro backup 并启用定时任务。",
             facts,
         )
-    if now - float(made or 0) > _BACKUP_S or verified is None or now - float(verified) > _BACKUP_S:
+    if now - float(made or 0) > _BACKUP_S:
         raise FailedError(
-            "The last backup, or its verification, is older than two days.",
-            "最近的备份或其校验超过两天。",
+            f"The last backup is {facts['made_hours_ago']} h old. See why vlpro-backup.timer did not run.",
+            f"最近的备份已是 {facts['made_hours_ago']} 小时前，请检查 vlpro-backup.timer。",
+            facts,
+        )
+    if verified is None or now - float(verified) > _VERIFIED_S:
+        raise FailedError(
+            "No backup was verified for over a week: vlpro restore --check FOLDER, and enable its timer.",
+            "一周以上没有校验过备份：请运行 vlpro restore --check 文件夹，并启用其定时任务。",
             facts,
         )
     return Finding(
