@@ -43,12 +43,14 @@ random() { openssl rand -hex 32; }
 url() { printf 'postgresql://%s:%s@/vlpro?host=/run/postgresql' "$1" "$(cat "secrets/$1_password")"; }
 
 install -d -m 0711 secrets
+[ -d backups ] || install -d -m 0700 -o "$SERVICE" -g "$SERVICE" backups
 install -d -m 0755 site site/conf.d site/vlpro site/elastic
 for name in postgres_password vlpro_owner_password vlpro_app_password vlpro_ship_password; do
     random | secret "$name" "$POSTGRESQL"
 done
 random | secret vlpro_key "$SERVICE"
 random | secret vlpro_upstream_key "$SERVICE"
+secret vllm_api_key 0 <secrets/vlpro_upstream_key
 random | secret elastic_password "$ELASTIC"
 url vlpro_app | secret vlpro_database_url "$SERVICE"
 url vlpro_owner | secret vlpro_owner_url "$SERVICE"
@@ -72,12 +74,16 @@ done
 [ -e site/nginx.conf ] || cat >site/nginx.conf <<'END'
 pid /tmp/nginx.pid;
 worker_processes 2;
+worker_shutdown_timeout 60s;
 events { worker_connections 4096; }
 http {
     include mime.types;
     server_tokens off;
     client_body_temp_path /tmp/body;
     proxy_temp_path /tmp/proxy;
+    fastcgi_temp_path /tmp/fastcgi;
+    uwsgi_temp_path /tmp/uwsgi;
+    scgi_temp_path /tmp/scgi;
     include conf.d/*.conf;
 }
 END

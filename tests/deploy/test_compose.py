@@ -1,4 +1,7 @@
-"""deploy/compose, as far as it can be seen without an engine: its rules, its scripts, its health check."""
+"""deploy/compose, as far as it can be seen without an engine: its rules, its scripts, its health check.
+
+What was run on an engine, by hand, is in deploy/compose/README.md.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ import yaml
 
 from tests.browser.server import ROOT
 from tests.postgresql import cluster
+from vlpro.config import Settings
 from vlpro.crypto import read_key_file
 
 COMPOSE = ROOT / "deploy/compose"
@@ -93,7 +97,7 @@ def test_the_image_runs_as_nobody_and_holds_no_secret() -> None:
     assert any(line.startswith("HEALTHCHECK ") for line in final)
     copied = [line.split()[1:] for line in lines if line.startswith("COPY ")]
     assert sorted(word for words in copied for word in words[:-1] if not word.startswith("--")) == sorted(
-        ["pip/", "wheels/", "requirements.txt", "/opt/vlpro", "deploy/compose/healthy.py"]
+        ["pip/", "wheels/", "requirements.txt", "/opt/postgresql", "/opt/vlpro", "deploy/compose/healthy.py"]
     )
 
 
@@ -132,6 +136,38 @@ def test_prepare_makes_each_secret_and_closes_it(prepared: Path, compose: Json) 
     assert "unix:/run/vlpro/service.sock" in site
     assert "ssl_certificate_key /run/secrets/tls_key;" in site
     assert "VLPRO_SECRETS=./secrets" in (prepared / ".env").read_text(encoding="utf-8")
+
+
+def test_each_secret_is_of_the_user_who_reads_it(prepared: Path, services: Json) -> None:
+    """Without a capability root reads no other's file either."""
+    for name, service in services.items():
+        user = int(service.get("user", "0").partition(":")[0])
+        for one in service.get("secrets", ()):
+            file = prepared / "secrets" / (one["source"] if isinstance(one, dict) else one)
+            assert file.stat().st_uid == user, (name, file.name)
+    assert (prepared / "backups").stat().st_uid == int(services["gateway"]["user"].partition(":")[0])
+    keys = {(prepared / "secrets" / name).read_text() for name in ("vllm_api_key", "vlpro_upstream_key")}
+    assert len(keys) == 1
+
+
+def test_an_answer_under_way_comes_to_its_end_when_all_is_stopped(prepared: Path, services: Json) -> None:
+    """nginx stops before the gateway that it depends on, so it must wait as long."""
+    site = (prepared / "site/nginx.conf").read_text(encoding="utf-8")
+    (bound,) = re.findall(r"^worker_shutdown_timeout (\d+)s;$", site, re.MULTILINE)
+    assert services["nginx"]["stop_signal"] == "SIGQUIT"
+    grace = {
+        name: int(services[name]["stop_grace_period"].removesuffix("s")) for name in ("nginx", "gateway")
+    }
+    longest = Settings.model_fields["stop_timeout_s"].default
+    assert grace["nginx"] > int(bound) >= longest
+    assert grace["gateway"] > longest
+
+
+def test_nginx_writes_to_memory_alone(prepared: Path) -> None:
+    site = (prepared / "site/nginx.conf").read_text(encoding="utf-8")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    assert [kind for kind in kinds if f"{kind}_temp_path /tmp/" not in site] == []
+    assert "pid /tmp/" in site
 
 
 def test_prepare_without_a_certificate_is_refused(prepared: Path) -> None:
