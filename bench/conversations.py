@@ -26,7 +26,8 @@ import sqlalchemy as sa
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vlpro.chat.conversation_service import Asked, ConversationService
+from vlpro.chat.answering import Asked
+from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.history import Rules
 from vlpro.chat.pictures import PictureStore
@@ -166,7 +167,7 @@ async def questions(talk: ConversationService, count: int) -> tuple[list[float],
             began = time.perf_counter()
             await talk.ask(LI, conversation.id, Asked("count to 5"))
             taken.append((time.perf_counter() - began) * 1000)
-            await asyncio.gather(*talk._jobs.values())
+            await asyncio.gather(*talk._answers._tasks.values())
             complete.append((time.perf_counter() - began) * 1000)
     await talk.close()
     return taken, complete

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,9 +14,9 @@ from vlpro.chat.grounding import Place, without_places
 from vlpro.chat.material import Citation
 from vlpro.chat.pictures import KeptPicture, PictureNote
 from vlpro.chat.queue import Ticket
-from vlpro.chat.service import Timing
+from vlpro.chat.service import Question, Timing, Turn
 from vlpro.crypto import DataKey
-from vlpro.engines.interface import FinishReason, Language, Usage
+from vlpro.engines.interface import FinishReason, Language, Message, Usage
 from vlpro.errors import BusyError, NotFoundError, VlproError
 from vlpro.identity.labels import Level, check_read
 from vlpro.identity.principal import Person
@@ -27,6 +27,7 @@ __all__ = [
     "State",
     "StoredMessage",
     "no_such_conversation",
+    "question_of",
     "titled",
 ]
 
@@ -258,3 +259,20 @@ class ConversationsInMemory:
             c for c in self._by_id.values() if c.used < oldest and not (c.busy or c.working)
         ]:
             self._dropped(self._by_id.pop(conversation.id))
+
+
+def question_of(stored: Sequence[StoredMessage]) -> tuple[Question, tuple[Message, ...]]:
+    """Messages of a conversation, without empty ones, as what is asked and as the engine is to see it.
+
+    Pictures of which only a note is left are not shown to it.
+    """
+    seen = [
+        (message, [kept.picture for kept in message.pictures if isinstance(kept, KeptPicture)])
+        for message in stored
+    ]
+    told = [(message, pictures) for message, pictures in seen if message.raw or pictures]
+    messages = tuple(
+        Message(message.role, (*pictures, *filter(None, (message.raw,)))) for message, pictures in told
+    )
+    turns = (Turn(m.role, m.parts, before.language) for m, (before, _) in zip(messages, told, strict=True))
+    return Question(tuple(turns)), messages

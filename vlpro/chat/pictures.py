@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from vlpro.errors import BusyError, NotFoundError
@@ -184,6 +184,13 @@ class PictureStore:
         """Drop a picture; nothing happens where there is none."""
         if kept := self._kept.get(picture_id):
             self._drop(kept)
+
+    def free(self, pictures: Iterable[KeptPicture]) -> int:
+        """Drop those of some pictures that no conversation holds; returns how many."""
+        free = {kept.id for kept in pictures if not kept.held}
+        for picture_id in free:
+            self.discard(picture_id)
+        return len(free)
 
     def expire(self) -> None:
         """Drop what no conversation holds and nobody used for the time to live."""

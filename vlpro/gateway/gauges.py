@@ -98,7 +98,7 @@ class Gauges(Collector):
         yield _gauge(
             "vlpro_pictures_reading_ahead",
             "Pictures that the engine reads before they are asked about.",
-            self._services.conversations.reading_ahead,
+            self._services.conversations.pictures.reading_ahead,
         )
 
     def _engine(self) -> Iterator[Metric]:

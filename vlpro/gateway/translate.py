@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from vlpro import schema
-from vlpro.chat.conversation_service import Receipt
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.fitting import Shown
+from vlpro.chat.forgetting import Receipt
 from vlpro.chat.grounding import Place
 from vlpro.chat.history import Page
 from vlpro.chat.material import Citation

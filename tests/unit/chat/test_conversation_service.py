@@ -8,7 +8,8 @@ import pytest
 
 from tests.support import eventually
 from tests.unit.imaging.samples import file, quarters
-from vlpro.chat.conversation_service import Asked, ConversationService
+from vlpro.chat.answering import Asked
+from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.conversations import StoredMessage
 from vlpro.chat.pictures import PictureStore
 from vlpro.chat.service import ChatService, Question, Turn
@@ -69,12 +70,12 @@ async def service(engine: _Engine) -> AsyncIterator[ConversationService]:
 
 
 async def test_of_what_belongs_to_somebody_else_nothing_is_read_ahead(service: ConversationService) -> None:
-    kept = await service.add_picture(LI, PNG)
+    kept = await service.pictures.add(LI, PNG)
     with pytest.raises(NotFoundError) as refused:
-        await service.add_picture(WANG, PNG, after=(kept.id,))
+        await service.pictures.add(WANG, PNG, after=(kept.id,))
     assert refused.value.param == "after"
     with pytest.raises(NotFoundError):
-        await service.add_picture(WANG, PNG, conversation_id=(await service.new(LI)).id)
+        await service.pictures.add(WANG, PNG, conversation_id=(await service.new(LI)).id)
 
 
 @pytest.mark.parametrize(("context", "read"), [(32_768, 1), (4, 0)])
@@ -89,8 +90,8 @@ async def test_what_will_not_be_shown_as_it_is_is_not_read_ahead(
         return FakeEngine.generate(engine, request, **more)
 
     monkeypatch.setattr(engine, "generate", noted)
-    await service.add_picture(LI, PNG)
-    await eventually(lambda: not service.reading_ahead)
+    await service.pictures.add(LI, PNG)
+    await eventually(lambda: not service.pictures.reading_ahead)
     assert [request.ahead for request in asked] == [True] * read
 
 
@@ -121,21 +122,21 @@ async def _ask(service: ConversationService, conversation: str, text: str = "hi"
 
 async def test_what_belongs_to_somebody_else_does_not_exist(service: ConversationService) -> None:
     conversation = (await service.new(LI)).id
-    kept = await service.add_picture(LI, PNG)
+    kept = await service.pictures.add(LI, PNG)
     await _ask(service, conversation, images=(kept.id,))
     for call in (
         lambda: service.ask(WANG, conversation, Asked("hi")),
         lambda: service.stop(WANG, conversation),
         lambda: service.clear(WANG, conversation),
-        lambda: service.picture_content(WANG, kept.id, None),
-        lambda: service.delete_picture(WANG, kept.id),
+        lambda: service.pictures.content(WANG, kept.id, None),
+        lambda: service.pictures.delete(WANG, kept.id),
     ):
         with pytest.raises(NotFoundError):
             await call()
     with pytest.raises(NotFoundError):
         await service.get(WANG, conversation)
     with pytest.raises(NotFoundError):
-        service.picture(WANG, kept.id)
+        service.pictures.get(WANG, kept.id)
     own = (await service.new(WANG)).id
     with pytest.raises(NotFoundError, match="no longer in memory"):
         await service.ask(WANG, own, Asked("hi", images=(kept.id,)))
@@ -164,12 +165,12 @@ async def test_asked_right_at_the_end_it_can_still_be_stopped(
     await service.stop(LI, conversation.id)
     assert second.state == "stopped"
     assert service._chat.queue.running == 0
-    assert not service._jobs
+    assert not service._answers._tasks
 
 
 async def test_nothing_can_be_asked_while_it_is_being_cleared(service: ConversationService) -> None:
     conversation = await service.new(LI)
-    kept = await service.add_picture(LI, PNG)
+    kept = await service.pictures.add(LI, PNG)
     await service.ask(LI, conversation.id, Asked("count to 9000", images=(kept.id,)))
     clearing = asyncio.create_task(service.clear(LI, conversation.id))
     refused = 0
@@ -181,7 +182,7 @@ async def test_nothing_can_be_asked_while_it_is_being_cleared(service: Conversat
             refused += 1
     assert (await clearing).images == 1
     assert refused > 0
-    assert not service._jobs
+    assert not service._answers._tasks
     assert service._pictures.bytes_used == 0
 
 
@@ -194,7 +195,7 @@ async def test_stopped_before_its_first_step(service: ConversationService) -> No
 
 async def test_one_picture_twice_in_one_conversation(service: ConversationService, engine: _Engine) -> None:
     conversation = (await service.new(LI)).id
-    kept = await service.add_picture(LI, PNG)
+    kept = await service.pictures.add(LI, PNG)
     await _ask(service, conversation, images=(kept.id, kept.id))
     await _ask(service, conversation, images=(kept.id,))
     assert kept.held == 3
@@ -207,8 +208,8 @@ async def test_an_edit_keeps_the_picture_that_is_asked_for_again(
 ) -> None:
     conversation = await service.new(LI)
     kept, other = (
-        await service.add_picture(LI, PNG),
-        await service.add_picture(LI, file(quarters(50, 50), "PNG")),
+        await service.pictures.add(LI, PNG),
+        await service.pictures.add(LI, file(quarters(50, 50), "PNG")),
     )
     await _ask(service, conversation.id, images=(kept.id, other.id))
     question = conversation.messages[0].id
@@ -223,7 +224,7 @@ async def test_a_full_conversation_makes_room_when_its_first_question_is_replace
     service: ConversationService,
 ) -> None:
     conversation = await service.new(LI)
-    kept = [await service.add_picture(LI, PNG) for _ in range(5)]
+    kept = [await service.pictures.add(LI, PNG) for _ in range(5)]
     await _ask(service, conversation.id, images=tuple(k.id for k in kept[:4]))
     with pytest.raises(BadRequestError, match="5 pictures"):
         await service.ask(LI, conversation.id, Asked("x", images=(kept[4].id,)))
@@ -246,7 +247,7 @@ async def test_an_engine_that_cannot_forget_stops_nothing(
 ) -> None:
     engine.broken = True
     conversation = (await service.new(LI)).id
-    kept = await service.add_picture(LI, PNG)
+    kept = await service.pictures.add(LI, PNG)
     await _ask(service, conversation, images=(kept.id,))
     assert (await service.clear(LI, conversation)).images == 1
 

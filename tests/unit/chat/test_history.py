@@ -18,7 +18,8 @@ from tests.unit.imaging.samples import file, quarters
 from vlpro.audit.events import Event, Outcome
 from vlpro.audit.recorder import NullRecorder
 from vlpro.chat import history
-from vlpro.chat.conversation_service import Asked, ConversationService
+from vlpro.chat.answering import Asked
+from vlpro.chat.conversation_service import ConversationService
 from vlpro.chat.conversations import Conversation, StoredMessage
 from vlpro.chat.history import Rules
 from vlpro.chat.pictures import PictureNote, PictureStore
@@ -114,7 +115,7 @@ async def asked(service: ConversationService, name: str, text: str = "hi", **mor
 async def test_a_conversation_survives_the_service_and_goes_on(house: House) -> None:
     async with house.service() as service:
         name = (await service.new(LI)).id
-        kept = await service.add_picture(LI, PNG)
+        kept = await service.pictures.add(LI, PNG)
         await asked(service, name, "first", images=(kept.id,))
         await asked(service, name, "count to 3")
     async with house.service() as service:
@@ -128,7 +129,7 @@ async def test_a_conversation_survives_the_service_and_goes_on(house: House) -> 
         with pytest.raises(NotFoundError, match="no longer in memory"):
             await asked(service, name, "again", images=(kept.id,), replaces=held.messages[0].id)
         assert len((await service.get(LI, name)).messages) == 4  # nothing was lost by that
-        another = await service.add_picture(LI, PNG)
+        another = await service.pictures.add(LI, PNG)
         answer = await asked(service, name, "box it", images=(another.id,))
         assert answer.grounding[0].image == 2  # as the whole conversation counts them
         with pytest.raises(NotFoundError):
@@ -141,16 +142,16 @@ async def test_pictures_are_stored_where_the_policy_says_so_and_seen_again(house
     house.rules = Rules(keep_images=True)
     async with house.service() as service:
         name = (await service.new(LI)).id
-        kept = await service.add_picture(LI, PNG)
+        kept = await service.pictures.add(LI, PNG)
         await asked(service, name, "box it", images=(kept.id,))
     async with house.service() as service:
         held = await service.get(LI, name)
         assert held.pictures[0].note.stored
-        assert (await service.picture_content(LI, kept.id, None))[:3] == b"\xff\xd8\xff"
-        assert (await service.picture_content(LI, kept.id, 32))[:3] == b"\xff\xd8\xff"
-        assert (await service.annotated(LI, name, held.messages[1].id, None))[:3] == b"\xff\xd8\xff"
+        assert (await service.pictures.content(LI, kept.id, None))[:3] == b"\xff\xd8\xff"
+        assert (await service.pictures.content(LI, kept.id, 32))[:3] == b"\xff\xd8\xff"
+        assert (await service.pictures.annotated(LI, name, held.messages[1].id, None))[:3] == b"\xff\xd8\xff"
         with pytest.raises(NotFoundError):
-            await service.picture_content(WANG, kept.id, None)
+            await service.pictures.content(WANG, kept.id, None)
         answer = await asked(service, name, "box it again")
         assert "96×64" in answer.text  # the engine sees it
         assert answer.shown[0].sha256 == kept.picture.sha256  # known by the file that came
@@ -158,7 +159,7 @@ async def test_pictures_are_stored_where_the_policy_says_so_and_seen_again(house
     async with house.service() as service:
         assert not (await service.get(LI, name)).pictures[0].note.stored
         with pytest.raises(NotFoundError):
-            await service.picture_content(LI, kept.id, None)
+            await service.pictures.content(LI, kept.id, None)
         await service._history.tidy()
     assert house.rows(kept_pictures) == 0
 
@@ -207,7 +208,7 @@ async def test_of_two_who_ask_at_the_same_moment_one_is_told(house: House) -> No
         seen = [(service, await service.get(LI, name)) for service in (one, other)]
         # Both have looked; now both write.
         both = await asyncio.gather(
-            *(service._begin_answer(LI, held, Asked("mine")) for service, held in seen),
+            *(service._answers._begin(LI, held, Asked("mine")) for service, held in seen),
             return_exceptions=True,
         )
         refused = [each for each in both if isinstance(each, VlproError)]
@@ -370,7 +371,7 @@ async def test_a_changed_byte_is_on_the_record_once_however_it_is_met(house: Hou
     async with house.service() as service:
         names = [(await service.new(LI)).id for _ in "1234"]
         for name in names:
-            kept = await service.add_picture(LI, PNG)
+            kept = await service.pictures.add(LI, PNG)
             await asked(service, name, "hi", images=(kept.id,))
     head, message, picture, fine = names
     for table, column, row in (
@@ -406,7 +407,7 @@ def flip(connection: sa.Connection, table: sa.Table, column: str, row: sa.Column
 async def test_what_another_process_deleted_leaves_memory_here_too(house: House) -> None:
     async with house.service() as here, house.service(start=False) as there:
         name = (await here.new(LI)).id
-        kept = await here.add_picture(LI, PNG)
+        kept = await here.pictures.add(LI, PNG)
         await asked(here, name, images=(kept.id,))
         await there.clear(LI, name)
         assert here._pictures.bytes_used > 0

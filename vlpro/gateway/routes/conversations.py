@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from vlpro import schema
-from vlpro.chat.conversation_service import Asked
+from vlpro.chat.answering import Asked
 from vlpro.chat.conversations import Conversation
 from vlpro.gateway import knowledge, translate
 from vlpro.gateway.deps import ConversationAskerOf, Owner, RequestIdOf, Services, ServicesOf
@@ -123,7 +123,7 @@ async def annotated(
     image: Annotated[int | None, Query(ge=1, description="Which picture; left out: the first marked")] = None,
 ) -> Response:
     """A picture of the conversation with the boxes and points of an answer drawn on it."""
-    data = await services.conversations.annotated(owner, conversation_id, message_id, image)
+    data = await services.conversations.pictures.annotated(owner, conversation_id, message_id, image)
     return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
 

@@ -38,7 +38,7 @@ async def add(
 
     The engine begins to read it at once, behind what the conversation holds and the pictures that come before it.
     """
-    kept = await services.conversations.add_picture(
+    kept = await services.conversations.pictures.add(
         owner, await request.body(), conversation_id=conversation, after=after
     )
     return translate.image(kept, services.chat.engine)
@@ -47,7 +47,7 @@ async def add(
 @router.get("/{image_id}")
 async def get(image_id: str, services: ServicesOf, owner: Owner) -> schema.ImageInfo:
     """What is known of a picture."""
-    return translate.image(services.conversations.picture(owner, image_id), services.chat.engine)
+    return translate.image(services.conversations.pictures.get(owner, image_id), services.chat.engine)
 
 
 JPEG: dict[str, Any] = {
@@ -65,12 +65,12 @@ async def content(
     size: Annotated[int | None, Query(ge=16, le=4096, description="Longest side, pixels")] = None,
 ) -> Response:
     """A picture to look at: a JPEG made anew from clean pixels, never the file that was sent."""
-    data = await services.conversations.picture_content(owner, image_id, size)
+    data = await services.conversations.pictures.content(owner, image_id, size)
     return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
 
 @router.delete("/{image_id}")
 async def delete(image_id: str, services: ServicesOf, owner: Owner) -> schema.Deleted:
     """Remove a picture that no conversation holds."""
-    await services.conversations.delete_picture(owner, image_id)
+    await services.conversations.pictures.delete(owner, image_id)
     return schema.Deleted(id=image_id, object="image.deleted")

@@ -37,7 +37,7 @@ async def status(services: ServicesOf) -> schema.Status:
         problem=errors.body(engine.problem) if engine.problem else None,
         running=chat.queue.running,
         queued=chat.queue.waiting,
-        reading_ahead=services.conversations.reading_ahead,
+        reading_ahead=services.conversations.pictures.reading_ahead,
         sealed=is_sealed(),
         device=await device(services),
         budget=schema.Budget(
