@@ -266,7 +266,11 @@ def _backups(context: Context) -> Finding:
         else None,
     }
     if facts["made_hours_ago"] is None:
-        if settings.database_url.get_secret_value() or settings.profile == "local":
+        if settings.profile == "local":
+            raise NotEvaluatedError(
+                "No backup was made yet: vlpro backup.", "尚无备份：请运行 vlpro backup。", facts
+            )
+        if settings.database_url.get_secret_value():
             raise NotEvaluatedError(
                 "No backup of vlpro backup is known here; show those that the database's own tools make.",
                 "此处没有 vlpro backup 的备份记录；请出示数据库自身的备份。",
