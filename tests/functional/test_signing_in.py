@@ -213,7 +213,7 @@ def test_many_accounts_from_one_address(firm: Company) -> None:
             headers = {"x-forwarded-for": address, "origin": firm.server.url}
             return http.post("/login", data={"login": login, "password": password}, headers=headers)
 
-        with ThreadPoolExecutor(3) as pool:  # more would wait for hashes, and be told to come again, on a busy machine
+        with ThreadPoolExecutor(3) as pool:  # more would be told to come again, on a busy machine
             replies = list(pool.map(attempt, [f"employee{number}" for number in range(24)]))
         assert {reply.status_code for reply in replies} == {401}
         assert "已暂停登录" in attempt(person.login, person.password).text
