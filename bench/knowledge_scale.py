@@ -332,7 +332,7 @@ async def _own(work: Path, seconds: float) -> dict[str, Any]:
     bases = [base.id for base in await service.bases(person)]
     asked = json.loads((work / "questions.json").read_text())
     for text in asked[:5]:
-        await service.search(person, bases, text)
+        await service.finder.search(person, bases, text)
     for users in (1, 2, 8):
         took: list[float] = []
         end = time.monotonic() + seconds
@@ -341,14 +341,14 @@ async def _own(work: Path, seconds: float) -> dict[str, Any]:
             number = user
             while time.monotonic() < end:
                 start = time.perf_counter()
-                await service.search(person, bases, asked[number % len(asked)])
+                await service.finder.search(person, bases, asked[number % len(asked)])
                 took.append((time.perf_counter() - start) * 1000)
                 number += users
 
         await asyncio.gather(*map(one, range(users)))
         result[f"{users} at once"] = summary(took, seconds)
     result["8 people, paced"] = await _paced(
-        lambda text: service.search(person, bases, text), asked, 2 * seconds
+        lambda text: service.finder.search(person, bases, text), asked, 2 * seconds
     )
     result["steps, 1 at once"] = await _steps(service, embedder, bases, asked)
     result["MB, with searches"] = _now_mb() - before

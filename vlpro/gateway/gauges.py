@@ -178,7 +178,7 @@ class Gauges(Collector):
         yield _counter(
             "vlpro_knowledge_searches",
             "How often passages of knowledge bases were looked for.",
-            services.knowledge.searches,
+            services.knowledge.finder.searches,
         )
         found = services.knowledge.status()
         yield _gauge("vlpro_knowledge_passages", "Passages in the index of knowledge bases.", found.passages)

@@ -72,7 +72,7 @@ def inspections_of(
             AlertStore(*where), chat.recorder, options, deliver=deliver if options.alert_targets else None
         ),
         options,
-        references=References(knowledge, reader, chat.engine.count_tokens),
+        references=References(knowledge.finder, reader, chat.engine.count_tokens),
         keeps_pictures=lambda: rules().keep_images,
         printed=printed,
     )

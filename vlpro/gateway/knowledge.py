@@ -15,9 +15,10 @@ from vlpro.gateway.deps import Services, principal_of
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import Permission
 from vlpro.identity.principal import Person
+from vlpro.knowledge.document import Base, Document
 from vlpro.knowledge.passages import Box
 from vlpro.knowledge.search import Found
-from vlpro.knowledge.service import Base, Document, KnowledgeStatus
+from vlpro.knowledge.service import KnowledgeStatus
 from vlpro.schema import knowledge as wire
 
 __all__ = [

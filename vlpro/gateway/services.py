@@ -120,7 +120,7 @@ def services_of(
         ),
         reports=reports_of(settings, identity, where, chat_service, rules=rules),
         knowledge=knowledge,
-        knowledge_answers=KnowledgeAnswers(knowledge, chat_service, reader),
+        knowledge_answers=KnowledgeAnswers(knowledge.finder, chat_service, reader),
         started=int(time.time()),
         traces=traces_of(settings.otel_endpoint, settings.otel_ca),
         recorder=recorder,

@@ -21,6 +21,7 @@ from vlpro.errors import EngineError, UnsupportedError
 from vlpro.identity.principal import Person
 from vlpro.imaging.picture import Picture
 from vlpro.knowledge.codes import codes_in
+from vlpro.knowledge.finder import Finder
 from vlpro.knowledge.quoting import (
     RULES,
     beginning,
@@ -34,7 +35,6 @@ from vlpro.knowledge.quoting import (
     record,
 )
 from vlpro.knowledge.search import Found, Hit
-from vlpro.knowledge.service import KnowledgeService
 from vlpro.workflows.reading import PageReader
 
 __all__ = ["PAGES", "PASSAGES", "RULES", "KnowledgeAnswers", "follows_up", "words_on"]
@@ -79,20 +79,20 @@ class KnowledgeAnswers:
     """Finds what questions are to be answered from.
 
     Args:
-        knowledge: Where it is found.
+        finder: Finds it.
         chat: Whose engine answers.
         reader: Reads the codes in the person's own pictures.
     """
 
-    def __init__(self, knowledge: KnowledgeService, chat: ChatService, reader: PageReader) -> None:
-        self._knowledge = knowledge
+    def __init__(self, finder: Finder, chat: ChatService, reader: PageReader) -> None:
+        self._finder = finder
         self._chat = chat
         self._reader = reader
 
     def finds(self, person: Person, bases: Sequence[str]) -> Finds:
         """What finds the material of one question: of ``person``, in ``bases``.
 
-        It raises what :meth:`KnowledgeService.find` raises, BusyError where too many pictures wait to be read, and
+        It raises what :meth:`Finder.find` raises, BusyError where too many pictures wait to be read, and
         UnsupportedError where an engine that does not write is asked for JSON.
         """
 
@@ -129,7 +129,7 @@ class KnowledgeAnswers:
         before = asked[-2].text.strip() if len(asked) > 1 else ""
         # What says enough by itself is searched by itself: otherwise the answer before would be given again.
         query = f"{before}\n{words}" if before and follows_up(words) and not codes else words
-        return await self._knowledge.find(person, bases, query, limit=PASSAGES, picture_codes=codes)
+        return await self._finder.find(person, bases, query, limit=PASSAGES, picture_codes=codes)
 
     async def _given(
         self, person: Person, found: Found, language: Language, *, named: dict[str, Any], room: int
@@ -149,7 +149,7 @@ class KnowledgeAnswers:
             numbers[source.base, source.document, source.page].append(source.number)
         shown: list[tuple[tuple[str, str, int], Picture]] = []
         for key, on_it in list(numbers.items())[:PAGES]:
-            picture = await self._knowledge.page_picture(person, hits[on_it[0] - 1])
+            picture = await self._finder.page_picture(person, hits[on_it[0] - 1])
             room -= engine.capabilities.tokens_of(picture.width, picture.height) + 40
             if room < 0:
                 break
@@ -172,7 +172,7 @@ class KnowledgeAnswers:
             ),
             named=named | {"pages": [record(hit) for hit in one_a_page(hits)]},
             names={number: record(hit) for number, hit in enumerate(hits, 1)},
-            given=partial(self._knowledge.given.add, {(hit.base, hit.version) for hit in hits}),
+            given=partial(self._finder.given.add, {(hit.base, hit.version) for hit in hits}),
         )
 
 

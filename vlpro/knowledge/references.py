@@ -12,6 +12,7 @@ from vlpro.engines.interface import Language, Message
 from vlpro.identity.principal import Person
 from vlpro.knowledge.answer import words_on
 from vlpro.knowledge.codes import codes_in
+from vlpro.knowledge.finder import Finder
 from vlpro.knowledge.quoting import (
     REFERENCE_RULES,
     beginning,
@@ -23,7 +24,6 @@ from vlpro.knowledge.quoting import (
     record,
 )
 from vlpro.knowledge.search import Found, Hit
-from vlpro.knowledge.service import KnowledgeService
 from vlpro.workflows.reading import PageReader
 
 __all__ = ["References"]
@@ -36,15 +36,13 @@ class References:
     """Finds passages that explain what is, or may be, seen in a picture.
 
     Args:
-        knowledge: Where they are found.
+        finder: Finds them.
         reader: Reads the codes in the picture.
         count_tokens: Of the engine.
     """
 
-    def __init__(
-        self, knowledge: KnowledgeService, reader: PageReader, count_tokens: Callable[[str], int]
-    ) -> None:
-        self._knowledge = knowledge
+    def __init__(self, finder: Finder, reader: PageReader, count_tokens: Callable[[str], int]) -> None:
+        self._finder = finder
         self._reader = reader
         self._count_tokens = count_tokens
 
@@ -57,13 +55,13 @@ class References:
             words: What for, beside the codes that are read in the picture.
             language: In which the material is introduced.
 
-        It raises what :meth:`KnowledgeService.find` raises.
+        It raises what :meth:`Finder.find` raises.
         """
 
         async def find(_: Question, messages: Sequence[Message], room: int) -> Material:
             pictures = [picture for message in messages for picture in message.pictures]
             codes = frozenset(codes_in(await words_on(self._reader, person, pictures)))
-            found = await self._knowledge.find(person, bases, words, limit=PASSAGES, picture_codes=codes)
+            found = await self._finder.find(person, bases, words, limit=PASSAGES, picture_codes=codes)
             hits: list[Hit] = []
             fixed = (REFERENCE_RULES[language], beginning(language), ending(language))
             room -= sum(map(self._count_tokens, fixed)) + 8
@@ -79,7 +77,7 @@ class References:
                 hits,
                 rules=REFERENCE_RULES[language],
                 parts=(beginning(language), quoted or nothing(language), ending(language)),
-                given=partial(self._knowledge.given.add, {(hit.base, hit.version) for hit in hits}),
+                given=partial(self._finder.given.add, {(hit.base, hit.version) for hit in hits}),
             )
 
         return find
@@ -93,9 +91,9 @@ class References:
             words: What was found.
 
         Raises:
-            VlproError: As :meth:`KnowledgeService.find`.
+            VlproError: As :meth:`Finder.find`.
         """
-        found = await self._knowledge.find(person, bases, words, limit=PASSAGES)
+        found = await self._finder.find(person, bases, words, limit=PASSAGES)
         return _material(bases, found, found.hits if found.answers else ())
 
 

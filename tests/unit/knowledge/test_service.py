@@ -30,7 +30,8 @@ from vlpro.errors import (
 )
 from vlpro.identity.labels import Level
 from vlpro.identity.principal import Person
-from vlpro.knowledge.service import Base, KnowledgeService
+from vlpro.knowledge.document import Base
+from vlpro.knowledge.service import KnowledgeService
 from vlpro.knowledge.tables import (
     knowledge_bases,
     knowledge_documents,
@@ -74,7 +75,7 @@ async def put(service: KnowledgeService, base: Base, name: str = "pump.pdf", dat
 
 
 async def texts(service: KnowledgeService, base: Base, query: str = "fault E11") -> list[str]:
-    return [hit.text for hit in (await service.search(LI, [base.id], query)).hits]
+    return [hit.text for hit in (await service.finder.search(LI, [base.id], query)).hits]
 
 
 def rows(world: World, table: sa.Table) -> int:
@@ -89,13 +90,13 @@ async def test_a_document_is_read_in_found_and_recorded(world: World) -> None:
     async with world.running() as service:
         base = await made(service)
         version = await put(service, base)
-        found = await service.search(LI, [base.id], "What is fault E11?", limit=2)
+        found = await service.finder.search(LI, [base.id], "What is fault E11?", limit=2)
 
         best = found.hits[0]
         assert (best.document, best.version, best.page) == ("pump.pdf", version, 1)
         assert "no water" in best.text
-        marked = Image.open(io.BytesIO(await service.page(LI, base.id, "pump.pdf", 1, best.boxes)))
-        picture = await service.page_picture(LI, best)
+        marked = Image.open(io.BytesIO(await service.finder.page(LI, base.id, "pump.pdf", 1, best.boxes)))
+        picture = await service.finder.page_picture(LI, best)
         assert marked.size == (picture.width, picture.height) == best.page_size
         assert (await service.base(LI, base.id)).pages == service.status().pages == 3
     told = [(entry.event, entry.detail.get("change")) for entry in world.recorder.entries]
@@ -127,7 +128,7 @@ async def test_the_old_version_answers_until_the_new_one_is_ready(world: World) 
     async with world.running() as service:
         base = await made(service)
         await put(service, base)
-        old = await service.page(LI, base.id, "pump.pdf", 1)
+        old = await service.finder.page(LI, base.id, "pump.pdf", 1)
         world.embedder.stops_at = "sieve"
         await service.put(LI, base.id, "pump.pdf", NEWER)
         async with asyncio.timeout(20):
@@ -136,15 +137,15 @@ async def test_the_old_version_answers_until_the_new_one_is_ready(world: World) 
         reading = await service.document(LI, base.id, "pump.pdf")
         assert (reading.state, reading.version, reading.pages_done, reading.pages) == ("reading", 2, 1, 2)
         assert "no water" in (await texts(service, base))[0]
-        assert await service.page(LI, base.id, "pump.pdf", 1) == old  # which the hit's boxes are of
+        assert await service.finder.page(LI, base.id, "pump.pdf", 1) == old  # which the hit's boxes are of
         world.embedder.goes_on.set()
         await until(service, base, "pump.pdf", "ready")
 
         assert "the valve sticks" in (await texts(service, base))[0]
         assert not any("no water" in text for text in await texts(service, base))
-        assert await service.page(LI, base.id, "pump.pdf", 1) != old
+        assert await service.finder.page(LI, base.id, "pump.pdf", 1) != old
         with pytest.raises(NotFoundError):
-            await service.page(LI, base.id, "pump.pdf", 3)
+            await service.finder.page(LI, base.id, "pump.pdf", 3)
         await asyncio.to_thread(world.store.drop_deleted)
         assert (rows(world, knowledge_documents), rows(world, knowledge_pages)) == (1, 2)
 
@@ -275,7 +276,7 @@ async def test_scans_are_read_in_the_background_and_nothing_of_them_is_kept_by_t
         await put(service, base, "scan.pdf", scan.getvalue())
         await put(service, base, "photo.png", photo.getvalue())
         await put(service, base)  # has all as text: nobody reads it
-        found = await service.search(LI, [base.id], "F0-28")
+        found = await service.finder.search(LI, [base.id], "F0-28")
         assert {(hit.document, hit.page) for hit in found.hits[:2]} == {("scan.pdf", 1), ("photo.png", 1)}
         photo_hit = next(hit for hit in found.hits if hit.document == "photo.png")
         assert photo_hit.page_size == (800, 600)
@@ -332,9 +333,9 @@ async def test_a_page_without_anything_is_a_page(alone: World) -> None:
     async with alone.running() as service:
         base = await made(service)
         await put(service, base, "empty.pdf", pdf([], ["Fault E11 here"]))
-        found = await service.search(LI, [base.id], "fault E11")
+        found = await service.finder.search(LI, [base.id], "fault E11")
         assert [hit.page for hit in found.hits] == [2]
-        assert (await service.page(LI, base.id, "empty.pdf", 1))[:2] == b"\xff\xd8"
+        assert (await service.finder.page(LI, base.id, "empty.pdf", 1))[:2] == b"\xff\xd8"
 
 
 # --- whose they are
@@ -347,8 +348,8 @@ async def test_somebody_elses_base_is_no_base(world: World) -> None:
         for base in (own, shared):
             await put(service, base)
         assert [one.id for one in await service.bases(WANG)] == [shared.id]
-        assert (await service.search(WANG, [shared.id], "E11")).hits
-        assert (await service.page(WANG, shared.id, "pump.pdf", 1))[:2] == b"\xff\xd8"
+        assert (await service.finder.search(WANG, [shared.id], "E11")).hits
+        assert (await service.finder.page(WANG, shared.id, "pump.pdf", 1))[:2] == b"\xff\xd8"
         for base, refusal in ((own, NotFoundError), (shared, ForbiddenError)):
             for write in (
                 service.change(WANG, base.id, name="mine"),
@@ -361,7 +362,7 @@ async def test_somebody_elses_base_is_no_base(world: World) -> None:
                     await write
         await _unseen(service, own, WANG)
         with pytest.raises(NotFoundError):
-            await service.search(WANG, [shared.id, own.id], "E11")
+            await service.finder.search(WANG, [shared.id, own.id], "E11")
         await service.change(LI, shared.id, shared=False)
         await _unseen(service, shared, WANG)
         assert "no water" in (await texts(service, own))[0]
@@ -371,11 +372,11 @@ async def test_nobody_reads_up(world: World) -> None:
     async with world.running() as service:
         base = await made(service, shared=True, level=Level.SECRET)
         await put(service, base)
-        hit = (await service.search(WANG, [base.id], "E11")).hits[0]
+        hit = (await service.finder.search(WANG, [base.id], "E11")).hits[0]
         lowered = Person(WANG.id, Level.INTERNAL)
         await _unseen(service, base, lowered)
         with pytest.raises(NotFoundError):
-            await service.page_picture(lowered, hit)
+            await service.finder.page_picture(lowered, hit)
         await _unseen(service, base, Person(LI.id, Level.INTERNAL))  # its owner neither
         with pytest.raises(ForbiddenError):
             await made(service, lowered, level=Level.SECRET)
@@ -389,8 +390,8 @@ async def _unseen(service: KnowledgeService, base: Base, person: Person) -> None
             service.base(person, name),
             service.document(person, name, "pump.pdf"),
             service.documents(person, name),
-            service.search(person, [name], "E11"),
-            service.page(person, name, "pump.pdf", 1),
+            service.finder.search(person, [name], "E11"),
+            service.finder.page(person, name, "pump.pdf", 1),
         ):
             with pytest.raises(NotFoundError) as unknown:
                 await read
@@ -433,8 +434,8 @@ async def test_what_cannot_be_recorded_is_not_done(alone: World) -> None:
         whole, alone.recorder = alone.recorder, Broken()
     async with alone.running() as service:
         for act in (
-            service.search(LI, [base.id], "E11"),
-            service.page(LI, base.id, "pump.pdf", 1),
+            service.finder.search(LI, [base.id], "E11"),
+            service.finder.page(LI, base.id, "pump.pdf", 1),
             service.put(LI, base.id, "pump.pdf", NEWER),
             service.change(LI, base.id, shared=True),
             service.remove(LI, base.id, "pump.pdf"),
@@ -458,9 +459,9 @@ async def test_after_a_restart_all_is_found_again(alone: World) -> None:
     async with alone.running() as service:
         base = await made(service)
         await put(service, base)
-        before = await service.search(LI, [base.id], "fault E11")
+        before = await service.finder.search(LI, [base.id], "fault E11")
     async with alone.running() as service:
-        after = await service.search(LI, [base.id], "fault E11")
+        after = await service.finder.search(LI, [base.id], "fault E11")
         assert [hit.text for hit in after.hits] == [hit.text for hit in before.hits]
         assert service.status().loading is None
         assert service.status().pages == 3
@@ -510,7 +511,7 @@ async def test_nothing_is_in_clear_in_the_files_and_keys_go_with_what_they_seal(
     async with world.running() as service:
         base = await made(service, name="canary-base-31", description="canary-what-12")
         await put(service, base, "canary-name-77.pdf", file)
-        jpeg = await service.page(LI, base.id, "canary-name-77.pdf", 1)
+        jpeg = await service.finder.page(LI, base.id, "canary-name-77.pdf", 1)
         world.embedder.stops_at = "second"
         await service.put(LI, base.id, "other.pdf", pdf(["canary-words-55 second"]))
         async with asyncio.timeout(20):
@@ -545,4 +546,4 @@ async def test_what_is_put_in_another_place_does_not_open(world: World) -> None:
             with world.database.write() as connection:
                 connection.execute(change)
             with pytest.raises(VlproError, match="altered"):
-                await service.page(LI, base.id, "pump.pdf", 9, [(1, 1, 9, 9)])
+                await service.finder.page(LI, base.id, "pump.pdf", 9, [(1, 1, 9, 9)])

@@ -22,13 +22,14 @@ from vlpro.imaging.ingest import Limits
 from vlpro.imaging.pdf import PdfLimits
 from vlpro.imaging.picture import Picture
 from vlpro.imaging.workers import ThreadReader
+from vlpro.knowledge.document import Base, Document
 from vlpro.knowledge.embedding.interface import Embedder, Vectors
 from vlpro.knowledge.index.memory import MemoryIndex
 from vlpro.knowledge.ingest import Ingest
 from vlpro.knowledge.office import OfficeConverter
 from vlpro.knowledge.options import KnowledgeOptions
 from vlpro.knowledge.search import Ranking
-from vlpro.knowledge.service import Base, Document, KnowledgeService
+from vlpro.knowledge.service import KnowledgeService
 from vlpro.knowledge.store import KnowledgeStore
 from vlpro.workflows.reading import PageReader
 

@@ -71,7 +71,9 @@ async def search_over(
     for index, name in enumerate(body.bases):
         await translate.named(services, who.person, name, f"bases[{index}]")
     names = list(dict.fromkeys(body.bases))
-    return translate.hits(await services.knowledge.search(who.person, names, body.query, limit=body.limit))
+    return translate.hits(
+        await services.knowledge.finder.search(who.person, names, body.query, limit=body.limit)
+    )
 
 
 @router.get("/{base_id}")
@@ -108,7 +110,7 @@ async def search(
 ) -> wire.KnowledgeHits:
     """Find passages in a base."""
     return translate.hits(
-        await services.knowledge.search(who.person, [base_id], body.query, limit=body.limit)
+        await services.knowledge.finder.search(who.person, [base_id], body.query, limit=body.limit)
     )
 
 
@@ -196,7 +198,7 @@ async def page(
     who: Reader,
 ) -> Response:
     """A page as a picture; `box` marks what was found on it."""
-    data = await services.knowledge.page(who.person, base_id, name, number, boxes)
+    data = await services.knowledge.finder.page(who.person, base_id, name, number, boxes)
     return Response(data, 200, {"cache-control": "private, no-store"}, "image/jpeg")
 
 

@@ -84,7 +84,7 @@ class Explaining:
         """With the passages about what was found without an engine; none where nothing was, and nothing is asked.
 
         Raises:
-            VlproError: As :meth:`~vlpro.knowledge.service.KnowledgeService.find`.
+            VlproError: As :meth:`~vlpro.knowledge.finder.Finder.find`.
         """
         asked = self._asked
         if not asked.bases:
