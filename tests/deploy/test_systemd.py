@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,20 @@ try:
     print("sent")
 except OSError as error:
     print(type(error).__name__)
+"""
+
+# As in a unit with SystemCallArchitectures=native: try each way out.
+_AS_UNIT = """
+import ctypes, struct
+libc = ctypes.CDLL(None)
+steps = ((0x20, 0, 0, 4), (0x15, 0, 3, 0xC000003E), (0x20, 0, 0, 0), (0x35, 1, 0, 0x40000000),
+         (0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0))  # another architecture, or x32: the thread is ended
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, program, 0, 0) == 0
+from vlpro.sealing import probes
+probes.main()
 """
 
 
@@ -87,6 +102,33 @@ def test_the_units_name_options_that_there_are() -> None:
             check=True,
         ).stdout
         assert [word for word in words if word.startswith("--") and word not in shown] == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root: it mounts")
+def test_where_a_unit_hides_and_ends_who_tries_each_way_out_is_refused() -> None:
+    """SystemCallArchitectures=native ends the thread that makes such a call; ProtectProc= hides the parent."""
+    under = ["unshare", "-m", "-p", "-f", "--mount-proc", "--propagation", "private", "sh", "-ec"]
+    script = 'mount -t tmpfs tmpfs /proc/1; "$0" -c "$1"; exit'
+    done = subprocess.run(
+        [*under, script, sys.executable, _AS_UNIT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    attempts = {one["way"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert [one for one in attempts.values() if not one["refused"]] == []
+    assert attempts["x32"]["told"] == "ENOSYS"  # who tried was ended
+    assert attempts["another process's memory"]["told"] == "EACCES"
+
+
+def test_the_folder_of_the_socket_is_for_nginx_last_of_all() -> None:
+    """Before each process of a unit, also of ExecStart=, systemd gives RuntimeDirectory= to User= and Group=."""
+    unit = (SYSTEMD / "vlpro.service").read_text(encoding="utf-8")
+    assert re.findall(r"^Exec\w+=\+/usr/bin/chgrp .*$", unit, re.MULTILINE) == [
+        "ExecStartPost=+/usr/bin/chgrp www-data /run/vlpro"
+    ]
 
 
 @pytest.fixture(scope="module")
