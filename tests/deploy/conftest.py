@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from tests.deploy.nginx import HOST, INSIDE, Nginx, Recorder, running_nginx, running_service
+from tests.deploy.nginx import HOST, INSIDE, Nginx, running_nginx, running_service
+from tests.deploy.recorder import Recorder
 from vlpro.crypto import Sealer, read_key_file
 from vlpro.db import Database, sqlite_url
 from vlpro.identity.passwords import Passwords
@@ -68,12 +70,19 @@ def _made(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def _logged_nothing_wrong(nginx: Nginx) -> None:
+    """Whatever tests did to it, its processes never were in trouble."""
+    text = nginx.log("error.log") + nginx.log("vlpro.error.log")
+    assert not re.search(r"\[(emerg|alert|crit)\]", text), text
+
+
 @pytest.fixture(scope="package")
 def recording(folder: Path) -> Iterator[Recorded]:
     """nginx as it is shipped, before a recorder."""
     recorder, unix = Recorder(), folder / "recorder.sock"
     with recorder.at(unix), running_nginx(_made(folder, "recorded"), unix) as nginx:
         yield Recorded(nginx, recorder)
+        _logged_nothing_wrong(nginx)
 
 
 @pytest.fixture
@@ -152,6 +161,7 @@ def door(folder: Path, service: Path) -> Iterator[Nginx]:
     """nginx as it is shipped, before the service."""
     with running_nginx(_made(folder, "door"), service) as nginx:
         yield nginx
+        _logged_nothing_wrong(nginx)
 
 
 @dataclass(frozen=True)
@@ -172,3 +182,4 @@ def optional(folder: Path, service: Path) -> Iterator[Optional]:
         running_nginx(_made(folder, "optional"), service, options=options, application=port) as nginx,
     ):
         yield Optional(nginx, application)
+        _logged_nothing_wrong(nginx)

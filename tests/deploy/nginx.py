@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import http.client
-import http.server
 import json
 import os
 import re
 import shutil
 import socket
-import socketserver
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,19 +24,21 @@ import httpx
 from tests.browser.server import ROOT
 from tests.ports import free_port
 from tests.support import end
+from vlpro.schema import ErrorEnvelope
 
 __all__ = [
+    "ANOTHER",
     "HOST",
+    "HSTS",
+    "HTML",
     "INSIDE",
-    "LARGE",
     "OUTSIDE",
     "SERVER",
     "SHIPPED",
     "UNKNOWN_TO_POLICY",
     "Nginx",
-    "Recorder",
     "Reply",
-    "Seen",
+    "is_envelope",
     "make_certificate",
     "read_all",
     "read_reply",
@@ -56,13 +55,15 @@ INSIDE = "127.0.0.1"
 """Listed, and a monitor too."""
 OUTSIDE = "127.0.0.2"
 """Not listed. All other addresses of 127.0.0.0/8 are."""
+ANOTHER = "127.0.0.3"
+"""Listed, and no monitor."""
 UNKNOWN_TO_POLICY = "127.0.0.99"
 """Listed here, but not in the policy of the service."""
 
-LARGE = 16_000_000
-"""Bytes of what a recorder answers to /large."""
+HSTS = "Strict-Transport-Security"
+HTML = ("Accept", "text/html")
 
-_LIFE_S = 240  # whatever becomes of the tests
+_LIFE_S = 1_800  # whatever becomes of the tests: other files may come between those that use it
 _NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 # As Debian's own file, with what is wrong in it: TLS 1.0, compression, a log of whole request lines.
@@ -210,6 +211,13 @@ class Nginx:
                 if str(self.folder / "temp") in target:
                     found.append(target)
         return found
+
+
+def is_envelope(reply_type: str, body: bytes, code: str) -> bool:
+    """Whether an answer is an error as the service's own are, with a sentence in both languages."""
+    error = ErrorEnvelope.model_validate_json(body).error
+    zh = (error.vlpro or {}).get("zh", "")
+    return reply_type == "application/json" and error.code == code and bool(error.message) and zh > "一"
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -396,104 +404,3 @@ def _has_ipv6() -> bool:
 def _listens(port: int) -> bool:
     socket.create_connection((SERVER, port)).close()
     return True
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A request as it came through."""
-
-    line: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a header."""
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-
-@dataclass
-class Recorder:
-    """Stands where the service does, or another application, and writes down what arrives."""
-
-    seen: list[Seen] = field(default_factory=list)
-
-    @contextmanager
-    def at(self, unix: Path) -> Iterator[None]:
-        """Listen on a Unix socket."""
-        with _UnixServer(str(unix), self._handler()) as server, _serving(server):
-            yield
-
-    @contextmanager
-    def on_port(self) -> Iterator[int]:
-        """Listen on a free port of this machine."""
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler()) as server, _serving(server):
-            yield server.server_port
-
-    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
-        return type("Recording", (_Recording,), {"seen": self.seen})
-
-
-@contextmanager
-def _serving(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-
-
-class _UnixServer(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, *_: object) -> None:
-        """A client that left in the middle."""
-
-
-class _Recording(http.server.BaseHTTPRequestHandler):
-    seen: list[Seen]
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-
-    def handle_one_request(self) -> None:
-        try:
-            super().handle_one_request()
-        except (ConnectionError, ValueError):  # the client left in the middle
-            self.close_connection = True
-
-    def _record(self) -> None:
-        self.close_connection = False
-        body = self._body()
-        self.seen.append(Seen(self.requestline, self.headers.items(), body))
-        answer = bytes(LARGE) if self.path == "/large" else b'{"recorded": true}'
-        at_once = 1 if self.path == "/slow" else len(answer)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.send_header("Strict-Transport-Security", "max-age=1")
-        self.end_headers()
-        if self.command != "HEAD":
-            for start in range(0, len(answer), at_once):
-                self.wfile.write(answer[start : start + at_once])
-                time.sleep(0.02 if at_once == 1 else 0)
-
-    def _body(self) -> bytes:
-        if self.headers.get("transfer-encoding") != "chunked":
-            length = int(self.headers.get("content-length", 0))
-            body = self.rfile.read(length)
-            if len(body) < length:
-                raise ConnectionAbortedError
-            return body
-        pieces = []
-        while size := int(self.rfile.readline() or "x", 16):
-            pieces.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(pieces)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _record  # noqa: N815 - the names are http.server's
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""

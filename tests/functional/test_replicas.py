@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.nginx import Nginx, Recorder, Reply, running_nginx
+from tests.deploy.nginx import Nginx, Reply, running_nginx
+from tests.deploy.recorder import Recorder
 from tests.functional.server import MODEL, Json, chat, eventually, picture_file
 from tests.postgresql import Cluster
 from tests.replicas import Load, Scene, running
