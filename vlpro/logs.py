@@ -25,6 +25,7 @@ __all__ = [
     "configure",
     "configure_child",
     "kind",
+    "safe_words",
     "take_over",
 ]
 
@@ -37,6 +38,7 @@ REQUEST: ContextVar[str] = ContextVar("request", default="")
 _OWN = "vlpro"
 _VARIABLE = "VLPRO_LOG_FORMAT"
 _LONGEST = 4_000
+_OF_THE_SYSTEM = frozenset({"ConnectError", "ConnectTimeout"})  # of httpx
 _OTHERS = ("uvicorn", "streamlit", "websockets")
 _kind: Kind = "text"
 
@@ -88,6 +90,17 @@ def child_environment() -> dict[str, str]:
 def configure_child(process: str) -> None:
     """As :func:`configure`, in a process that :func:`child_environment` was given to."""
     configure("json" if os.environ.get(_VARIABLE) == "json" else "text", "warning", process=process)
+
+
+def safe_words(error: BaseException) -> str:
+    """What may be logged of an exchange with another machine that failed.
+
+    Its kind; and words where they are the system's or OpenSSL's. Those of a library that speaks a protocol quote what
+    was sent, such as a header with a key, or what came back, which may repeat it.
+    """
+    name = type(error).__name__
+    said = str(error) if isinstance(error, OSError) or name in _OF_THE_SYSTEM else ""
+    return f"{name}: {ascii(said)[1:-1][:300]}" if said else name
 
 
 def as_json(fields: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ from vlpro.engines.upstream import Upstream
 from vlpro.errors import ContextLengthError, EngineError, EngineUnavailableError, VlproError
 from vlpro.imaging.encode import to_jpeg
 from vlpro.imaging.tokens import MANY_PICTURES_TOKENS
+from vlpro.logs import safe_words
 
 __all__ = ["OpenAiEngine"]
 
@@ -166,7 +167,7 @@ class OpenAiEngine(Engine):
                             written += text
                             yield Delta(text)
         except httpx.TransportError as error:
-            self._note(_unreachable(error), str(error))
+            self._note(_unreachable(error), safe_words(error))
             if written:
                 raise EngineError(
                     "The model's server broke off within its answer. Ask once more.",
@@ -260,7 +261,7 @@ class OpenAiEngine(Engine):
                 return
             names = [str(entry["id"]) for entry in json.loads(text)["data"]]
         except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError, RecursionError) as error:
-            self._note(_unreachable(error), str(error))
+            self._note(_unreachable(error), safe_words(error))
             return
         self._model, problem = _choose(self._wanted, names)
         self.capabilities = replace(self.capabilities, model=self._model or self._wanted or _UNKNOWN)

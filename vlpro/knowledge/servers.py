@@ -12,6 +12,7 @@ import httpx
 
 from vlpro.engines.upstream import Upstream
 from vlpro.errors import EngineError, EngineUnavailableError
+from vlpro.logs import safe_words
 
 __all__ = ["ModelServer"]
 
@@ -55,7 +56,7 @@ class ModelServer:
             try:
                 status, text, asked_s = await self._exchange(path, content)
             except httpx.TransportError as error:
-                log.warning("%surl: %s", self._settings, ascii(str(error) or type(error).__name__))
+                log.warning("%surl: %s", self._settings, safe_words(error))
                 if wait_s is None or "CERTIFICATE_VERIFY_FAILED" in str(error):
                     raise self._unreachable(error) from error
                 asked_s = 0.0

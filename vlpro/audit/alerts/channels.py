@@ -179,8 +179,11 @@ class Mail(Channel):
                 if options.user:
                     server.login(options.user, options.password.get_secret_value())
                 server.send_message(self._mail(alert, record))
-        except smtplib.SMTPException as error:  # is an OSError; its text may hold what the server says only
-            raise Undelivered(f"{type(error).__name__}: {str(error)[:200]}") from error
+        except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as error:
+            code = getattr(error, "smtp_code", "")  # without the server's words, which may repeat a password
+            raise Undelivered(f"{type(error).__name__} {code}".rstrip()) from error
+        except smtplib.SMTPException as error:
+            raise Undelivered(f"{type(error).__name__}: {error}") from error
         except OSError as error:
             raise Undelivered(f"{type(error).__name__}: {error}") from error
 

@@ -11,6 +11,7 @@ import httpx
 
 from vlpro.audit.alerts.options import WebhookOptions
 from vlpro.errors import ConfigError
+from vlpro.logs import safe_words
 from vlpro.sealing import outside
 
 __all__ = ["TIMEOUT_S", "Undelivered", "post", "signature", "trusting"]
@@ -63,7 +64,7 @@ def post(
         ):
             status = answer.status_code
     except (httpx.HTTPError, OSError) as error:
-        raise Undelivered(f"{type(error).__name__}: {error}") from error
+        raise Undelivered(safe_words(error)) from error
     if not 200 <= status < 300:
         raise Undelivered(f"it answered {status}")
 

@@ -26,6 +26,7 @@ import httpx
 from vlpro.errors import ConfigError, ForbiddenError, VlproError
 from vlpro.identity.directories.interface import DirectoryPerson, person, unavailable
 from vlpro.identity.directories.options import OidcOptions, is_loopback
+from vlpro.logs import safe_words
 from vlpro.sealing import outside
 
 if TYPE_CHECKING:
@@ -165,8 +166,10 @@ class OidcProvider:
         except VlproError:
             raise
         except Exception as error:
-            said = f"{type(error).__name__}: {ascii(str(error))[:300]}"
             usual = isinstance(error, TimeoutError | httpx.HTTPError | OSError | ValueError)
+            said = safe_words(error)
+            if not isinstance(error, httpx.HTTPError):  # ours, and those of what reads its answers
+                said = f"{type(error).__name__}: {ascii(str(error))[:300]}"
             log.warning("directory oidc: %s", said, exc_info=not usual)
             raise unavailable() from error
 

@@ -22,6 +22,7 @@ from vlpro.engines.upstream import Upstream
 from vlpro.errors import ConfigError, DatabaseError
 from vlpro.knowledge.embedding.interface import Vectors
 from vlpro.knowledge.index.interface import Candidate, Index, IndexedPage
+from vlpro.logs import safe_words
 
 __all__ = ["ElasticIndex"]
 
@@ -264,7 +265,7 @@ class ElasticIndex(Index):
                     if len(text) > _MOST_ANSWER:
                         raise self._nonsense()
         except httpx.TransportError as error:
-            log.warning("%surl: %s", SETTINGS, ascii(str(error) or type(error).__name__))
+            log.warning("%surl: %s", SETTINGS, safe_words(error))
             raise self._silent(error) from error
         status = reply.status_code
         if not 200 <= status < 300 and status not in known:
