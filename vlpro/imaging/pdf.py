@@ -20,6 +20,7 @@ import numpy as np
 
 from vlpro.errors import ImageError
 from vlpro.imaging.ingest import Clean, Limits, target_size
+from vlpro.imaging.pdf_text import text_runs
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
@@ -93,7 +94,7 @@ class TextLine:
     """Text that a page holds as text.
 
     Args:
-        text: One line, or the part of it in one font.
+        text: One line, or a part of it.
         box: ``(x1, y1, x2, y2)`` in pixels of the page, as :attr:`Pdf.pages` has it.
     """
 
@@ -179,14 +180,8 @@ def page_text(data: bytes, number: int, *, limits: PdfLimits) -> list[TextLine]:
     with _opened(data, limits) as document, _page(document, number) as page:
         width, height = _size(page.get_size(), number, limits)
         points_wide, points_high = page.get_size()
-        text, length = page.get_textpage(), 0
-        for index in range(min(text.count_rects(), _MOST_TEXT)):
-            left, bottom, right, top = text.get_rect(index)
-            # For PDFium what touches a box belongs to it; a little smaller, no neighbour's letter comes twice.
-            aside = min((top - bottom) / 16, (right - left) / 4)
-            line = " ".join(text.get_text_bounded(left + aside, bottom, right - aside, top).split())
-            if not line:
-                continue
+        length = 0
+        for line, (left, bottom, right, top) in text_runs(page.get_textpage(), _MOST_TEXT):
             length += len(line)
             if length > _MOST_TEXT:
                 break

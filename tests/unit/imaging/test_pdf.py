@@ -76,6 +76,28 @@ async def test_text_comes_with_its_places(pool: WorkerPool) -> None:
     assert await pool.pdf_text(blank, 1) == []
 
 
+async def test_a_word_is_whole_in_however_many_parts_it_is_drawn(pool: WorkerPool) -> None:
+    """A part number that changes its font, or is set tight, must be found by what it is."""
+    parts: list[tuple[float, int, bytes]] = [
+        (72, 700, b"STM32F103RC"),
+        (155.1, 700, b"T6"),
+        (172, 700, b"32"),
+        (185.3, 700, b"-"),
+        (189.2, 700, b"bit in a man-"),
+        (72, 680, b"ual."),
+        (400, 700, b"12 V"),
+        (72, 640, b"a"),
+        (79, 643, b"b"),
+    ]
+    content = b"".join(b"BT /A 12 Tf %.1f %d Td (%s) Tj ET " % part for part in parts)
+    lines = await pool.pdf_text(await pool.pdf_pages(pdf(content=content)), 1)
+    assert [line.text for line in lines] == ["STM32F103RCT6 32-bit in a man-", "ual.", "12 V", "ab"]
+    x1, y1, x2, y2 = lines[0].box
+    assert abs(x1 - 72 / 72 * 200) < 6
+    assert 240 / 72 * 200 < x2 < 260 / 72 * 200
+    assert (842 - 712) / 72 * 200 < y1 < y2 < (842 - 695) / 72 * 200
+
+
 async def test_what_was_filled_into_a_form_is_drawn(pool: WorkerPool) -> None:
     look = b"0 0 0 rg 0 0 300 100 re f"
     objects = (
