@@ -16,6 +16,7 @@ import pytest
 from tests.browser.server import ROOT
 from tests.deploy.lab import OUTSIDE, SINK, UPSTREAM, Lab, lab
 from tests.functional.server import eventually
+from vlpro.config import Settings
 
 SYSTEMD, RULES = ROOT / "deploy/systemd", ROOT / "deploy/nftables/vlpro.nft"
 SERVICE, RELAY, SHIP = 64_001, 64_002, 64_003
@@ -121,6 +122,14 @@ def test_where_a_unit_hides_and_ends_who_tries_each_way_out_is_refused() -> None
     assert [one for one in attempts.values() if not one["refused"]] == []
     assert attempts["x32"]["told"] == "ENOSYS"  # who tried was ended
     assert attempts["another process's memory"]["told"] == "EACCES"
+
+
+def test_a_stop_is_for_the_service_and_not_for_its_workers() -> None:
+    """Answers come to their end by workers, whom systemd would ask to end at once (systemd.kill, KillMode=)."""
+    unit = (SYSTEMD / "vlpro.service").read_text(encoding="utf-8")
+    assert re.findall(r"^KillMode=(\w+)$", unit, re.MULTILINE) == ["mixed"]
+    (patience,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert int(patience) > Settings.model_fields["stop_timeout_s"].default
 
 
 def test_the_folder_of_the_socket_is_for_nginx_last_of_all() -> None:
