@@ -181,6 +181,18 @@ def test_a_service_that_does_not_run_is_not_closed_but_unknown(folder: Path, dea
     assert tried(settings_of(folder, dead), "service_closed").verdict is Verdict.NOT_EVALUATED
 
 
+@pytest.mark.usefixtures("service")
+def test_files_that_are_not_there_are_named(folder: Path, door: Nginx, tmp_path: Path) -> None:
+    missing, text = tmp_path / "missing", tmp_path / "text"
+    text.write_text("nothing of the kind", encoding="utf-8")
+    for file in (missing, text):
+        told = ComplianceOptions(url=f"https://{door.host}", ca=file, advisories=missing, lock=missing)
+        settings = settings_of(folder).model_copy(update={"compliance": told})
+        for name in ("tls", "service_closed", "advisories", "installed_lock"):
+            found = tried(settings, name)
+            assert found.verdict is Verdict.NOT_EVALUATED, found.found.en
+
+
 def test_a_port_that_is_not_meant_to_listen(folder: Path) -> None:
     with socket.create_server(("0.0.0.0", free_port())) as server:  # noqa: S104 - for others, as the check asks
         port = server.getsockname()[1]

@@ -14,6 +14,7 @@ from vlpro.compliance import advisories
 from vlpro.compliance.clause import Check, FailedError, Finding, NotEvaluatedError, Sentence
 from vlpro.compliance.context import Context
 from vlpro.compliance.installed import packages
+from vlpro.errors import ConfigError
 
 __all__ = ["ADVISORIES", "INSTALLED", "LOCKED", "PORTS"]
 
@@ -103,7 +104,10 @@ def _advisories(context: Context) -> Finding:
             "未指明漏洞公告库：--advisories 文件（OSV 发布的 PyPI 导出）。",
             {"database": None},
         )
-    report = advisories.check(packages(contents=False), database, time.time(), most_days=_OLD_DAYS)
+    try:
+        report = advisories.check(packages(contents=False), database, time.time(), most_days=_OLD_DAYS)
+    except ConfigError as error:
+        raise NotEvaluatedError(error.message, error.zh, {"database": False}) from error
     known = frozenset(context.told.accepted)
     findings: list[str] = []
     accepted: list[str] = []

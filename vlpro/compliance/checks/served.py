@@ -28,7 +28,7 @@ def address_of(context: Context) -> tuple[str, str, int]:
     """URL, host and port of the running service, which answers.
 
     Raises:
-        NotEvaluatedError: It has no address, is not served by TLS, or does not answer.
+        NotEvaluatedError: It has no address, or does not answer.
     """
     url = context.told.url or context.settings.public_url
     if not url:
@@ -116,8 +116,19 @@ def client_of(context: Context, url: str, source: str | None = None) -> httpx.Cl
         context: Names the authority.
         url: Of the service.
         source: Address of this machine that it asks from; None: the one that leads there.
+
+    Raises:
+        NotEvaluatedError: The file of the authority cannot be read.
     """
-    trusted = ssl.create_default_context(cafile=str(context.told.ca) if context.told.ca else None)
+    authority = context.told.ca
+    try:
+        trusted = ssl.create_default_context(cafile=str(authority) if authority else None)
+    except OSError as error:
+        raise NotEvaluatedError(
+            f"{authority} is no file of certificates that can be read: {error.strerror or 'not PEM'}.",
+            f"无法读取证书文件 {authority}：{error.strerror or '不是 PEM'}。",
+            {"ca": False},
+        ) from error
     transport = httpx.HTTPTransport(verify=trusted, local_address=source, trust_env=False)
     return httpx.Client(base_url=url, timeout=_WAIT_S, trust_env=False, transport=transport)
 
@@ -152,18 +163,18 @@ def _closed(context: Context) -> Finding:
 
 
 def _judged(url: str, source: str, statuses: dict[str, int]) -> Finding:
-    open_ = [path for path, status in statuses.items() if status not in (401, 403, 404)]
+    open_ = [path for path, status in statuses.items() if status < 500 and status not in (401, 403, 404)]
     facts = {"url": url, "from": source, "status": statuses}
-    if any(status >= 500 for status in statuses.values()):
-        raise NotEvaluatedError(
-            f"Behind {url} no service answers. Start it, and check again.",
-            f"{url} 后面的服务没有响应。请启动服务后重新检查。",
-            facts,
-        )
     if open_:
         raise FailedError(
             f"Open to {source}, which said not who it is: {', '.join(open_)}.",
             f"对未表明身份的 {source} 开放：{'、'.join(open_)}。",
+            facts,
+        )
+    if any(status >= 500 for status in statuses.values()):
+        raise NotEvaluatedError(
+            f"Behind {url} no service answers. Start it, and check again.",
+            f"{url} 后面的服务没有响应。请启动服务后重新检查。",
             facts,
         )
     return Finding(
