@@ -74,6 +74,7 @@ _CHINESE = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
 _END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]|\.(?=\s|$)|[\uff0c\u3001]|,(?=\s)")
 _PRIVATE = re.compile(r"[\ue000-\uf8ff\u25cf\u2022\ufffd]+")  # bullets, which fonts of symbols draw
 _ITEM = re.compile(r"[\u4e00-\u9fff]{1,3}[\u3001\uff0e.]|\u7b2c")  # 一、 第
+_NUMBER = re.compile(r"[(\uff08]?\d{1,3}[.)\uff09]")  # of an item: it belongs to what follows
 _SENTENCE_END = re.compile(r"[\u3002\uff1b\uff01\uff1f;!?]$|\.$")
 
 
@@ -223,6 +224,7 @@ def _clauses(lines: Sequence[Line]) -> Iterator[Clause]:
             strong = bool(_SENTENCE_END.search(part.rstrip()))
             ends = bool(_END.search(part[-1:] + " ")) and end != 0
             ends = ends or (broken_off and end == len(line.text))
+            ends = ends and not _NUMBER.fullmatch(text.strip())
             if (ends and (strong or len(text) >= _SHORT_CLAUSE)) or len(text) >= _LONG_CLAUSE:
                 yield Clause(text.strip(), tuple(boxes))
                 text, boxes = "", []

@@ -165,6 +165,23 @@ def test_a_value_is_marked_with_its_name() -> None:
     assert "外形尺寸：高280mm、" in clauses
 
 
+def test_the_number_of_an_item_stays_with_it() -> None:
+    told = paragraph(
+        [
+            "1. Switch the mains off. 2. Wait for ten minutes.",
+            "(3) Open the cover; the fan stops at V1. Now clean it.",
+        ]
+    )
+    clauses = [clause.text for passage in made(told).passages for clause in passage.clauses]
+    assert clauses == [
+        "1. Switch the mains off.",
+        "2. Wait for ten minutes.",
+        "(3) Open the cover;",
+        "the fan stops at V1.",
+        "Now clean it.",
+    ]
+
+
 def test_running_heads_and_feet_are_left_out() -> None:
     def page(number: int) -> list[Line]:
         return [
