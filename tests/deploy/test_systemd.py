@@ -107,9 +107,11 @@ def test_the_units_name_options_that_there_are() -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root: it mounts")
 def test_where_a_unit_hides_and_ends_who_tries_each_way_out_is_refused() -> None:
-    """SystemCallArchitectures=native ends the thread that makes such a call; ProtectProc= hides the parent."""
+    """SystemCallArchitectures=native ends the thread that makes such a call; ProtectProc= and ProcSubset= hide the
+    parent, and what is no process.
+    """
     under = ["unshare", "-m", "-p", "-f", "--mount-proc", "--propagation", "private", "sh", "-ec"]
-    script = 'mount -t tmpfs tmpfs /proc/1; "$0" -c "$1"; exit'
+    script = 'mount -t proc -o subset=pid proc /proc; mount -t tmpfs tmpfs /proc/1; "$0" -c "$1"; exit'
     done = subprocess.run(
         [*under, script, sys.executable, _AS_UNIT],
         cwd=ROOT,

@@ -23,6 +23,7 @@ _PLAIN_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _CARDS = ("nvidia*", "dri", "dri/*", "kfd", "accel", "accel/*")
 _DROP_BOUNDING, _AMBIENT, _CLEAR = 24, 47, 4  # prctl
 _CAPABILITIES = 0x20080522  # capset(2), version 3
+_CAPABILITY_BITS = 64
 _DNS = 53
 
 _sealed = False
@@ -127,13 +128,13 @@ def _code() -> list[Path]:
 
 def _drop_capabilities() -> None:
     """A service that was started by root keeps root's files, and none of its powers."""
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:  # noqa: PTH123 - one line
-        last = int(file.read())
-    for capability in range(last + 1):
+    for capability in range(
+        _CAPABILITY_BITS
+    ):  # the last one stands in /proc/sys, which a unit may hide (ProcSubset=)
         try:
             prctl(_DROP_BOUNDING, capability)
         except OSError:
-            break  # not root: what may be regained is nothing, as privileges are not
+            break  # all are dropped; or not root: what may be regained is nothing, as privileges are not
     with contextlib.suppress(OSError):  # a kernel before 4.3
         prctl(_AMBIENT, _CLEAR)
     system_call("capset", struct.pack("Ii", _CAPABILITIES, 0), bytes(24))
