@@ -273,7 +273,6 @@ def marked(data: bytes, hit: dict[str, Any]) -> str:
                     math.ceil(end * len(line.text)) + SLACK,
                 )
                 said.append(line.text[max(0, first) : last])
-                break
     return "".join(said) if said else str(hit["text"])  # read in a drawing: the passage is what is marked
 
 
