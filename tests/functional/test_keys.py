@@ -104,6 +104,9 @@ def test_a_rotation_step_by_step(local: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_a_key_for_several_machines_seals_later(local: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "key").write_text("ab" * 32)
+    (tmp_path / "data" / "key").chmod(0o600)
     assert "Bring the key file to all machines" in ran("rotate", "--after", "3600", **local)
     first, second = status(local)["keys"]  # profile local: the key in the data folder
     assert (first["in_use"], second["in_use"]) == (True, False)

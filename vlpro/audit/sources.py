@@ -320,8 +320,9 @@ class ExportFile(Source):
                     yield _item(line, read, f"{self._path.name}:{number}")
                     read.update(line)
         except (OSError, EOFError, zlib.error) as error:
+            why = getattr(error, "strerror", None) or error
             raise VerificationError(
-                f"{self._path} cannot be read: {error}", zh=f"{self._path} 无法读取：{error}"
+                f"{self._path} cannot be read: {why}", zh=f"{self._path} 无法读取：{why}"
             ) from error
 
 

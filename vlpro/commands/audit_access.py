@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "audit_database",
     "audit_log",
+    "check_key",
     "key_of",
     "refused_where_unverified",
     "sealer",
@@ -45,8 +46,25 @@ def url_of(settings: Settings) -> str:
     )
 
 
+def check_key(settings: Settings) -> None:
+    """See that there is a key: in profile ``local`` it would be made, in a folder that was mistyped, too.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if settings.profile == "local" and settings.key_file is None and not (settings.data_dir / "key").exists():
+        raise ConfigError(
+            f"Nothing is stored in {settings.data_dir} yet. Is VLPRO_DATA_DIR right? A public key can be "
+            "named instead where --key is an option.",
+            zh=f"{settings.data_dir} 中尚未存储任何内容。VLPRO_DATA_DIR 是否正确？"
+            "有 --key 选项的命令也可直接指定公钥。",
+            param="data_dir",
+        )
+
+
 def sealer(settings: Settings) -> Any:
-    """The keys of the audit."""
+    """The keys of the audit. Raises: ConfigError where there are none."""
+    check_key(settings)
     return audit_sealer(
         profile=settings.profile,
         data_dir=settings.data_dir,

@@ -178,10 +178,18 @@ def diff(
 def _verified(folder: Path, given: list[str] | None) -> dict[str, Any]:
     """What a report says, its signature being one of a key that is trusted. Raises: ReportVerificationError."""
     from vlpro import config
+    from vlpro.commands.audit_access import sealer
     from vlpro.compliance.report_signature import Keys
     from vlpro.compliance.report_verify import verify as verified
     from vlpro.compliance.reporting import trusted_keys
-    from vlpro.gateway.profile import sealer_of
+    from vlpro.errors import ConfigError
+
+    if not folder.is_dir():
+        raise ConfigError(
+            f"There is no folder {folder}. Name that of a report, such as cr_…, as it was unpacked.",
+            zh=f"没有文件夹 {folder}。请指定解压后的报告文件夹，例如 cr_…。",
+            param="folder",
+        )
 
     if given:
         try:
@@ -199,7 +207,7 @@ def _verified(folder: Path, given: list[str] | None) -> dict[str, Any]:
         )
     else:
         settings = config.load()
-        trusted = trusted_keys(settings, sealer_of(settings))
+        trusted = trusted_keys(settings, sealer(settings))
     return dict(verified(folder, trusted).content)
 
 

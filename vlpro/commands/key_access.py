@@ -53,9 +53,11 @@ def opened_keys(*, record: bool = True) -> Iterator[OpenedKeys]:
     from vlpro import config
     from vlpro.audit.record import Actor
     from vlpro.audit.recorder import ACTOR
+    from vlpro.commands.audit_access import check_key
     from vlpro.gateway.profile import database_of, recorder_of, sealer_of
 
     settings = config.load()
+    check_key(settings)
     sealer = sealer_of(settings)
     main = database_of(settings)
     recorder = recorder_of(settings, sealer)

@@ -238,11 +238,15 @@ def report_(
 
     try:
         keys = [bytes.fromhex(one) for one in key or ()]
+    except ValueError as error:
+        raise WrongUsageError("--key is no hexadecimal number.", zh="--key 不是十六进制数。") from error
+    try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else t("不是文本", "it is no text")
         raise ConfigError(
-            f"The report or the key cannot be read: {error}.",
-            zh=f"无法读取报告或公钥：{error}。",
+            f"{file} cannot be read: {why}. Name the file that vlpro model verify --report wrote.",
+            zh=f"无法读取 {file}：{why}。请指定 vlpro model verify --report 写出的文件。",
             param="report",
         ) from error
     if not keys:

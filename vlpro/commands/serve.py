@@ -7,19 +7,22 @@ from typing import Annotated
 
 import typer
 
-from vlpro.commands.terminal import t
+from vlpro.commands.terminal import WrongUsageError, t
 
 __all__ = ["app"]
 
 app = typer.Typer()
+
+_PORT = 8501
 
 
 @app.command(help=t("启动服务：页面和接口", "start the service: the page and the API"))
 def serve(
     *,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help=t("监听的端口", "to listen on"))
-    ] = 8501,
+        int | None,
+        typer.Option("--port", min=0, max=65535, help=t("监听的端口，默认 8501", "to listen on: 8501")),
+    ] = None,
     socket: Annotated[
         str | None,
         typer.Option(
@@ -49,6 +52,9 @@ def serve(
 ) -> None:
     from vlpro.errors import ConfigError
 
+    if port is not None and socket is not None:
+        raise WrongUsageError("Give either --port or --socket.", zh="--port 与 --socket 只能给出一个。")
+    port = _PORT if port is None else port
     if sealed or inherited:
         from vlpro import sealed as sealing
 

@@ -110,6 +110,12 @@ def advisories(
     from vlpro.compliance.installed import packages
     from vlpro.errors import ConfigError
 
+    if not database.exists():
+        raise ConfigError(
+            f"There is no {database}. Name OSV's export for PyPI, a zip or a folder (docs/supply-chain.md).",
+            zh=f"没有 {database}。请指定 OSV 导出的 PyPI 公告：zip 或文件夹（docs/supply-chain.md）。",
+            param="database",
+        )
     report = check(packages(contents=False), database, time.time(), most_days=days)
     accepted = frozenset(accept or ())
     answer(_report_json(report, accepted), _report_text(report, accepted), json=json)
