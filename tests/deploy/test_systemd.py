@@ -1,4 +1,4 @@
-"""deploy/systemd and deploy/nftables, as far as they can be seen without a booted machine."""
+"""deploy/systemd and deploy/nftables, as far as they can be seen without a booted machine (test_booted)."""
 
 from __future__ import annotations
 
