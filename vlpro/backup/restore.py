@@ -28,7 +28,7 @@ from vlpro.audit.summary import Summary
 from vlpro.audit.verify import verify
 from vlpro.backup import postgresql
 from vlpro.backup.manifest import Manifest
-from vlpro.backup.state import sync_folder
+from vlpro.backup.state import RESTORING, sync_folder
 from vlpro.backup.stores import Stores, known_revisions
 from vlpro.backup.stream import SealedReader
 from vlpro.crypto import Sealer
@@ -40,7 +40,6 @@ __all__ = ["Restored", "check", "restore"]
 _MOST_MANIFEST = 64 * 2**20
 _PIECE = 2**20
 _MARGIN = 64 * 2**20
-_PART = "restore.part"
 _NEAR = ".part"
 
 Progress = Callable[[int, int], None]
@@ -120,7 +119,7 @@ def restore(
     """
     with _opened(path, sealer) as (manifest, reader):
         stores = _place(manifest, into, database_url, audit_database_url)
-        part = into / _PART
+        part = into / RESTORING
         try:
             into.mkdir(mode=0o700, parents=True, exist_ok=True)
             into.chmod(0o700)
@@ -178,6 +177,13 @@ def _place(manifest: Manifest, into: Path, database_url: str, audit_database_url
     """Where it goes, being empty."""
     if into.is_symlink() or (into.exists() and not into.is_dir()):
         raise BackupError(f"{into} is no folder.", zh=f"{into} 不是文件夹。", param="into")
+    if (into / RESTORING).exists():
+        raise BackupError(
+            f"A restore into {into} did not come to its end, or is running. Unless it is, remove everything there "
+            "but the file named key, and restore again.",
+            zh=f"恢复到 {into} 的操作未完成，或正在进行。若未在进行，请删除其中除 key 以外的所有内容，再重新恢复。",
+            param="into",
+        )
     if into.exists() and any(entry.name != "key" for entry in into.iterdir()):
         raise BackupError(
             f"{into} is not empty. A backup is restored into a new folder only; move the old one away first.",

@@ -12,8 +12,10 @@ from typing import Any
 
 from vlpro.errors import ConflictError
 
-__all__ = ["STATE", "alone", "known", "remember", "sync_folder"]
+__all__ = ["RESTORING", "STATE", "alone", "known", "remember", "sync_folder"]
 
+RESTORING = "restore.part"
+"""In the data folder: what a restore has not put into its place yet."""
 STATE = "backup-state.json"
 """In the data folder: ``at`` (Unix time), ``file``, ``audit_sequence`` of the last backup; ``verified`` has ``at``
 and ``file`` of the last one that was verified."""

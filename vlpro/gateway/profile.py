@@ -17,6 +17,7 @@ from vlpro.audit.query import AuditQueries
 from vlpro.audit.recorder import LogRecorder, Recorder
 from vlpro.audit.service import open_log
 from vlpro.audit.verification import Verifications
+from vlpro.backup.state import RESTORING
 from vlpro.chat.history import Rules
 from vlpro.compliance.promises import PROMISES
 from vlpro.compliance.reporting import store_of as reports_store_of
@@ -221,6 +222,13 @@ def data_folder(settings: Settings) -> Path:
             zh=f"无法创建数据文件夹 {folder}：{error.strerror}。",
             param="data_dir",
         ) from error
+    if (folder / RESTORING).exists():  # it would begin anew, with no accounts, beside what was to come back
+        raise ConfigError(
+            f"A restore into {folder} did not come to its end. Remove everything there but the file named key, and "
+            "restore again.",
+            zh=f"恢复到 {folder} 的操作未完成。请删除其中除 key 以外的所有内容，再重新恢复。",
+            param="data_dir",
+        )
     return folder
 
 

@@ -20,9 +20,11 @@ from vlpro.audit.archive import archive
 from vlpro.audit.record import Actor
 from vlpro.backup.manifest import check_names
 from vlpro.backup.restore import check, restore
+from vlpro.config import Settings
 from vlpro.crypto import Keys, Sealer
 from vlpro.db import sqlite_url
-from vlpro.errors import BackupError, UnauthenticatedError
+from vlpro.errors import BackupError, ConfigError, UnauthenticatedError
+from vlpro.gateway.profile import database_of, recorder_of
 from vlpro.identity.permissions import Role
 
 SEALER = Sealer(KEY)
@@ -92,6 +94,32 @@ def test_the_key_may_be_there_already_and_nothing_else(backup: Path, tmp_path: P
     restore(backup, SEALER, into)
     assert into.stat().st_mode & 0o777 == 0o700
     assert (into / "key").read_text() == "the key of profile local"
+
+
+def test_after_a_restore_that_was_killed_nothing_begins_anew(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that lost its power meanwhile starts its service at boot: with no accounts, open to whoever comes."""
+    into = tmp_path / "data"
+    with monkeypatch.context() as patch:
+        patch.setattr("vlpro.backup.restore._move", interrupted)
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)  # as a kill does
+        with pytest.raises(KeyboardInterrupt):
+            restore(backup, SEALER, into)
+    assert [path.name for path in into.iterdir()] == ["restore.part"]
+    with pytest.raises(BackupError, match="did not come to its end"):
+        restore(backup, SEALER, into)
+    settings = Settings(engine="fake", data_dir=into)
+    for begins in (database_of, lambda given: recorder_of(given, SEALER)):
+        with pytest.raises(ConfigError, match="did not come to its end"):
+            begins(settings)
+    assert [path.name for path in into.iterdir()] == ["restore.part"]
+    shutil.rmtree(into / "restore.part")
+    restore(backup, SEALER, into)
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "link to nothing"])
