@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,30 @@ from vlpro.errors import AuditError
 NAMES = [f"cr_{number:016x}" for number in range(5)]
 
 
-@pytest.fixture
-def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Five reports of a service in profile ``local``, a day between each."""
-    monkeypatch.setenv("VLPRO_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("LANG", "C.UTF-8")
-    (tmp_path / "key").write_text(bytes(range(32)).hex())
-    (tmp_path / "key").chmod(0o600)
-    database = Database(sqlite_url(tmp_path, "audit"))
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A service in profile ``local`` with five reports, days between each; not to be touched."""
+    data = tmp_path_factory.mktemp("five")
+    (data / "key").write_text(bytes(range(32)).hex())
+    (data / "key").chmod(0o600)
+    database = Database(sqlite_url(data, "audit"))
     log = open_log(database, SEALER)
     log.start()
     log.stop()
     database.close()
-    folder = tmp_path / "compliance"
     for number, name in enumerate(NAMES):
-        made(folder, id=name, created=1_800_000_000.0 + 86_400 * (number * 7 % 5))  # by time: 0, 3, 1, 4, 2
-    return folder
+        age = number * 7 % 5  # the first is the oldest, then the fourth, the second, the fifth, the third
+        made(data / "compliance", id=name, created=1_800_000_000.0 + 86_400 * age)
+    return data
+
+
+@pytest.fixture
+def reports(five: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The reports of a service of the test's own."""
+    shutil.copytree(five, tmp_path / "data")
+    monkeypatch.setenv("VLPRO_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    return tmp_path / "data" / "compliance"
 
 
 def pruned(keep: int, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
