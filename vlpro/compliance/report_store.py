@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -32,7 +33,8 @@ FILES = (HTML, PDF, CONTENT, SIGNATURE, ZIP)
 """What can be fetched of a report; the ZIP file holds the whole folder, evidence included."""
 
 _ID = re.compile(r"cr_[0-9a-f]{16}")
-_GOING = ".gone"
+_COMING, _GOING = ".part", ".gone"
+_WRITTEN_S = 3600  # in which any report is written
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # of all members: the same folder gives the same file
 
 
@@ -75,7 +77,7 @@ def write(report: Report, folder: Path, signer: Signer) -> Content:
 
 
 def _placed(folder: Path, files: dict[str, bytes]) -> None:
-    unfinished = folder.with_name(f".{folder.name}.part")
+    unfinished = folder.with_name(f".{folder.name}{_COMING}")
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -159,9 +161,10 @@ class ReportStore:
         shutil.rmtree(going)
 
     def sweep(self) -> None:
-        """Delete what a deletion left that was interrupted. Raises: OSError."""
-        for path in self.folder.glob(f".cr_*{_GOING}"):
-            shutil.rmtree(path)
+        """Delete what an interrupted deletion left, and what was killed while it was written. Raises: OSError."""
+        for path in [*self.folder.glob(f".cr_*{_GOING}"), *self.folder.glob(f".cr_*{_COMING}")]:
+            if path.name.endswith(_GOING) or path.lstat().st_mtime < time.time() - _WRITTEN_S:
+                shutil.rmtree(path)
 
     def open(self, report: str) -> Verified:
         """One report, all of whose files were verified.

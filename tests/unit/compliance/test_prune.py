@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +132,12 @@ def test_one_that_is_half_deleted_is_none(
     assert [each["object"] for each in recorded(reports)] == [NAMES[0]]
     assert pruned(4, capsys)["deleted"] == []
     assert left(reports) == NAMES[1:], "what an interrupted run left is gone, too"
+
+
+def test_what_a_killed_report_left_is_cleared_away(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, age_s in (("killed", 4000), ("being-written", 60)):
+        part = reports / f".cr_{name}.part"
+        part.mkdir()
+        os.utime(part, (time.time() - age_s, time.time() - age_s))
+    assert pruned(5, capsys)["deleted"] == []
+    assert left(reports) == [".cr_being-written.part", *NAMES]
