@@ -18,6 +18,7 @@ from tests.shipping import SEALER, Told, backed_up, filled, here, process, recor
 from vlpro.audit.ship.command import ship
 from vlpro.audit.tables import records
 from vlpro.backup.restore import restore
+from vlpro.commands.app import main
 from vlpro.db import Database, sqlite_url
 from vlpro.errors import AuditError
 
@@ -163,3 +164,29 @@ def test_one_that_runs_notices_it_too(what: str, data: Path, tmp_path: Path, ser
         thread.join(10)
     assert "docs/audit-shipping.md" in caught[0].message
     assert copies(server, "vlpro-audit") == before
+
+
+def test_the_comparison_is_the_answer(
+    data: Path,
+    tmp_path: Path,
+    server: ElasticServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On stdout, so that a weekly run can be kept; what is wrong about it on stderr."""
+    url = sqlite_url(data, "audit")
+    run(options(server), url, tmp_path / "position.json")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("VLPRO_AUDIT_SHIP", json.dumps(plain(options(server))))
+    command = ["audit", "ship", "--check", "--database", url]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert (said.out.splitlines()[0], said.err) == ("Records: 21 here, 21 there.", "")
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(sa.delete(records).where(records.c.seq > 15))
+    database.close()
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "there, but not here: the store has lost them (6): 16-21." in said.out
+    assert said.err == "The copy is not the same.\n"

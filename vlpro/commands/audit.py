@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlpro.commands.terminal import Json, answer, print_json, progress, t, tell
+from vlpro.commands.terminal import Json, answer, print_json, progress, say, t, tell
 
 if TYPE_CHECKING:
     from vlpro.audit.ship.options import ShipOptions
@@ -319,7 +319,7 @@ def _checked(chosen: ShipOptions, url: str, state: Path, *, json: bool) -> None:
     def say_or_keep(en: str, zh: str) -> None:
         told.append({"en": en, "zh": zh})
         if not json:
-            tell(t(zh, en))
+            say(t(zh, en))
 
     same = check(chosen, url, state, tell=say_or_keep)
     if json:
