@@ -147,7 +147,9 @@ def test_a_real_prometheus_scrapes_it_and_answers_every_question(service: Server
             eventually(scraped)
             for expression in expressions():
                 answer = found(expression)
-                if "[" not in expression and not re.search(r"[<>=]= ?\d|[<>] ?\d|probe_|>=|unless", expression):
+                if "[" not in expression and not re.search(
+                    r"[<>=]= ?\d|[<>] ?\d|probe_|>=|unless", expression
+                ):
                     assert answer, expression  # a value of now; rates need more time
             health = http.get("/api/v1/rules").json()["data"]["groups"]
             assert {rule["health"] for group in health for rule in group["rules"]} <= {"ok", "unknown"}

@@ -24,7 +24,7 @@ GUIDES = (
     "deploy/offline/README.md",
 )
 _WORD = re.compile(r"[a-z]+(_[a-z0-9]+)+")
-_FOREIGN = {"client_max_body_size"}  # nginx's
+_FOREIGN = {"client_max_body_size", "worker_shutdown_timeout"}  # nginx's
 
 
 def text(name: str) -> str:
