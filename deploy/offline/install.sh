@@ -302,6 +302,9 @@ units() {
         folder "$UNITS/$unit.service.d" 0755 root root
         printf '[Service]\nWorkingDirectory=%s\nEnvironmentFile=\n' "$SETTINGS" |
             put "$UNITS/$unit.service.d/10-install.conf" 0644 root:root
+        case "$DATABASE" in
+            postgresql:*) printf '[Service]\nBindPaths=/run/postgresql\n' | put "$UNITS/$unit.service.d/20-postgresql.conf" 0644 root:root ;;
+        esac
         put "$UNITS/$unit.service" 0644 root:root <"$KIT/deploy/systemd/$unit.service"
         put "$UNITS/$unit.timer" 0644 root:root <"$KIT/deploy/systemd/$unit.timer"
     done

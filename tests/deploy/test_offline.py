@@ -273,6 +273,27 @@ def test_the_upstream_is_all_that_the_relay_is_told(kit: Path, tmp_path: Path) -
     assert "--relay /run/vlpro-relay/relay.sock" in service
 
 
+def test_with_postgresql_its_socket_is_shown_to_the_service_and_to_backups(kit: Path, tmp_path: Path) -> None:
+    (tmp_path / "machine").mkdir()
+    with machine(tmp_path / "machine") as there:
+        there.do("cp", "-r", kit, "/opt/kit")
+        there.do(
+            "bash",
+            "-c",
+            "sed '/^arguments \"\\$@\"/,$d' /opt/kit/install.sh > /opt/kit/parts.sh; . /opt/kit/parts.sh; "
+            "groupadd vlpro; useradd --system --gid vlpro vlpro; "
+            "DATABASE=postgresql:///vlpro?host=/run/postgresql; units",
+        )
+        shown = there.do(
+            "sh", "-c", "cd /etc/systemd/system; grep -l BindPaths=/run/postgresql *.d/20-postgresql.conf"
+        )
+    assert [line.partition(".")[0] for line in shown.split()] == [
+        "vlpro-backup-check",
+        "vlpro-backup",
+        "vlpro",
+    ]
+
+
 def test_what_the_guides_run_can_be_run_from_the_archive(kit: Path, tmp_path: Path) -> None:
     build.packed(kit, tmp_path / "kit.tar")
     with tarfile.open(tmp_path / "kit.tar") as archive:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,6 +125,22 @@ def test_where_a_unit_hides_and_ends_who_tries_each_way_out_is_refused() -> None
     assert [one for one in attempts.values() if not one["refused"]] == []
     assert attempts["x32"]["told"] == "ENOSYS"  # who tried was ended
     assert attempts["another process's memory"]["told"] == "EACCES"
+
+
+def test_the_journal_that_a_unit_prints_to_is_no_neighbour() -> None:
+    """A service with PostgreSQL starts only where it can reach no other program's socket; /dev/stdout is one here."""
+    code = "import sys; from vlpro.sealing.neighbours import neighbours; sys.stderr.write(str(neighbours()))"
+    ours, journal = socket.socketpair()
+    with ours, journal:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            stdout=journal,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    assert "/proc/" not in done.stderr
 
 
 def test_a_stop_is_for_the_service_and_not_for_its_workers() -> None:

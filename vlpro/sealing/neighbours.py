@@ -45,6 +45,10 @@ def neighbours() -> list[str]:
             seen.add(parts[7])
     for path in seen:
         real = Path(path).resolve()
+        if real.is_relative_to(
+            "/proc"
+        ):  # /dev/stdout is the journal's, say: it is held already, and takes no connection
+            continue
         if _connects(path) and not fine.intersection((real, *real.parents)):
             found.add(str(real))
     return sorted(found)
