@@ -119,7 +119,7 @@ def restore(
     """
     with _opened(path, sealer) as (manifest, reader):
         stores = _place(manifest, into, database_url, audit_database_url)
-        part = into / RESTORING
+        part, placing = into / RESTORING, False
         try:
             into.mkdir(mode=0o700, parents=True, exist_ok=True)
             into.chmod(0o700)
@@ -135,15 +135,22 @@ def restore(
             summary = _verified(manifest, staged, sealer, archives=part / "archives")
             ended = _bring_up(staged)
             _record(staged, sealer, manifest, path, gm=gm, actor=actor, detail=detail)
+            placing = True
             _move(part, into, stores)
+            placing = False
         except OSError as error:
             raise BackupError(
-                f"The backup cannot be put into {into}: {error.strerror}.",
-                zh=f"无法将备份恢复到 {into}：{error.strerror}。",
+                f"The backup cannot be put into {into}: {error.strerror}. Put that right, remove everything there "
+                "but the file named key, and restore again.",
+                zh=f"无法将备份恢复到 {into}：{error.strerror}。"
+                "请排除原因，删除其中除 key 以外的所有内容，再重新恢复。",
                 param="into",
             ) from error
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            if (
+                not placing
+            ):  # else half of it is in its place: as long as this folder is there, no service starts
+                shutil.rmtree(part, ignore_errors=True)
     return Restored(manifest, summary, ended)
 
 
@@ -235,8 +242,10 @@ def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + _MARGIN:
         raise BackupError(
-            f"There is too little room in {folder}: {size + _MARGIN:,} bytes are needed, {free:,} are free.",
-            zh=f"{folder} 空间不足：需要 {size + _MARGIN:,} 字节，可用 {free:,} 字节。",
+            f"There is too little room in {folder}: {size + _MARGIN:,} bytes are needed, {free:,} are free. Make "
+            "room there, or name another folder: --into; for --check the variable TMPDIR.",
+            zh=f"{folder} 空间不足：需要 {size + _MARGIN:,} 字节，可用 {free:,} 字节。"
+            "请腾出空间，或指定其他文件夹：--into；--check 用环境变量 TMPDIR。",
             param="into",
         )
 

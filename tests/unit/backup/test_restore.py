@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -18,6 +19,7 @@ from tests.unit.audit.victim import Victim
 from tests.unit.backup.conftest import KEY, Edit, Folder, events_of, listed
 from vlpro.audit.archive import archive
 from vlpro.audit.record import Actor
+from vlpro.backup import restore as module
 from vlpro.backup.manifest import check_names
 from vlpro.backup.restore import check, restore
 from vlpro.config import Settings
@@ -116,6 +118,26 @@ def test_after_a_restore_that_was_killed_nothing_begins_anew(
     assert [path.name for path in into.iterdir()] == ["restore.part"]
     shutil.rmtree(into / "restore.part")
     restore(backup, SEALER, into)
+
+
+def test_half_of_it_in_its_place_is_no_data_folder(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit's disk is full when the accounts are there already: a service would begin a record anew."""
+    into, rename = tmp_path / "data", module._rename
+
+    def full(entry: Path, target: Path) -> None:
+        if entry.name == "audit.db":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(entry, target)
+
+    monkeypatch.setattr(module, "_rename", full)
+    with pytest.raises(BackupError, match=r"No space left on device\. Put that right, remove everything"):
+        restore(backup, SEALER, into)
+    with pytest.raises(ConfigError, match="did not come to its end"):
+        recorder_of(Settings(engine="fake", data_dir=into), SEALER)
+    with pytest.raises(BackupError, match="did not come to its end"):
+        restore(backup, SEALER, into)
 
 
 def interrupted(*_: Any) -> None:
