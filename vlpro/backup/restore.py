@@ -147,9 +147,7 @@ def restore(
                 param="into",
             ) from error
         finally:
-            if (
-                not placing
-            ):  # else half of it is in its place: as long as this folder is there, no service starts
+            if not placing:  # half of it may be in its place: while this folder is there, no service starts
                 shutil.rmtree(part, ignore_errors=True)
     return Restored(manifest, summary, ended)
 
