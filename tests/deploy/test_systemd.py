@@ -135,7 +135,7 @@ def test_the_journal_that_a_unit_prints_to_is_no_neighbour() -> None:
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
-            stdout=journal,
+            stdout=journal.fileno(),
             stderr=subprocess.PIPE,
             text=True,
             check=True,
