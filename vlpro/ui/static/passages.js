@@ -4,6 +4,14 @@ import { el, fill } from "./dom.js";
 import { Link, pictureWithBoxes } from "./overlay.js";
 
 const TALLEST = 260; // pixels of a small picture
+const LINE = 26; // pixels of a quotation's
+
+/** On a phone a quotation is longer than its place: what was asked for is seen at once. */
+function toFirstMark(quote) {
+  const mark = quote.querySelector("mark");
+  const at = mark ? mark.offsetTop - quote.offsetTop : 0;
+  if (at > quote.clientHeight - LINE) quote.scrollTop = at - LINE;
+}
 
 export default function (host) {
   const root = el("ol", { class: "passages" });
@@ -36,6 +44,7 @@ export default function (host) {
   function update({ passages, label, words }) {
     root.setAttribute("aria-label", label);
     root.replaceChildren(...passages.map((passage) => card(passage, words)));
+    root.querySelectorAll("blockquote").forEach(toFirstMark);
   }
   return { update };
 }
