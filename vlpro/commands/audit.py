@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlpro.commands.terminal import Json, answer, print_json, progress, say, t, tell
+from vlpro.commands.terminal import Json, WrongUsageError, answer, print_json, progress, say, t, tell
 
 if TYPE_CHECKING:
     from vlpro.audit.ship.options import ShipOptions
@@ -292,6 +292,10 @@ def ship(
     from vlpro.commands.audit_access import url_of
     from vlpro.errors import ConfigError
 
+    if json and not check:
+        raise WrongUsageError("--json belongs to --check.", zh="--json 需与 --check 一起使用。")
+    if once and check:
+        raise WrongUsageError("Give either --once or --check.", zh="--once 与 --check 只能给出一个。")
     settings = config.load()
     chosen = settings.audit_ship
     if chosen is None:

@@ -53,6 +53,8 @@ def test_in_a_folder_where_nothing_is_nothing_is_made(
         ("comply verify none", 1, "There is no folder none. Name that of a report"),
         ("comply diff none .", 1, "There is no folder none. Name that of a report"),
         ("advisories none", 1, "There is no none. Name OSV's export for PyPI"),
+        ("audit ship --json", 2, "--json belongs to --check."),
+        ("audit ship --once --check", 2, "Give either --once or --check."),
         ("serve --port 1 --socket x", 2, "Give either --port or --socket."),
         (
             f"audit verify --export none --key {'00' * 32}",
