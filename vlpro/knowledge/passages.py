@@ -171,20 +171,33 @@ def _passages(blocks: Sequence[Block]) -> Iterator[Passage]:
 
 
 def _cut_rows(rows: Sequence[Sequence[Line]]) -> Iterator[list[Sequence[Line]]]:
-    """Rows that are not too long together, cut at the end of a sentence where there is one."""
+    """Rows that are not too long together, cut at the end of a sentence where there is one.
+
+    Where a passage is full, within a sentence, what has begun goes to the next one, if no more than half goes.
+    """
     taken: list[Sequence[Line]] = []
-    length = 0
     for row in rows:
-        size = sum(len(line.text) for line in row)
-        if taken and (
-            length + size > _LONG or (length > 0.7 * _LONG and _SENTENCE_END.search(taken[-1][-1].text))
-        ):
+        length = _length(taken)
+        if taken and length + _length([row]) > _LONG:
+            whole = next((n for n in range(len(taken), 0, -1) if _ends_sentence(taken[n - 1])), 0)
+            if _length(taken[:whole]) < _LONG / 2:
+                whole = len(taken)
+            yield taken[:whole]
+            taken = taken[whole:]
+        elif taken and length > 0.7 * _LONG and _ends_sentence(taken[-1]):
             yield taken
-            taken, length = [], 0
+            taken = []
         taken.append(row)
-        length += size
     if taken:
         yield taken
+
+
+def _length(rows: Sequence[Sequence[Line]]) -> int:
+    return sum(len(line.text) for row in rows for line in row)
+
+
+def _ends_sentence(row: Sequence[Line]) -> bool:
+    return bool(_SENTENCE_END.search(row[-1].text))
 
 
 def _passage(rows: Sequence[Sequence[Line]], kind: PassageKind) -> Passage:

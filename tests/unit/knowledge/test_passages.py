@@ -165,6 +165,28 @@ def test_a_value_is_marked_with_its_name() -> None:
     assert "外形尺寸：高280mm、" in clauses
 
 
+def test_a_full_passage_does_not_end_within_a_sentence() -> None:
+    told = paragraph(
+        [
+            "After power on the red lamp D3 shows that the supply is good, and it",
+            "stays on for as long as the supply is good, whatever else may happen",
+            "to the board; it says nothing about the firmware.",
+            "The red lamp D10 is about the firmware and nothing else: it flashes while",
+            "somebody updates the firmware, and goes out as soon as that is complete.",
+            "The green lamp D4 belongs to the heating rod, which is always on then.",
+        ]
+    )
+    texts = [passage.text for passage in made(told).passages]
+    assert len(texts) == 2
+    assert texts[0].endswith("says nothing about the firmware.")
+    assert texts[1].startswith("The red lamp D10")
+    # Where no sentence ends near, a passage is full all the same.
+    endless = paragraph(
+        [f"line {number} of a sentence that has no end and goes on and on with" for number in range(12)]
+    )
+    assert [len(passage.text) <= 330 for passage in made(endless).passages] == [True] * 3
+
+
 def test_the_number_of_an_item_stays_with_it() -> None:
     told = paragraph(
         [
