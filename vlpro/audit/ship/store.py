@@ -104,9 +104,11 @@ class Store:
     def ends(self) -> tuple[int, int]:
         """The first record's number and the last's; (0, 0) where there is none."""
         with self._read() as connection:
-            first, last = connection.execute(
-                sa.select(sa.func.min(records.c.seq), sa.func.max(records.c.seq))
-            ).one()
+            # Each by itself: for both at once SQLite reads the whole index, and this is asked each second.
+            first, last = (
+                connection.execute(sa.select(which(records.c.seq))).scalar()
+                for which in (sa.func.min, sa.func.max)
+            )
         return first or 0, last or 0
 
     def hash_of(self, seq: int) -> bytes | None:
