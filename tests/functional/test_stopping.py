@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,8 @@ def test_answers_come_to_their_end_and_nothing_new_begins(tmp_path: Path) -> Non
     assert events.count((Event.ANSWERED, "ok")) == events.count((Event.ASKED, "ok")) == 2, events
     assert events[-1][0] == Event.SERVICE_STOPPED
     assert answer_in(folder, name) == ("done", COUNTED.strip())
+    others = stat.S_IRWXG | stat.S_IRWXO
+    assert [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & others] == []
 
 
 _ENDLESS = """
