@@ -18,7 +18,9 @@ VLPRO_PUBLIC_URL=https://vl.example.cn
 VLPRO_TRUSTED_PROXIES=["unix"]
 VLPRO_KEY_FILE=/etc/vlpro/keys/key
 VLPRO_ENGINE=fake
+VLPRO_AUDIT_COPY=/srv/audit-copy/checkpoints.jsonl
 """
+COPY = "/srv/audit-copy/checkpoints.jsonl"
 _PROGRAM = """#!/opt/vlpro/bin/python
 from vlpro.commands.app import main
 main()
@@ -34,6 +36,11 @@ install -m 0644 {root}/deploy/systemd/*.service {root}/deploy/systemd/*.timer /e
 install -m 0755 {folder}/vlpro /opt/vlpro/bin/vlpro
 install -m 0640 -g vlpro {folder}/service.env /etc/vlpro/service.env
 install -m 0644 {root}/deploy/compose/healthy.py /usr/local/bin/healthy.py
+install -d -m 0700 -o vlpro -g vlpro /srv/audit-copy
+for unit in vlpro vlpro-backup; do
+    install -d /etc/systemd/system/$unit.service.d
+    printf '[Service]\\nReadWritePaths=/srv/audit-copy\\n' > /etc/systemd/system/$unit.service.d/30-audit-copy.conf
+done
 systemctl daemon-reload
 """
 
@@ -78,7 +85,9 @@ def test_the_service_starts_sealed_and_answers_nginx_alone(served: Machine) -> N
 
 
 def test_a_backup_is_made_and_verified_by_their_units(served: Machine) -> None:
+    copied = len(served.do("cat", COPY).splitlines())
     served.do("systemctl", "start", "vlpro-backup")
+    assert len(served.do("cat", COPY).splitlines()) > copied
     served.do("systemctl", "start", "vlpro-backup-check")
     log = served.do("journalctl", "--no-pager", "-u", "vlpro-backup-check", "-o", "cat")
     assert "whole and unaltered" in log
