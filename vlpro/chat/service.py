@@ -129,7 +129,10 @@ Finds = Callable[["Question", Sequence[Message], int], Awaitable[Material]]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds since the question was taken; ``tokens_per_s`` counts from the turn's begin."""
+    """Milliseconds since the question was taken; ``tokens_per_s`` counts from the turn's begin.
+
+    An engine that reads or quotes, and writes nothing of its own, has no such speed.
+    """
 
     queued_ms: float
     first_token_ms: float | None = None
@@ -358,10 +361,11 @@ class ChatService:
                                 if text or delta.finish_reason:
                                     yield Piece(choice, text, delta.finish_reason)
                     end = time.perf_counter()
+                    speed = written.used.completion_tokens / max(end - turn, 1e-6)
                     self.last = timing = replace(
                         timing,
                         total_ms=(end - began) * 1000,
-                        tokens_per_s=written.used.completion_tokens / max(end - turn, 1e-6),
+                        tokens_per_s=speed if self.engine.capabilities.sees else None,
                     )
                 # Before the end of the answer is told to anybody: without its record it has none.
                 await record.answered(written.texts, written.reasons, written.used, timing)
