@@ -304,6 +304,9 @@ class ChatService:
         async with self._reading_behind if is_background() else nullcontext():
             return await self.reader.read(upload.data, max_pixels_used=pixels, param=upload.param)
 
+    def _speed(self, used: Usage, seconds: float) -> float | None:
+        return used.completion_tokens / max(seconds, 1e-6) if self.engine.capabilities.sees else None
+
     async def answer(
         self, question: Question, *, waits: Callable[[Ticket], None] = lambda _: None
     ) -> AsyncGenerator[Started | Piece | Finished, None]:
@@ -361,11 +364,10 @@ class ChatService:
                                 if text or delta.finish_reason:
                                     yield Piece(choice, text, delta.finish_reason)
                     end = time.perf_counter()
-                    speed = written.used.completion_tokens / max(end - turn, 1e-6)
                     self.last = timing = replace(
                         timing,
                         total_ms=(end - began) * 1000,
-                        tokens_per_s=speed if self.engine.capabilities.sees else None,
+                        tokens_per_s=self._speed(written.used, end - turn),
                     )
                 # Before the end of the answer is told to anybody: without its record it has none.
                 await record.answered(written.texts, written.reasons, written.used, timing)
