@@ -1,4 +1,4 @@
-"""Requests as other clients shape them (facts of August 2026), sent as raw JSON."""
+"""Requests as other clients shape them, sent as raw JSON: facts of August 2026; Open WebUI's of November 2026."""
 
 from __future__ import annotations
 
@@ -92,18 +92,45 @@ CLIENTS: dict[str, Json] = {
         "stream_options": {"include_usage": True},
         "max_tokens": 100,
     },
-    "Open WebUI": {
+    # Open WebUI 0.12.4: as a proxy before this service recorded them, built-in tools off, all else as it comes.
+    "Open WebUI, first question": {
+        "stream": True,
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "hi"}],
+    },
+    "Open WebUI, picture": {
         "stream": True,
         "model": MODEL,
         "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "You asked: hi"},
             _look(),
+        ],
+    },
+    "Open WebUI, after a question that was refused": {
+        "stream": True,
+        "model": MODEL,
+        "messages": [_look(), {"role": "user", "content": "and now?"}, {"role": "user", "content": "third"}],
+    },
+    "Open WebUI, with usage, an answer to be continued": {
+        "stream": True,
+        "model": MODEL,
+        "stream_options": {"include_usage": True},
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "You asked: hi"},
         ],
     },
     "Open WebUI, title": {
         "model": MODEL,
         "messages": [{"role": "user", "content": "### Task:\nGenerate a concise title"}],
         "stream": False,
-        "max_completion_tokens": 1000,
+        "max_tokens": 1000,
+    },
+    "Open WebUI, tags or what to ask next": {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "### Task:\nPredict 3-5 useful messages"}],
+        "stream": False,
     },
     "openai-node": {
         "model": MODEL,
@@ -139,6 +166,22 @@ def test_request_of(server: Server, client: str) -> None:
     else:
         text = reply.json()["choices"][0]["message"]["content"]
     assert text
+
+
+def test_tools_that_a_program_sends_of_its_own_accord(server: Server) -> None:
+    """Open WebUI 0.12.4 shows a refusal's sentence, and nothing else, to whoever asked."""
+    clock: Json = {
+        "name": "get_current_timestamp",
+        "description": "Get the current Unix timestamp in seconds.",
+        "parameters": {"properties": {}, "type": "object"},
+    }
+    body = CLIENTS["Open WebUI, first question"] | {"tools": [{"type": "function", "function": clock}]}
+    reply = server.post("/v1/chat/completions", body)
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    assert error["param"] == "tools"
+    assert "turn its built-in tools off" in error["message"]
+    assert "请关闭其内置工具" in error["vlpro"]["zh"]
 
 
 def test_the_list_of_models_as_a_client_selects_from_it(server: Server) -> None:

@@ -404,6 +404,7 @@ def test_own_limits(narrow: Server) -> None:
     large = picture_file(200, 200)
     assert len(large) > 100_000
     refused(narrow, chat("x", large), "messages[0].content[0].image_url.url", "image_too_large")
+    assert "Make it smaller" in narrow.post(CHAT, chat("x", large)).json()["error"]["message"]
     assert narrow.post(CHAT, chat("count to 1", PNG)).status_code == 200
 
 

@@ -66,6 +66,7 @@ log = logging.getLogger(__name__)
 ALIAS = "vlpro"
 """A model name that always means the engine in use, for scripts that outlive an engine."""
 _QUOTED_CHARS = 24  # of an answer that comes from the material itself, at once
+_TURN_OFF = "; in a chat program, turn its built-in tools off", "；在聊天软件中，请关闭其内置工具"
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,9 +537,11 @@ class ChatService:
             BadRequestError: Too much of something, or a field that the engine cannot honour.
         """
         for name in sorted(question.wants - self.engine.capabilities.honours):
+            # Programs send tools of their own accord, and show this sentence to people who know of no field.
+            more, zh_more = _TURN_OFF if name == "tools" else ("", "")
             raise UnsupportedError(
-                f"{name} is not supported by the engine in use ({self.engine.name}). Leave it out.",
-                zh=f"当前引擎（{self.engine.name}）不支持 {name}，请去掉该参数。",
+                f"{name} is not supported by the engine in use ({self.engine.name}). Leave it out{more}.",
+                zh=f"当前引擎（{self.engine.name}）不支持 {name}，请去掉该参数{zh_more}。",
                 param=name,
             )
         if question.choices > self._max_choices:
