@@ -73,7 +73,7 @@ def upload(url: str, param: str, max_bytes: int) -> Upload:
     encoded = url[match.end() :]
     if len(encoded) // 4 * 3 > max_bytes + 2:
         raise ImageError(
-            f"The picture is larger than {max_bytes / 1e6:g} MB..",
+            f"The picture is larger than {max_bytes / 1e6:g} MB. Make it smaller, and send that in its place.",
             zh=f"图片超过 {max_bytes / 1e6:g} MB，请缩小后重新发送，代替原图。",
             param=param,
             code="image_too_large",
