@@ -13,7 +13,12 @@ import numpy as np
 from vlpro.engines.interface import Engine, Message, Request, Sampling
 from vlpro.imaging.picture import Picture
 
-__all__ = ["answer_text", "ask", "end", "eventually", "picture"]
+__all__ = ["altered", "answer_text", "ask", "end", "eventually", "picture"]
+
+
+def altered(digits: str) -> str:
+    """Hexadecimal digits, of which the last is another one: whatever it was."""
+    return f"{digits[:-1]}{int(digits[-1], 16) ^ 1:x}"
 
 
 def picture(width: int = 40, height: int = 30, seed: int = 0) -> Picture:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.support import altered
 from tests.unit.audit.victim import entry
 from vlpro.audit.place import audit_database_url, audit_sealer
 from vlpro.audit.service import open_log
@@ -116,7 +117,7 @@ def test_signatures_with_sm2(machine: Machine, monkeypatch: pytest.MonkeyPatch) 
     assert (len(key), len(sm2), sm2[:2]) == (64, 130, "04")
     assert "SM2 signatures are right" in machine.run("verify")[1]
     assert "SM2 signatures are right" in machine.run("verify", "--key", key, "--key", sm2)[1]
-    status, _, err = machine.run("verify", "--key", sm2[:-2] + "00")
+    status, _, err = machine.run("verify", "--key", altered(sm2))
     assert (status, "by an SM2 key that is not trusted" in err) == (1, True)
     proof = machine.folder / "proof.json"
     assert machine.run("prove", "40", "--output", proof)[0] == 0

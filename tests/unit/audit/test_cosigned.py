@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.support import altered
 from tests.unit.audit.test_files import documents, exported
 from tests.unit.audit.victim import Victim, entry, write_copies
 from vlpro.audit.archive import archive
@@ -307,7 +308,7 @@ def test_archives(victim: Victim, tmp_path: Path) -> None:
     assert victim.verify().sm2 == victim.verify(archives=files).sm2 == len(victim.sizes()) + 2
     lines = gzip.decompress((tmp_path / seals[0].name).read_bytes()).decode().splitlines()
     content = json.loads(lines[-1])
-    for wrong in ({"sm2": content["sm2"][:-2] + "00"}, {}):
+    for wrong in ({"sm2": altered(content["sm2"])}, {}):
         changed = {name: content[name] for name in ("seal", "signature")} | wrong
         other = tmp_path / "other" / seals[0].name
         other.parent.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import altered
 from tests.unit.compliance.reports import ID, KEYS, SEALER, made, results
 from vlpro.audit.checkpoint import CHECKPOINT
 from vlpro.compliance import report_store
@@ -211,7 +212,7 @@ def test_an_sm2_signature_is_checked_and_missed(tmp_path: Path, monkeypatch: pyt
     file = json.loads(path.read_bytes())
     path.write_text(json.dumps({name: value for name, value in file.items() if name != "sm2"}))
     assert "SM2" in str(wrong(folder))
-    path.write_text(json.dumps(file | {"sm2": file["sm2"][:-2] + "00"}))
+    path.write_text(json.dumps(file | {"sm2": altered(file["sm2"])}))
     assert "SM2" in str(wrong(folder))
     path.write_text(json.dumps(file))
     monkeypatch.setattr("vlpro.audit.sm2.why_not", lambda: ("no openssl", ""))
