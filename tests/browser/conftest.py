@@ -13,7 +13,7 @@ from tests.browser.server import running
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -r requirements-dev.txt")
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.chat import Chat
 
@@ -33,6 +33,8 @@ addEventListener("securitypolicyviolation", (event) => {
   if (event.blockedURI !== "wasm-eval") violations.push(`${event.violatedDirective} ${event.blockedURI}`);
 });
 """
+
+expect.set_options(timeout=15_000)  # ms; a page that shares its cores with others takes its time
 
 OpenChat = Callable[..., Chat]
 
