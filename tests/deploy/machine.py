@@ -17,7 +17,7 @@ from tests.support import end
 
 __all__ = ["Machine", "machine"]
 
-_LIFE_S = 600  # whatever becomes of the tests
+_LIFE_S = 1_200  # whatever becomes of the tests
 _OVER = ("etc", "opt", "root", "srv", "usr/local", "var")
 
 _SETUP = """
