@@ -66,7 +66,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 _RIGHTS = (
-    "needs root", "needs network namespaces", "needs to mount", "needs to boot", "this machine mounts no file",
+    "needs root", "needs network namespaces", "this machine mounts no file", "this machine mounts no control groups",
 )  # fmt: skip
 
 
