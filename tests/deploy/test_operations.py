@@ -118,7 +118,7 @@ class Operator:
         folder = "install -d -o vlpro -g www-data -m 710 /run/vlpro; exec vlpro serve --sealed --socket"
         output = self.folder / "again"
         with self.machine.running(output, "bash", "-c", f"{folder} /run/vlpro/service.sock"):
-            answers = f"curl --silent --fail --cacert /root/tls/ca.pem {URL}/readyz"
+            answers = f"curl --silent --fail --cacert /srv/tls/ca.pem {URL}/readyz"
             eventually(lambda: self.machine.run("sh", "-c", answers).returncode == 0, timeout_s=60)
             done = self.machine.run("bash", "-c", f"{commands.strip()} --json", cwd="/root")
         self.report = json.loads(done.stdout)
@@ -127,7 +127,7 @@ class Operator:
         self.machine.do(
             "sh",
             "-ec",
-            "cd /root/tls; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 "
+            "cd /srv/tls; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 "
             "-subj /CN=authority -keyout /media/ca.key -out ca.pem; "
             "openssl x509 -req -in server.csr -CA ca.pem -CAkey /media/ca.key -days 1 -copy_extensions copy "
             "-out server.pem",
@@ -144,13 +144,13 @@ class Operator:
         for who, word in words.items():
             fields += [f"{who}_login={who}1", f"{who}_name=Zhang", f"{who}_password={word}"]
         form = [part for one in fields for part in ("--data-urlencode", one)]
-        curl = ["curl", "--silent", "--fail", "--cacert", "/root/tls/ca.pem", "--header", f"Origin: {URL}"]
+        curl = ["curl", "--silent", "--fail", "--cacert", "/srv/tls/ca.pem", "--header", f"Origin: {URL}"]
         self.machine.do(*curl, *form, f"{URL}/setup")
         again = self.machine.run(*curl, *form, f"{URL}/setup")
         assert again.returncode == 22, "the secret is good for one use"
         script = Path(__file__).with_name("administrators.py")
         people = [f"{who}1={word}" for who, word in words.items()]
-        self.machine.do(sys.executable, script, URL, "/root/tls/ca.pem", *people)
+        self.machine.do(sys.executable, script, URL, "/srv/tls/ca.pem", *people)
 
 
 @pytest.fixture(scope="module")
