@@ -20,6 +20,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers side by side: with a core each they take half the time that they take with all cores each.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Accounts other than the tests' own, such as PostgreSQL's, read what tests lay out for them.
+_UMASK = 0o022
+os.umask(_UMASK)
+
+
+@pytest.fixture(autouse=True)
+def umask_stays() -> Iterator[None]:
+    """What a test does in this process leaves the files of later tests as they are."""
+    yield
+    found = os.umask(_UMASK)
+    assert found == _UMASK, f"the test left the umask at {found:04o}"
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:

@@ -27,7 +27,7 @@ _NOT_STARTED = 3  # as uvicorn.run()
 
 
 def serve(*, port: int = 8501, socket: str | None = None, listener: Socket | None = None) -> None:
-    """Serve until the process is asked to end.
+    """Serve until the process is asked to end; what is stored is the account's alone, whoever starts it.
 
     Args:
         port: On 127.0.0.1.
@@ -39,6 +39,7 @@ def serve(*, port: int = 8501, socket: str | None = None, listener: Socket | Non
     """
     from streamlit.starlette import App  # noqa: PLC0415 - slow to import: settings are refused before
 
+    os.umask(0o077)
     if listener is not None and listener.family == AF_UNIX:
         address = f"unix:{listener.getsockname()}"
     else:

@@ -50,11 +50,8 @@ def serve(
         str | None, typer.Option("--inherited", hidden=True)
     ] = None,  # by --sealed, of itself
 ) -> None:
-    import os
-
     from vlpro.errors import ConfigError
 
-    os.umask(0o077)  # what is stored is the account's alone, whoever starts the service
     if port is not None and socket is not None:
         raise WrongUsageError("Give either --port or --socket.", zh="--port 与 --socket 只能给出一个。")
     port = _PORT if port is None else port
