@@ -4,6 +4,7 @@ import json
 import os
 import re
 import threading
+import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -176,8 +177,13 @@ def test_one_altered_file_ends_the_reading_of_the_others(
     monkeypatch.setattr(model_files, "_BLOCK", 512)
     (folder / "config.json").write_text("[]")
     told: list[int] = []
+
+    def slow() -> bool:  # asked before each block: the weights take seconds
+        time.sleep(0.001)
+        return False
+
     with pytest.raises(ModelFilesError, match=r"config\.json was altered"):
-        verify(folder, manifest, progress=lambda done, _: told.append(done))
+        verify(folder, manifest, progress=lambda done, _: told.append(done), cancelled=slow)
     assert told[-1] < len(WEIGHTS)
 
 
