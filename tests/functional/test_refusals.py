@@ -352,6 +352,16 @@ def test_a_field_that_asks_for_nothing_is_taken(server: Server, path: str, field
 
 
 @pytest.mark.parametrize(
+    ("path", "asked"), [(CHAT, chat()), ("/v1/responses", {"model": MODEL, "input": "x"})]
+)
+def test_functions_that_may_not_be_called_are_taken(server: Server, path: str, asked: Json) -> None:
+    offered = asked | {"tools": [{"type": "function", "name": "f", "function": {"name": "f"}}]}
+    refused(server, offered, "tools", "unsupported_parameter", path=path)
+    reply = server.post(path, offered | {"tool_choice": "none"})
+    assert reply.status_code == 200, reply.text
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("audio", {"voice": "alloy", "format": "mp3"}),

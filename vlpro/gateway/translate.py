@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from vlpro import schema
 from vlpro.chat.conversations import Conversation, StoredMessage
@@ -116,8 +117,7 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int, asker: Aske
         "logprobs": bool(request.logprobs),
         "top_logprobs": bool(request.top_logprobs),
         "logit_bias": bool(request.logit_bias),
-        "tools": bool(request.tools),
-        "tool_choice": request.tool_choice not in (None, "auto", "none"),
+        **_functions(request.tools, request.tool_choice),
         "frequency_penalty": bool(request.frequency_penalty),
         "presence_penalty": bool(request.presence_penalty),
         "top_k": request.top_k is not None,
@@ -146,6 +146,11 @@ def chat_question(request: schema.ChatRequest, max_image_bytes: int, asker: Aske
         owner=asker.person.id,
         spent=asker.spent,
     )
+
+
+def _functions(tools: Sequence[object] | None, choice: str | dict[str, Any] | None) -> dict[str, bool]:
+    """Whether functions are to be called; who offers some and chooses none gets what there is: an answer in words."""
+    return {"tools": bool(tools) and choice != "none", "tool_choice": choice not in (None, "auto", "none")}
 
 
 def _turn(message: schema.ChatInput, param: str, max_image_bytes: int) -> Turn:
@@ -183,7 +188,7 @@ def responses_question(request: schema.ResponsesRequest, max_image_bytes: int, a
     else:
         for index, message in enumerate(request.input):
             turns.append(_responses_turn(message, f"input[{index}]", max_image_bytes))
-    wants = {"tools": bool(request.tools), "tool_choice": request.tool_choice not in (None, "auto", "none")}
+    wants = _functions(request.tools, request.tool_choice)
     kind = request.text.format if request.text else None
     return Question(
         turns=_asking(tuple(turns), "input"),
