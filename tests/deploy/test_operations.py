@@ -1,4 +1,4 @@
-"""docs/operations.md, followed to the letter on a machine that knows no network."""
+"""docs/operations.md, followed to the letter on a machine that knows no network; and the restore of docs/backup.md."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ from tests.deploy.machine import Machine, machine
 from tests.functional.server import eventually
 
 GUIDE = ROOT / "docs/operations.md"
+RESTORE = ROOT / "docs/backup.md"
 URL = "https://vl.example.cn"
 _STEP = re.compile(r"^<!-- (run|people): (\w+) -->\n(?:```sh\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
-_KINDS = {"builder", "debian", "machine", "proof", "service", "systemd"}
+_KINDS = {"builder", "debian", "machine", "proof", "restore", "service", "systemd"}
 _PEOPLE = {"authority", "administrators", "stop"}
 
 
 def steps() -> list[tuple[str, str, str]]:
-    """Kind, name and commands of everything that is marked, in the guide's order."""
-    return [
-        (found[1], found[2], found[3] or "") for found in _STEP.finditer(GUIDE.read_text(encoding="utf-8"))
+    """Kind, name and commands of everything that is marked, in the guide's order; the restore before its last one."""
+    found = [
+        (step[1], step[2], step[3] or "")
+        for page in (GUIDE, RESTORE)
+        for step in _STEP.finditer(page.read_text(encoding="utf-8"))
     ]
+    assert [name for _, name, _ in found[-2:]] == ["machine", "restore"]
+    return [*found[:-2], found[-1], found[-2]]
 
 
 @dataclass
@@ -123,6 +128,16 @@ class Operator:
             done = self.machine.run("bash", "-c", f"{commands.strip()} --json", cwd="/root")
         self.report = json.loads(done.stdout)
 
+    def restore(self, commands: str) -> None:
+        """Of the newest backup; no systemd is here, and the service is stopped."""
+        done = commands.replace("systemctl stop vlpro vlpro-audit-ship\n", "")
+        done = done.replace("systemctl start vlpro && ", "")
+        assert "systemctl" not in done
+        self.machine_(done.replace(" FILE ", ' "$(ls /var/backups/vlpro/*.vlbackup | tail -n 1)" '))
+        self.seen["restored"] = self.machine.do(
+            "sh", "-c", "vlpro audit verify; vlpro user list; vlpro selftest"
+        )
+
     def authority(self) -> None:
         self.machine.do(
             "sh",
@@ -190,6 +205,9 @@ def test_the_guide_leads_from_a_bare_machine_to_production(followed: Operator) -
     assert set().union(*verdicts.values()) == open_
     passed = {clause for clause, checks in verdicts.items() if not checks}
     assert {"8.1.4.1 c", "8.1.4.2 a", "8.1.4.4 b", "8.1.4.4 c", "8.1.4.9 a", "F5"} <= passed
+    restored = followed.seen["restored"]
+    assert "whole and unaltered" in restored
+    assert "system1" in restored
     gone = followed.machine.run("test", "-e", "/opt/vlpro")
     assert gone.returncode == 1
     assert "/var/backups/vlpro/" in followed.seen["vlpro backup --to /var/backups/vlpro --keep 14"]

@@ -93,6 +93,7 @@ def restore(
     database_url: str = "",
     audit_database_url: str = "",
     gm: bool = False,
+    copy: Path | None = None,
     detail: Mapping[str, Any] | None = None,
     actor: Actor | None = None,
     progress: Progress = lambda *_: None,
@@ -108,17 +109,21 @@ def restore(
         database_url: The empty database of PostgreSQL; of SQLite the file, if it is not to lie in ``into``.
         audit_database_url: The same of the audit, where it had its own.
         gm: Whether the service signs its audit with SM2, too.
+        copy: File of the copies of checkpoints, empty or absent, in which those of the restored record begin; None:
+            nowhere.
         detail: What the record of it says, too.
         actor: Who does it.
         progress: Is given how many bytes are done, and how many there are.
 
     Raises:
+        AuditError: The copy of a checkpoint cannot be written.
         BackupError: The backup is not what was written, or too new; or the place is not empty.
         ConfigError: The audit is signed otherwise than the settings say.
         DatabaseError: The database does not answer.
     """
     with _opened(path, sealer) as (manifest, reader):
         stores = _place(manifest, into, database_url, audit_database_url)
+        _check_copy(copy)
         part, placing = into / RESTORING, False
         try:
             into.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,7 +139,7 @@ def restore(
                 staged = stores
             summary = _verified(manifest, staged, sealer, archives=part / "archives")
             ended = _bring_up(staged)
-            _record(staged, sealer, manifest, path, gm=gm, actor=actor, detail=detail)
+            _record(staged, sealer, manifest, path, gm=gm, copy=copy, actor=actor, detail=detail)
             placing = True
             _move(part, into, stores)
             placing = False
@@ -176,6 +181,21 @@ def _opened(path: Path, sealer: Sealer) -> Iterator[tuple[Manifest, SealedReader
                     param="file",
                 )
         yield manifest, reader
+
+
+def _check_copy(copy: Path | None) -> None:
+    """Copies of the record as it was would contradict the restored one, which ends earlier."""
+    size = 0
+    if copy is not None:
+        with suppress(OSError):  # it is absent; or it cannot be written either, which is told then
+            size = copy.stat().st_size
+    if size:
+        raise BackupError(
+            f"{copy} holds copies of checkpoints of the record as it was. Keep it under another name, so that "
+            "those of the restored record begin a new file, and restore again.",
+            zh=f"{copy} 中是恢复前审计记录的检查点副本。请将其改名保留，使恢复后的记录从新文件开始，然后重新恢复。",
+            param="audit_copy",
+        )
 
 
 def _place(manifest: Manifest, into: Path, database_url: str, audit_database_url: str) -> Stores:
@@ -366,13 +386,14 @@ def _record(
     path: Path,
     *,
     gm: bool,
+    copy: Path | None,
     actor: Actor | None,
     detail: Mapping[str, Any] | None,
 ) -> None:
-    """Put the restore on the restored record."""
+    """Put the restore on the restored record, and a copy of the checkpoint that covers it where copies lie."""
     database = stores.audit()
     try:
-        log = open_log(database, sealer, gm=gm, settle=False)
+        log = open_log(database, sealer, gm=gm, settle=False, copy=copy)
         log.start()
         try:
             said = {"made": manifest.at, "sequence": manifest.audit.sequence, "version": manifest.version}
@@ -382,6 +403,8 @@ def _record(
             log.record(entry)
         finally:
             log.stop()
+        if log.failed is not None:
+            raise log.failed
     finally:
         database.close()
 

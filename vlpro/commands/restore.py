@@ -104,6 +104,7 @@ def _restored(settings: Settings, file: Path, into: Path, told: Progress) -> Res
     from vlpro.commands.audit_access import who
 
     said = who()
+    own = into.resolve() == settings.data_dir.resolve()  # else it is tried beside the service that goes on
     return put_back(
         file,
         _sealer(settings, into),
@@ -111,6 +112,7 @@ def _restored(settings: Settings, file: Path, into: Path, told: Progress) -> Res
         database_url=settings.database_url.get_secret_value(),
         audit_database_url=settings.audit_database_url.get_secret_value(),
         gm=settings.crypto == "gm",
+        copy=settings.audit_copy if own else None,
         detail=said,
         actor=Actor(login=str(said["user"]), role="machine"),
         progress=told,

@@ -25,7 +25,7 @@ from vlpro.backup.restore import check, restore
 from vlpro.config import Settings
 from vlpro.crypto import Keys, Sealer
 from vlpro.db import sqlite_url
-from vlpro.errors import BackupError, ConfigError, UnauthenticatedError
+from vlpro.errors import AuditError, BackupError, ConfigError, UnauthenticatedError
 from vlpro.gateway.profile import database_of, recorder_of
 from vlpro.identity.permissions import Role
 
@@ -70,6 +70,27 @@ def test_the_audit_goes_where_its_setting_says(backup: Path, tmp_path: Path) -> 
     with pytest.raises(BackupError, match="is there already"):
         restore(backup, SEALER, tmp_path / "again", audit_database_url=f"sqlite:///{apart}")
     assert not (tmp_path / "again").exists()
+
+
+def test_the_copies_of_checkpoints_begin_anew(backup: Path, tmp_path: Path) -> None:
+    into, copy = tmp_path / "data", tmp_path / "checkpoints.jsonl"
+    copy.write_text("of the record as it was\n")
+    with pytest.raises(BackupError, match="Keep it under another name") as error:
+        restore(backup, SEALER, into, copy=copy)
+    assert error.value.param == "audit_copy"
+    assert not into.exists()
+    assert copy.read_text() == "of the record as it was\n"
+
+    copy.rename(tmp_path / "before.jsonl")
+    restore(backup, SEALER, into, copy=copy)
+    (line,) = copy.read_text().splitlines()
+    assert json.loads(json.loads(line)["checkpoint"])["size"] == 28
+
+
+def test_a_copy_that_cannot_be_written_ends_it(backup: Path, tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match="cannot be written: No such file or directory"):
+        restore(backup, SEALER, tmp_path / "data", copy=tmp_path / "none" / "checkpoints.jsonl")
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_a_place_on_another_file_system(backup: Path, tmp_path: Path) -> None:
