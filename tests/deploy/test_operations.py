@@ -1,4 +1,4 @@
-"""docs/operations.md, followed to the letter on a machine that knows no network; and the restore of docs/backup.md."""
+"""docs/operations.md, followed to the letter on a machine that knows no network; and docs/backup.md, to restore."""
 
 from __future__ import annotations
 
