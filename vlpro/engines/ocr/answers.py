@@ -63,7 +63,11 @@ def answer(scene: Scene) -> Answer:
         "sight",
     }:
         return _nothing_read(scene)
-    return handlers[ask.intent](scene)
+    answered = handlers[ask.intent](scene)
+    if not ask.text_too or answered.boxes_only:
+        return answered
+    read = _read(scene)
+    return Answer(f"{answered.text}\n\n{read.text}", answered.evidence + read.evidence)
 
 
 def _who(scene: Scene) -> str:

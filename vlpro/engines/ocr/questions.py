@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from vlpro.engines.ocr.fields.kinds import KINDS
@@ -78,6 +78,7 @@ class Ask:
         counted: What to count: lines, items, pictures, codes, pages, columns; empty for ``target``.
         detail: What kind of sight is asked for, or which comparison: more, less, earlier, later (also of items:
             the dearest is more); whether a count is one of occurrences: times.
+        text_too: All the text is asked for as well, in a sentence of its own.
     """
 
     intent: Intent
@@ -89,6 +90,7 @@ class Ask:
     as_json: bool = False
     counted: str = ""
     detail: str = ""
+    text_too: bool = False
 
 
 _QUOTED = re.compile(r"[“\"「『《‘](.{1,80}?)[”\"」』》’]|(?<!\w)'(.{1,80}?)'(?!\w)")
@@ -126,7 +128,8 @@ _HELP = re.compile(
 )
 _READ = re.compile(
     r"read (?:everything|all|the text|out|it|this|the (?:whole|entire)|aloud)|all (?:of )?the (?:text|words|lines)|"
-    r"transcri|\bocr\b|extract (?:all |the |any )?(?:of )?(?:the )?text|full text|what does (?:it|this|the \w+) say|"
+    r"transcri|\bocr\b|extract (?:all |the |any )?(?:of )?(?:the )?text|full text|"
+    r"what do(?:es)? (?:it|they|(?:the|this|that|these|those)(?: \w+)?) say|"
     r"what is written|what's written|what text|which text|spotting all|text (?:content )?in the (?:image|"
     r"picture|photo)\W*$|"
     r"qwenvl (?:html|markdown)|recogni[sz]e (?:the |all )?text|"
@@ -477,7 +480,15 @@ def points_back(ask: Ask) -> bool:
     )
 
 
-def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of cases, in the order that settles which wins
+# What bears the text as a whole: what stands on it is all the text, not something beside these words.
+_CARRIER = re.compile(
+    r"(?:图|照|相|影|截)[片像图]|图像|影像|截屏|画面|扫描件|发票|小票|收据|票据|单据|账单|单子|合同|协议|文[件档本]|文书|页面|"
+    r"材料|资料|名片|卡片|证件|证书|表[格单]|标签|铭牌|[招路广门]牌|广告牌|牌子|屏幕|[黑白]板|海报|横幅|通知|公告|说明书|"
+    r"包装盒?|封面|信[件封]?|便条|纸条"
+)
+
+
+def parse(question: str) -> Ask:
     """Understand a question.
 
     Args:
@@ -487,6 +498,26 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
         What it asks for.
     """
     text = fold(question[:_LONGEST]).strip()
+    asked = _understood(text)
+    sentences = _SENTENCE.findall(text)
+    if asked.as_json or not 1 < len(sentences) <= _SENTENCES:
+        return asked
+    intents = [_understood(sentence).intent for sentence in sentences]
+    kept = (
+        sentence
+        for sentence, intent in zip(sentences, intents, strict=True)
+        if intent not in {"read", "greeting", "overview"}
+    )
+    if "read" in intents and (more := "".join(kept)):  # 图上写了什么？合计是多少？
+        return replace(_understood(more), text_too=True)
+    return asked
+
+
+_SENTENCE = re.compile(r"[^?!。]+[?!。]*")
+_SENTENCES = 8  # so many are looked at one by one
+
+
+def _understood(text: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of cases, in the order that settles which wins
     lower = " ".join(text.lower().split())
     if (greeting := _HELLO.match(lower)) and not _GREETING.fullmatch(lower):  # 你好，请问合计多少
         rest = lower[greeting.end() :]
@@ -576,9 +607,11 @@ def parse(question: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table of 
         )
     ):
         return ask("sum", wants=wants if named else ())
-    if (named_text := re.match(r"(.{2,16}?)(?:上|里|中)?(?:面)?(?:写了?的?是?什么|写着什么)", bare)) and len(
-        clean(named_text[1])
-    ) >= 2:
+    if (
+        (named_text := re.match(r"(.{2,16}?)(?:上|里|中)?(?:面)?(?:写了?的?是?什么|写着什么)", bare))
+        and len(clean(named_text[1])) >= 2
+        and not _CARRIER.fullmatch(clean(named_text[1]))
+    ):
         return ask("wants", (Want("", clean(named_text[1]), clean(named_text[1]), bare),))
     if _READ.search(lower) and not (named and not re.search("all|全|所有|everything", lower)):
         return ask("read")

@@ -47,6 +47,15 @@ def test_fields_are_understood(question: str, kinds: list[str]) -> None:
         ("读出全部文字", "read"),
         ("OCR", "read"),
         ("transcribe this page", "read"),
+        ("图片上写了什么？", "read"),
+        ("照片里写着什么", "read"),
+        ("这份合同上写了什么？", "read"),
+        ("铭牌上写的是什么", "read"),
+        ("你好！图片上写了什么？谢谢！", "read"),
+        ("What does this image say?", "read"),
+        ("What do these pictures say?", "read"),
+        ("备注写了什么", "wants"),
+        ("备注栏里写着什么", "wants"),
         ("Where is the total?", "where"),
         ("「合计」在哪里", "where"),
         ("How many lines are there?", "count"),
@@ -72,7 +81,29 @@ def test_fields_are_understood(question: str, kinds: list[str]) -> None:
     ],
 )
 def test_intents(question: str, intent: str) -> None:
+    assert not parse(question).text_too
     assert parse(question).intent == intent
+
+
+@pytest.mark.parametrize(
+    ("question", "kinds"),
+    [
+        ("图片上写了什么？合计是多少？", ["total"]),
+        ("合计是多少？日期呢？再把全部文字读出来。", ["total", "date"]),
+        ("What does the picture say? What is the total?", ["total"]),
+        ("Hello! What is written here? And what is the date?", ["date"]),
+    ],
+)
+def test_all_the_text_beside_what_is_asked(question: str, kinds: list[str]) -> None:
+    ask = parse(question)
+    assert ([want.kind for want in ask.wants], ask.text_too) == (kinds, True)
+
+
+@pytest.mark.parametrize(
+    "question", ["Read all the text. Return total and date as JSON!", "读出文字中的合计。"]
+)
+def test_no_text_beside_what_a_program_reads(question: str) -> None:
+    assert not parse(question).text_too
 
 
 def test_a_label_of_the_page_may_be_anything() -> None:
