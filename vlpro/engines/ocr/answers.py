@@ -191,7 +191,11 @@ def _overview(scene: Scene) -> Answer:
     lines, evidence = _facts(scene)
     if not lines:
         return _read(scene)
-    head = scene.say("The picture came without a question. It says:", "图片没有附带问题。图中可以确认的有：")
+    head = scene.say("The text of the picture says:", "图中可以确认的有：")
+    if not scene.ask.detail:
+        head = scene.say(
+            "The picture came without a question. It says:", "图片没有附带问题。图中可以确认的有："
+        )
     return Answer(head + "\n" + "\n".join(lines), tuple(evidence))
 
 

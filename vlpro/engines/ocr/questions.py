@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Intent = Literal[
-    "overview",  # a picture without a question
+    "overview",  # a picture without a question, or asked about as a whole
     "greeting",
     "help",
     "read",
@@ -77,7 +77,7 @@ class Ask:
         as_json: The question wants its fields as JSON.
         counted: What to count: lines, items, pictures, codes, pages, columns; empty for ``target``.
         detail: What kind of sight is asked for, or which comparison: more, less, earlier, later (also of items:
-            the dearest is more); whether a count is one of occurrences: times.
+            the dearest is more); whether a count is one of occurrences: times; whether an overview was asked for.
         text_too: All the text is asked for as well, in a sentence of its own.
     """
 
@@ -134,7 +134,7 @@ _READ = re.compile(
     r"picture|photo)\W*$|"
     r"qwenvl (?:html|markdown)|recogni[sz]e (?:the |all )?text|"
     r"读出|读一下|读取全|全部文字|所有文字|全文|识别.{0,6}文[字本]|文字识别|提取.{0,6}文[字本]|写了什么|"
-    r"写着什么|写的什么|写的是什么|"
+    r"写着什么|写的什么|写的是什么|转[成为换]{1,2}(?:文字|文本)|"
     r"有什么字|有哪些字|什么文字|哪些文字|文字内容|全部内容|所有内容|读全部|念出|抄录|转写|都写了|"
     r"图中的?文字|图片里的?文字"
 )
@@ -487,6 +487,14 @@ _CARRIER = re.compile(
     r"包装盒?|封面|信[件封]?|便条|纸条"
 )
 
+# By which a picture is asked about as a whole, where nothing is left beside them and what bears the text.
+_ABOUT = re.compile(
+    r"(?:主要|关键|重要|基本|核心|有效|结构化)?的?(?:内容|信息|要点|重点)|[讲说]了?(?:些|的是|的)?(?:什么|啥)|"
+    r"整理|识别|分析|解读|看看|看一?下|"
+    r"\b(?:key|main|important|basic|relevant)?\s*(?:information|info|details|data|fields|facts|contents?)\b|"
+    r"\bcontains?\b|what(?:'s| is) (?:on|in)\b|\b(?:look|see) at\b|have a look|take a look"
+)
+
 
 def parse(question: str) -> Ask:
     """Understand a question.
@@ -615,6 +623,9 @@ def _understood(text: str) -> Ask:  # noqa: C901, PLR0911, PLR0912 - one table o
         return ask("wants", (Want("", clean(named_text[1]), clean(named_text[1]), bare),))
     if _READ.search(lower) and not (named and not re.search("all|全|所有|everything", lower)):
         return ask("read")
+    about = not (named or quoted or as_json) and _ABOUT.search(lower)
+    if about and not leftover(clean(_CARRIER.sub(" ", _ABOUT.sub(" ", bare)))):  # 发票的内容, not 备注的内容
+        return ask("overview", detail="asked")
     if re.search(
         r"how many (?:people|persons|men|women|child|cars|animals|dogs|cats|birds|trees)|几个人|多少人", lower
     ):

@@ -243,7 +243,8 @@ KINDS: dict[str, Kind] = {
         "what company, company_name, which store, seller_name, vendor_name, store name, which shop, "
         "what store, restaurant, who issued, store_name, shop name, what shop, merchant, supplier, "
         "who sold, company, seller, vendor, issuer, store, shop, 销货单位, 商户名称, 公司名称, "
-        "收款单位, 开票单位, 销售方, 哪家店, 哪个店, 收款方, 什么店, 开票方, 销方, 卖方, 卖家, 商户, "
+        "收款单位, 开票单位, 谁开的票, 谁开的, 谁开具, "
+        "销售方, 哪家店, 哪个店, 收款方, 什么店, 开票方, 销方, 卖方, 卖家, 商户, "
         "供应商, 供货商, 商家, 店名, 店家, 哪家, 叫什么, 门店, 公司, 店铺, 商店",
     ),
     "address": _kind(
@@ -296,6 +297,8 @@ KINDS: dict[str, Kind] = {
         "把表格列出来, 列出表格, 表格内容, 点了哪些, what's on the receipt, what was purchased, "
         "what did they buy, what was bought, "
         "products bought, list of items, line items, line_items, products, articles, products, items, "
+        "convert the table, table to csv, table to excel, what's on this receipt, "
+        "表格转成, 表格转为, 表格导出, 表格提取, 提取表格, 转成表格, 买的什么, 买了些什么, 买的是什么, "
         "goods, 购买了什么, 买了什么, 买了哪些, 哪些东西, 项目名称, 点了什么, 明细, 商品, 货物, 清单, "
         "品名, 菜品",
     ),
