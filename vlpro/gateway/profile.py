@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from vlpro.backup.state import RESTORING
 from vlpro.chat.history import Rules
 from vlpro.compliance.promises import PROMISES
 from vlpro.compliance.reporting import store_of as reports_store_of
-from vlpro.compliance.selftest import Verdict, refuse, run
+from vlpro.compliance.selftest import Result, Verdict, refuse, run
 from vlpro.compliance.service import ComplianceReports
 from vlpro.config import Settings
 from vlpro.crypto import Sealer, self_test
@@ -58,6 +59,8 @@ __all__ = [
     "storage_of",
     "verifications_of",
 ]
+
+_PROVE_S = 300.0  # some seconds are usual
 
 log = logging.getLogger(__name__)
 
@@ -136,15 +139,36 @@ def prove_promises(settings: Settings, sealer: Sealer) -> None:
     """In profile ``mlps3``, try what this product promises (``vlpro selftest``) before anybody is served.
 
     Raises:
-        ConfigError: A promise is broken. Names it.
+        ConfigError: A promise is broken, or trying it does not end. Names it.
     """
     if settings.profile == "local":
         return
     keep_memory_private()
     promises = [promise for promise in PROMISES if promise.at_start]
-    # In a thread, since a check may want an event loop of its own, and this may be called in one.
-    with ThreadPoolExecutor(1, thread_name_prefix="selftest") as thread:
-        results = thread.submit(run, promises, settings, sealer, in_service=True).result()
+    results: list[Result] = []
+    ended: Future[None] = Future()
+
+    def tried() -> None:
+        try:
+            run(promises, settings, sealer, in_service=True, tell=results.append)
+        except BaseException as error:  # noqa: BLE001 - it is raised where this is waited for
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    # In a thread, since a check may want an event loop of its own, and this may be called in one. A check that hangs
+    # keeps nobody from ending.
+    threading.Thread(target=tried, name="selftest", daemon=True).start()
+    try:
+        ended.result(_PROVE_S)
+    except TimeoutError:
+        hangs = promises[min(len(results), len(promises) - 1)]
+        raise ConfigError(
+            f"The self-test did not end in {_PROVE_S:.0f} s, so the service does not start. It was trying: "
+            f"{hangs.promise.en} Details: vlpro selftest",
+            zh=f"自检在 {_PROVE_S:.0f} 秒内未结束，服务没有启动。正在检验：{hangs.promise.zh}详情：vlpro selftest",
+            param="selftest",
+        ) from None
     for result in results:
         if result.verdict is Verdict.NOT_HERE:
             log.warning("self-test: %s %s", result.promise.promise.en, result.found.en)

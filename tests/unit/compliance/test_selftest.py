@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from vlpro.config import Settings
 from vlpro.crypto import DataKey, Sealer
 from vlpro.engines.qwen.prompt import Encoder
 from vlpro.errors import ConfigError, VlproError
+from vlpro.gateway import profile
 from vlpro.imaging.ingest import Limits
 from vlpro.process import keep_memory_private
 from vlpro.sealing import probes
@@ -248,6 +250,31 @@ def test_a_check_that_crashes_breaks_its_promise_and_no_other(
     results = run([_promise(check), BY_NAME["ciphers"]], settings, Sealer(b"k" * 32))
     assert (results[0].verdict, results[0].found.en) == (verdict, found)
     assert results[1].verdict is Verdict.KEPT
+
+
+def test_a_check_that_hangs_ends_the_start_with_its_name(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+
+    def hang(_: Context) -> Sentence:
+        given_up.wait(30)
+        return Sentence("Too late.", "太晚了。")
+
+    monkeypatch.setattr(profile, "PROMISES", [BY_NAME["ciphers"], _promise(hang), BY_NAME["ciphers"]])
+    monkeypatch.setattr(profile, "_PROVE_S", 0.5)
+    there = settings.model_copy(update={"profile": "mlps3"})
+    try:
+        with pytest.raises(
+            ConfigError, match=r"did not end in 0 s.* It was trying: It holds\. Details"
+        ) as error:
+            profile.prove_promises(there, Sealer(b"k" * 32))
+    finally:
+        given_up.set()
+        for thread in threading.enumerate():
+            if thread.name == "selftest":
+                thread.join(30)
+    assert error.value.param == "selftest"
 
 
 def test_what_a_check_writes_is_gone_afterwards(settings: Settings) -> None:
