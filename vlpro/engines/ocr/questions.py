@@ -367,11 +367,19 @@ _ROLE_ONLY = re.compile(r"数量|单价|金额|价格|规格|型号|单位|税�
 _ARTICLE = re.compile(rf"(?P<article>.{{2,30}}?)的?(?:{_ROLE_ONLY.pattern})")
 
 
+# Somebody's name or age, by whatever words: what a page has of it stands under these labels.
+_WHO = r"(?:他|她|这个人|此人|本人|病人|患者|员工|持证人|持卡人)"
+_PERSON = re.compile(
+    rf"{_WHO}的?(?:(?:叫|是)?什么名字|叫什么|姓什么|名字|姓名|是谁)|叫什么名字|"
+    rf"(?P<age>{_WHO}?的?(?:多大年纪|多大岁数|年纪多大|几岁|多少岁))"
+)
+
+
 def _wants(question: str) -> tuple[Want, ...]:
     wants: list[Want] = []
     party = ""
     article = ""
-    for part in _SPLIT.split(question):
+    for part in _SPLIT.split(_PERSON.sub(lambda match: "年龄" if match["age"] else "姓名", question)):
         if article and _ROLE_ONLY.fullmatch(part.strip(" 的是多少?？")):  # 大豆油的数量和金额
             asked = f"{article}{part.strip(' 的')}"
             wants.append(Want("", asked, clean(asked), asked))

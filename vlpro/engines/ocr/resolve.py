@@ -19,7 +19,7 @@ from vlpro.engines.ocr.text import compact, has_cjk, words
 from vlpro.engines.ocr.wording import clean, leftover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from vlpro.engines.ocr.fields.document import Document
     from vlpro.engines.ocr.fields.found import Found
@@ -118,7 +118,7 @@ def items_of(document: Document) -> list[tuple[str, str, tuple[Cell, ...]]]:
         money = [pick for pick in line.amounts if pick[0].is_money]
         if not start <= line.row < end or not money or money[-1][0].value <= 0:
             continue  # nothing, or a coupon's deduction
-        name, cells = line.label.strip(" :：.-@xX*"), document.layout.rows[line.row].cells
+        name, cells = line.label.strip(" :：.-@xX*，,。；;、"), document.layout.rows[line.row].cells
         least = 2 if has_cjk(name) else 3  # 牛奶 is a name, EA is not
         if (
             sum(char.isalpha() for char in name) < least
@@ -187,6 +187,44 @@ def _table_cell(document: Document, question: str) -> Result | None:
     return None
 
 
+def _crossing(document: Document, asked: str) -> Result | None:
+    """What stands in the row of one thing and under the head of a column, where both are named: 葡萄糖的参考范围.
+
+    For tables of any kind, such as those of a laboratory; those with prices have rules of their own.
+    """
+    layout = document.layout
+    heads = [
+        (place, cell)
+        for place, row in enumerate(layout.rows)
+        if len(row.cells) > 2
+        for cell in row.cells[1:]
+        if len(compact(cell.text)) >= 2 and _asks_for(asked, cell.text)
+    ]
+    for place, head in sorted(heads, key=lambda one: -len(one[1].text)):
+        subject = compact(re.sub(r"^(?:of|for|in)\s", "", _without(asked, head.text).strip(" 的")))
+        for row in layout.rows[place + 1 :]:
+            first, *rest = row.cells
+            if len(subject) < 2 or compact(first.text) != subject or not rest:
+                continue
+            under = _next_to(head, rest)
+            if _next_to(under, layout.rows[place].cells) is head:
+                return Result(f"{first.text} · {head.text}", under.text.strip(), (under, first, head))
+    return None
+
+
+def _next_to(cell: Cell, cells: Sequence[Cell]) -> Cell:
+    """The cell that stands most above or below another one: heads are often centred where their columns are not."""
+    return min(cells, key=lambda one: abs(one.middle[0] - cell.middle[0]))
+
+
+def _asks_for(asked: str, head: str) -> bool:
+    """Whether a question that names more than the head of a column names it."""
+    if has_cjk(asked):
+        return compact(asked).endswith(compact(head))
+    own = " ".join(words(head))
+    return len(own) >= 4 and f" {own} " in f" {' '.join(words(asked))} "
+
+
 def _column(document: Document, asked: str) -> Result | None:
     """Everything under a column of the table that is asked for by its name."""
     key, table = compact(asked), document.table
@@ -253,7 +291,10 @@ def _label_value(document: Document, asked: str) -> Result | None:
     key = _same(asked)
     if len(key) < 2:
         return None
-    same = [pair for pair in _labels(document) if _same(pair.key) == key]
+    pairs = list(_labels(document))
+    same = [pair for pair in pairs if _same(pair.key) == key] or [
+        pair for pair in pairs if _same(_unremarked(pair.label)) == key
+    ]
     if same:
         first, *rest = {
             compact(pair.value): Result(pair.label, pair.value, pair.cells) for pair in same
@@ -270,6 +311,14 @@ def _label_value(document: Document, asked: str) -> Result | None:
     ]
     # A charge that the page lists for several days is not just its first line.
     return replace(results[0], also=tuple(results[1:5])) if results else None
+
+
+# 甲方（采购方）, 送货人（签字）: whose, or how, is a remark beside the label.
+_REMARK = re.compile(r"[（(][^（()）]{0,8}(?:方|人|单位|者|章|签字|签名)[)）]\s*$")
+
+
+def _unremarked(label: str) -> str:
+    return _REMARK.sub("", label)
 
 
 def _same(label: str) -> str:
@@ -358,10 +407,19 @@ def _likeness(asked: str, label: str) -> float:
     return score
 
 
+# Nouns at the end of a label that say no more than what stands before them: 订单号 is the 订单.
+_IDLE_END = re.compile(
+    r"(?:号码?|编号|代码|名称?|全称|姓名|信息|金额|数额|费用|日期|时间|期限|单位|内容|情况|说明|方式|地址|数量?|值|额|元|人|方|种类|类型|"
+    r"[a-z\d%]+)$"
+)
+
+
 def _within_han(asked: str, label: str) -> float:
     if asked in label:
-        # The last characters of a Chinese label are its noun: 额定功率 is a 功率, 功率因数 is none.
-        return 2.0 + len(asked) / len(label) * (0.9 if label.endswith(asked) else 0.4)
+        # The last characters of a Chinese label are its noun: 额定功率 is a 功率, 功率因数 is none, 甲方代表 no 甲方.
+        if label.endswith(asked):
+            return 2.0 + len(asked) / len(label) * 0.9
+        return (2.0 if _IDLE_END.search(label) else 1.0) + len(asked) / len(label) * 0.4
     return (
         1.0 + len(label) / len(asked)
         if len(label) >= 2 and label in asked and len(label) * 2 >= len(asked)
@@ -398,8 +456,12 @@ def _part_of_kind(kind: str, text: str) -> str:
     elif kind in {"date", "due_date"}:
         found = [text] if find_dates(text) or re.search(r"\d{1,4}[-/.年月]\d", text) else []
     elif kind == "time":
-        # 离店时间 may be answered by a day.
-        found = [time for time, _, _ in find_times(text)[:1]] or [day.text for day in find_dates(text)[:1]]
+        # 离店时间 may be answered by a day, and a 报告时间 by both.
+        found = [
+            " ".join(
+                [*(day.text for day in find_dates(text)[:1]), *(at for at, _, _ in find_times(text)[:1])]
+            )
+        ]
     elif kind == "phone":
         found = re.findall(r"[+\d(][\d\s()\-/]{5,24}\d", text)[:1]
     elif kind in {"number", "code", "check_code", "tax_id"}:
@@ -491,6 +553,8 @@ def _by_words(document: Document, want: Want, asked: str) -> Result | None:
         found = like(asked)  # 流水号 is 交易流水号, not 回单编号
     if found is None and want.kind in _NAMED_OTHERWISE:
         found = first(_also_called(asked, want))
+    if found is None and want.kind == "phone" and not want.beside:
+        found = _phones(document)
     if found is None and want.beside:
         # More was asked than the kind: the label may be the rest of the words (押金, 上车), or stand under them.
         found = (
@@ -500,6 +564,18 @@ def _by_words(document: Document, want: Want, asked: str) -> Result | None:
             or _of_kind(want.kind, _under(document, want.beside, want.phrase))
         )
     return found
+
+
+def _phones(document: Document) -> Result | None:
+    """All of a page's telephones, where it has several: which one is meant, the question does not say."""
+    several = {
+        compact(number): Result(pair.label, number, pair.cells)
+        for pair in document.pairs[:500]
+        if re.search(r"电话|手机|\btel|phone|mobile", pair.label.lower())
+        and (number := _part_of_kind("phone", pair.value))
+    }
+    first, *rest = several.values() or (None,)
+    return replace(first, also=tuple(rest[:3])) if first is not None and rest else None
 
 
 def _also_called(asked: str, want: Want) -> tuple[str, ...]:
@@ -526,7 +602,12 @@ def _labelled(document: Document, asked: str) -> Result | None:
     """What the page has under the asked words, or under other words for the same."""
     near: Result | None = None
     for one in (asked, *synonyms(asked)):
-        found = _column(document, one) or _label_value(document, one) or _like_label(document, one)
+        found = (
+            _column(document, one)
+            or _label_value(document, one)
+            or _crossing(document, one)
+            or _like_label(document, one)
+        )
         if found is not None and not found.unproven:
             return found
         near = near or found

@@ -65,6 +65,42 @@ def contract() -> Page:
     )
 
 
+def purchase() -> Page:
+    return page(
+        "设备采购合同",
+        ((40, "合同编号：HT-2026-0815"), (500, "签订日期：2026年8月15日")),
+        "甲方（采购方)：苏州恒远精密机械有限公司",
+        "乙方(供货方)：上海凌川自动化设备有限公司",
+        "一、甲方采购机械臂三台，单价人民币128,000元，合同总金额人民币384,000元（大写：",
+        "叁拾捌万肆仟元整)。",
+        "四、违约责任：每逾期一日按合同总金额的0.5%支付违约金。",
+        ((40, "甲方代表：李晓燕"), (500, "乙方代表：王志强")),
+        ((40, "联系电话：0512-66881234"), (500, "联系电话：021-58763321")),
+    )
+
+
+def laboratory() -> Page:
+    return page(
+        "市第一人民医院检验报告单",
+        "姓名：张建国性别：男 年龄：56岁 科室：心内科 床号：12",
+        ((80, "项目"), (260, "结果"), (420, "单位"), (600, "参考范围"), (860, "提示")),
+        ((40, "总胆固醇"), (230, "6.21"), (380, "mmol/L"), (560, "2.80-5.70"), (850, "↑")),
+        ((40, "甘油三酯"), (230, "1.35"), (380, "mmol/L"), (560, "0.56-1.70")),
+        ((40, "葡萄糖"), (230, "7.80"), (380, "mmol/L"), (560, "3.90-6.10"), (850, "↑")),
+        "检验者：陈敏 审核者：刘洋 报告时间：2026-11-2010:32",
+    )
+
+
+def business_card() -> Page:
+    return page(
+        "王志强销售总监",
+        "上海凌川自动化设备有限公司",
+        "手机：13800138000",
+        "电话：021-58763321",
+        "邮箱：wang.zq@lingchuan.example.cn",
+    )
+
+
 def delivery_note() -> Page:
     return page(
         "华盛五金制品厂送货单",
@@ -244,6 +280,8 @@ def test_what_more_was_asked_is_not_passed_over(made: Page, question: str, wrong
         (invoice(), "delivery address", "Description"),
         (delivery_note(), "客户电话", "\n电话"),
         (contract(), "甲方地址", "：**星河智能制造有限公司**"),
+        (purchase(), "这是哪家公司的合同", "叁拾捌万"),
+        (purchase(), "甲方", "李晓燕"),
         (nameplate(), "合计是多少", "商户"),
         (bank_slip(), "哪家银行", "收款人户名：**海曙自动化设备有限公司**（"),
         (supermarket(), "鸡蛋多少钱", "**30"),
@@ -251,6 +289,45 @@ def test_what_more_was_asked_is_not_passed_over(made: Page, question: str, wrong
 )
 def test_a_label_or_a_stranger_is_no_value(made: Page, question: str, wrong: str) -> None:
     assert wrong not in said(ask(question, made))
+
+
+@pytest.mark.parametrize(
+    ("made", "question", "answer"),
+    [
+        (purchase(), "甲方是谁？", "甲方（采购方)：**苏州恒远精密机械有限公司**"),
+        (purchase(), "乙方是谁", "乙方(供货方)：**上海凌川自动化设备有限公司**"),
+        (purchase(), "采购方是谁", "甲方（采购方)：**苏州恒远精密机械有限公司**"),
+        (purchase(), "甲方代表是谁", "甲方代表：**李晓燕**"),
+        (purchase(), "合同金额是多少", "合同总金额人民币：**384,000元**"),
+        (laboratory(), "病人叫什么名字", "姓名：**张建国**"),
+        (laboratory(), "患者多大年纪？", "年龄：**56岁**"),
+        (laboratory(), "性别", "性别：**男**"),
+        (laboratory(), "总胆固醇的参考范围", "总胆固醇 · 参考范围：**2.80-5.70**"),
+        (laboratory(), "葡萄糖的单位是什么", "葡萄糖 · 单位：**mmol/L**"),
+        (laboratory(), "报告时间", "报告时间：**2026-11-20 10:32**"),
+        (business_card(), "手机号是多少", "手机：**13800138000**"),
+        (business_card(), "电话", "电话：**021-58763321**"),
+    ],
+)
+def test_contracts_laboratories_and_cards(made: Page, question: str, answer: str) -> None:
+    assert said(ask(question, made)).startswith(answer)
+
+
+@pytest.mark.parametrize(
+    ("made", "question"),
+    [
+        (laboratory(), "甘油三酯的提示"),  # the column is there, and this row has nothing in it
+        (business_card(), "他叫什么名字"),
+    ],
+)
+def test_what_the_page_does_not_say_is_not_answered(made: Page, question: str) -> None:
+    assert said(ask(question, made)).startswith(("没有找到", "图中没有找到"))
+
+
+def test_of_several_telephones_all_are_told() -> None:
+    answer = said(ask("电话是多少", purchase()))
+    assert "**0512-66881234**" in answer
+    assert "**021-58763321**" in answer
 
 
 def test_of_two_parties_the_asked_one() -> None:

@@ -226,7 +226,8 @@ KINDS: dict[str, Kind] = {
         "buyer",
         "购买方",
         "customername, customer, billto, soldto, 购买方名称, buyer, 购货单位, 客户名称, 付款单位, "
-        "甲方买方, 买方甲方, 付款人户名, 付款人名称, 付款人全称, 收货单位, 买受人, 需方, "
+        "甲方买方, 买方甲方, 甲方采购方, 采购方甲方, 甲方购买方, 甲方需方, 需方甲方, 采购方, 采购单位, "
+        "付款人户名, 付款人名称, 付款人全称, 收货单位, 买受人, 需方, "
         "购买方, 付款方, 购方, 买方, 买家, 客户",
         "who is the buyer, who is the customer, customer name, customer_name, buyer's name, who bought, buyer_name, "
         "purchaser, billed to, customer, bill to, buyer, 购货单位, 购买单位, 付款单位, 购买方, 付款方, "
@@ -236,6 +237,7 @@ KINDS: dict[str, Kind] = {
         "merchant",
         "商户",
         "storename, merchant, supplier, seller, vendor, soldby, 销售方名称, 销货单位, 商户名称, "
+        "乙方供货方, 供货方乙方, 乙方供应商, 乙方供应方, 乙方销售方, 乙方供方, 供方乙方, 供货方, 供应方, "
         "乙方卖方, 卖方乙方, 收款人户名, 收款人名称, 收款人全称, 供货单位, 送货单位, 发货单位, 供应商, 出卖人, 供方, "
         "门店名称, 收款单位, 销售方, 商户名, 收款方, 销方, 卖方, 商户, 商家, 店名, 门店, 店铺",
         "where was this bought, name of the company, name of the store, name of the shop, "

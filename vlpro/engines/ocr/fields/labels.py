@@ -18,7 +18,12 @@ __all__ = ["Pair", "labelled", "loosely_labelled", "value_after"]
 _LONGEST_LABEL = 40
 _COLON = re.compile(r"(?<!\d):|:(?!\d)")
 # A second label within a cell: Chinese behind something that is not, or behind a gap (260累计积分：4385) ...
-_NEXT_HAN = re.compile(r"(?:(?<=[^\u2e80-\u9fff])|\s)(?P<label>[\u4e00-\u9fff]{2,6}):")
+_NEXT_HAN = re.compile(
+    r"(?:(?<=[^\u2e80-\u9fff])|\s)(?P<label>[\u4e00-\u9fff]{2,6}):|"
+    # ... also behind a Chinese value from which the gap was not read, where it can be nothing else (张建国性别：男)
+    r"(?<=[\u4e00-\u9fff])(?P<sure>性别|年龄|民族|出生日期|身份证号码?|科室|病区|床号|住院号|门诊号|病历号|部门|职务|职位|"
+    r"联系电话|手机号?码?):"
+)
 # ... and a Latin one from its last capital letter on (Barclays  Account: 20417788  Sort code: 20-45-77).
 _NEXT_LATIN = re.compile(r"\s(?P<label>[A-Z][A-Za-z.]{1,15}(?:\s[a-z]{2,12}|\s(?:No|ID)\.?)?)\s?:(?!\d\d\b)")
 _ENUMERATION = re.compile(r"^(?:[一二三四五六七八九十]{1,3}|\d{1,2})[、.．]\s?")
@@ -69,10 +74,11 @@ def _parts(label: str, value: str, cell: Cell) -> list[Pair]:
         found = [match for pattern in (_NEXT_HAN, _NEXT_LATIN) if (match := pattern.search(flat, 1))]
         if not found:
             break
-        match = min(found, key=lambda one: one.start("label"))
-        if own := value[: match.start("label")].strip():
+        match = min(found, key=lambda one: one.start(one.lastgroup or 0))
+        start, end = match.span(match.lastgroup or 0)
+        if own := value[:start].strip():
             pairs.append(Pair(label, own, (cell,)))
-        label, value = value[match.start("label") : match.end("label")], value[match.end() :].strip(" :：")
+        label, value = value[start:end], value[match.end() :].strip(" :：")
     if value:
         pairs.append(Pair(label, value, (cell,)))
     return pairs
@@ -127,7 +133,7 @@ def loosely_labelled(layout: Layout) -> list[Pair]:
     Returns:
         The pairs; the name of an article looks the same (鸡蛋30枚), so they count only for who asks by the label.
     """
-    return [Pair(*split, (cell,)) for cell in layout.cells if (split := _loose(cell))]
+    return [Pair(*split, (cell,)) for cell in layout.cells if not _split(cell) and (split := _loose(cell))]
 
 
 def labelled(layout: Layout) -> list[Pair]:

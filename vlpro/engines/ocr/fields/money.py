@@ -203,7 +203,8 @@ def _tidy(label: str) -> str:
     if capitals := find_capitals(label):
         label = label.replace(capitals, " ")
     label = re.sub(r"[（(]\s?(?:大写|小写|RM|元|¥|\$)\s?[)）]|(?<![A-Za-z])RM$", " ", label)
-    return " ".join(label.split()).strip(" :：.*-")
+    label = " ".join(label.split()).strip(" :：.*-，,。；;、")  # the end of a sentence before it, too
+    return re.sub(r"(?<=\w\w)(?:计|为|共)?人民币$", "", label)
 
 
 def _found(kind: str, line: MoneyLine, pick: tuple[Amount, Cell], sureness: float = 1.0) -> Found:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from vlpro.engines.ocr.amounts import find_amounts
+from vlpro.engines.ocr.amounts import find_amounts, find_capitals
 from vlpro.engines.ocr.dates import find_dates
 from vlpro.engines.ocr.fields.found import Found
 from vlpro.engines.ocr.fields.table import is_header
@@ -156,12 +156,18 @@ _OTHER_LABEL = re.compile(
 _LABELLED = re.compile(r"^[^:]{0,12}[\u4e00-\u9fff][^:]{0,6}:\s?\S")
 
 
+# A line of a contract's body.
+_CLAUSE = re.compile(r"^\s*[一二三四五六七八九十]{1,3}\s?[、.．]|[。；]\W*$")
+
+
 def _is_name(row: Row) -> bool:
     text = _named(row.text)
     if _LABELLED.match(fold(text)):
         return False
     letters = sum(char.isalpha() for char in text)
     if letters < 3 or _NOT_NAME.search(text) or find_dates(text):
+        return False
+    if _CLAUSE.search(text) or find_capitals(text):
         return False
     if any(amount.decimals == 2 for amount in find_amounts(text)):
         return False
