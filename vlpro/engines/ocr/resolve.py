@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from vlpro.engines.ocr.amounts import find_amounts, find_capitals
@@ -228,8 +229,10 @@ def _asks_for(asked: str, head: str) -> bool:
 def _column(document: Document, asked: str) -> Result | None:
     """Everything under a column of the table that is asked for by its name."""
     key, table = compact(asked), document.table
-    if table is None or not table.items or len(key) < 2:
+    if len(key) < 2:
         return None
+    if table is None or not table.items:
+        return _grid_column(document, key)
     for index, column in enumerate(table.columns):
         name = compact(column.name)
         if name == key or (len(key) >= 4 and key in name):
@@ -239,6 +242,25 @@ def _column(document: Document, asked: str) -> Result | None:
                 return Result(
                     column.name, (", " if column.name.isascii() else "、").join(dict.fromkeys(texts)), cells
                 )
+    return None
+
+
+def _grid_column(document: Document, key: str) -> Result | None:
+    rows = document.layout.rows
+    for place in _grids(document):
+        heads = rows[place].cells
+        head = next((cell for cell in heads if compact(cell.text) == key), None)
+        if head is None:
+            continue
+        under = []
+        for row in rows[place + 1 :]:
+            if len(row.cells) < 2:
+                break
+            if _next_to(cell := _next_to(head, row.cells), heads) is head:
+                under.append(cell)
+        if under:
+            mark = ", " if key.isascii() else "、"
+            return Result(head.text.strip(), mark.join(cell.text.strip() for cell in under), (*under, head))
     return None
 
 
@@ -279,11 +301,30 @@ def _listed_item(document: Document, asked: str) -> Result | None:
 
 def _heads(document: Document) -> set[int]:
     """Cells of the table: what stands beside a header is another header, never its value, and so with an item."""
+    grid = {id(cell) for place in _grids(document) for cell in document.layout.rows[place].cells}
     if document.table is None:
-        return set()
+        return grid
     lines = {id(line) for column in document.table.columns for line in column.cell.lines}
     heads = {id(cell) for cell in document.layout.cells if any(id(line) in lines for line in cell.lines)}
-    return heads | _listed(document)
+    return grid | heads | _listed(document)
+
+
+def _grids(document: Document) -> list[int]:
+    """Rows that head a table of figures of any kind: words alone, over as many cells of which most are figures."""
+
+    def figures(cells: Sequence[Cell]) -> int:
+        return sum(any(map(str.isdigit, cell.text)) for cell in cells)
+
+    rows = document.layout.rows
+    return [
+        place
+        for place, (row, under) in enumerate(pairwise(rows))
+        if min(len(row.cells), len(under.cells)) > 2
+        and abs(len(row.cells) - len(under.cells)) < 2
+        and not figures(row.cells)
+        and not any(":" in cell.flat for cell in row.cells)
+        and 2 * figures(under.cells[1:]) >= len(under.cells) - 1
+    ]
 
 
 def _label_value(document: Document, asked: str) -> Result | None:
@@ -444,6 +485,11 @@ def _of_kind(kind: str, result: Result | None) -> Result | None:
     return replace(result, text=part) if result is not None and part else None
 
 
+_LASTS = re.compile(
+    r"\d\s?(?:分钟?|小时|天|秒|个月|(?:min(?:ute)?s?|h(?:ou)?rs?|days?|h|s)\b)", re.IGNORECASE
+)
+
+
 def _part_of_kind(kind: str, text: str) -> str:
     found: list[str] = [text]
     if kind in MONEY - {"capitals"}:
@@ -456,12 +502,9 @@ def _part_of_kind(kind: str, text: str) -> str:
     elif kind in {"date", "due_date"}:
         found = [text] if find_dates(text) or re.search(r"\d{1,4}[-/.年月]\d", text) else []
     elif kind == "time":
-        # 离店时间 may be answered by a day, and a 报告时间 by both.
-        found = [
-            " ".join(
-                [*(day.text for day in find_dates(text)[:1]), *(at for at, _, _ in find_times(text)[:1])]
-            )
-        ]
+        # 离店时间 may be answered by a day, a 报告时间 by both, a 停机时间 by how long it was.
+        at = [day.text for day in find_dates(text)[:1]] + [time for time, _, _ in find_times(text)[:1]]
+        found = [" ".join(at)] if at else [text] if _LASTS.search(text) else []
     elif kind == "phone":
         found = re.findall(r"[+\d(][\d\s()\-/]{5,24}\d", text)[:1]
     elif kind in {"number", "code", "check_code", "tax_id"}:
@@ -527,6 +570,8 @@ def _resolve(document: Document, want: Want) -> Result | None:
     named = compact(asked) != compact(want.phrase)
     priced = not want.kind or (named and want.kind in {"total", "tax", "tax_rate", "number"})
     if priced and (cell := _table_cell(document, want.raw or asked)):
+        return cell
+    if named and (cell := _crossing(document, asked)):  # 合计实际产量, in a table without prices
         return cell
     if not want.kind:
         return _labelled(document, asked)

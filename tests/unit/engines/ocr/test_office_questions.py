@@ -91,6 +91,52 @@ def laboratory() -> Page:
     )
 
 
+def shift_report() -> Page:
+    return page(
+        ((40, "三号产线生产日报"), (400, "2026-11-25 班次：白班 班长：赵磊")),
+        ((40, "产品型号"), (240, "计划产量"), (420, "实际产量"), (600, "不良数"), (780, "合格率")),
+        ((40, "A6100"), (240, "1200"), (420, "1188"), (600, "13"), (780, "98.9%")),
+        ((40, "B2200"), (240, "800"), (420, "812"), (600, "11"), (780, "98.6%")),
+        ((40, "合计"), (240, "2000"), (420, "2000"), (600, "24"), (780, "98.8%")),
+        "停机时间：42分钟 原因：送料器卡料",
+    )
+
+
+def notice() -> Page:
+    return page(
+        "关于2026年国庆节放假安排的通知",
+        "各部门：",
+        "根据国务院办公厅通知精神，结合公司实际，现将2026年国庆节放假安排通知如下：",
+        "10月1日（星期四）至10月7日（星期三）放假调休，共7天。",
+        ((700, "行政人事部"),),
+        ((700, "2026年9月20日"),),
+    )
+
+
+def identity_card() -> Page:
+    return page(
+        "姓名王小明",
+        "性别男 民族汉",
+        "出生1990年3月12日",
+        "住址江苏省苏州市工业园区星海街200号5幢1203室",
+        "公民身份号码 32050619900312401X",
+    )
+
+
+def purchase_order() -> Page:
+    return page(
+        "PURCHASE ORDER",
+        "PO Number: PO-2026-00417 Date: Nov 12, 2026",
+        "Vendor: Bright Tools Ltd.",
+        "Ship To: Hengyuan Precision, 88 Xinghai Road, Suzhou",
+        "Payment Terms: Net 30 days Delivery Date: Dec 20, 2026",
+        ((40, "Item"), (120, "Description"), (500, "Qty"), (640, "Unit Price"), (850, "Amount")),
+        ((40, "1"), (120, "Torque wrench 1/2 inch"), (500, "10"), (640, "45.00"), (850, "450.00")),
+        ((40, "2"), (120, "Hex key set"), (500, "25"), (640, "12.80"), (850, "320.00")),
+        ((640, "Total: USD 770.00"),),
+    )
+
+
 def business_card() -> Page:
     return page(
         "王志强销售总监",
@@ -305,11 +351,27 @@ def test_a_label_or_a_stranger_is_no_value(made: Page, question: str, wrong: str
         (laboratory(), "总胆固醇的参考范围", "总胆固醇 · 参考范围：**2.80-5.70**"),
         (laboratory(), "葡萄糖的单位是什么", "葡萄糖 · 单位：**mmol/L**"),
         (laboratory(), "报告时间", "报告时间：**2026-11-20 10:32**"),
+        (shift_report(), "A6100的实际产量", "A6100 · 实际产量：**1188**"),
+        (shift_report(), "合计不良数", "合计 · 不良数：**24**"),
+        (shift_report(), "计划产量是多少", "计划产量：**1200、800、2000**"),
+        (shift_report(), "停机时间多久", "停机时间：**42分钟**"),
+        (identity_card(), "他叫什么名字", "姓名：**王小明**"),
+        (identity_card(), "民族", "民族：**汉**"),
+        (identity_card(), "身份证号码", "公民身份号码：**32050619900312401X**"),
+        (purchase_order(), "How many hex key sets?", "Hex key set · Qty: **25**"),
+        (
+            purchase_order(),
+            "unit price of the torque wrench",
+            "Torque wrench 1/2 inch · Unit Price: **45.00**",
+        ),
+        (purchase_order(), "When is delivery?", "Delivery Date: **Dec 20, 2026**"),
+        (purchase_order(), "payment terms", "Payment Terms: **Net 30 days**"),
+        (purchase_order(), "ship to address", "Ship To: **Hengyuan Precision, 88 Xinghai Road, Suzhou**"),
         (business_card(), "手机号是多少", "手机：**13800138000**"),
         (business_card(), "电话", "电话：**021-58763321**"),
     ],
 )
-def test_contracts_laboratories_and_cards(made: Page, question: str, answer: str) -> None:
+def test_papers_that_are_no_bill(made: Page, question: str, answer: str) -> None:
     assert said(ask(question, made)).startswith(answer)
 
 
@@ -318,6 +380,10 @@ def test_contracts_laboratories_and_cards(made: Page, question: str, answer: str
     [
         (laboratory(), "甘油三酯的提示"),  # the column is there, and this row has nothing in it
         (business_card(), "他叫什么名字"),
+        (shift_report(), "总不良数"),
+        (shift_report(), "这是哪家公司"),
+        (notice(), "什么时候放假"),
+        (identity_card(), "商户是谁"),
     ],
 )
 def test_what_the_page_does_not_say_is_not_answered(made: Page, question: str) -> None:

@@ -25,7 +25,10 @@ _NEXT_HAN = re.compile(
     r"联系电话|手机号?码?):"
 )
 # ... and a Latin one from its last capital letter on (Barclays  Account: 20417788  Sort code: 20-45-77).
-_NEXT_LATIN = re.compile(r"\s(?P<label>[A-Z][A-Za-z.]{1,15}(?:\s[a-z]{2,12}|\s(?:No|ID)\.?)?)\s?:(?!\d\d\b)")
+_NEXT_LATIN = re.compile(
+    r"\s(?P<label>[A-Z][A-Za-z.]{1,15}(?:\s[a-z]{2,12}|\s(?:No|ID)\.?|"
+    r"\s(?:Date|Time|Number|Name|Address|Terms|Code|To|By))?)\s?:(?!\d\d\b)"
+)
 _ENUMERATION = re.compile(r"^(?:[一二三四五六七八九十]{1,3}|\d{1,2})[、.．]\s?")
 # A Chinese label with its value behind it and no colon: 额定功率 11 kW, 上车 08:12, 编号2603518, 接法 △.
 # A plate number begins with its province: 车号沪A·D1234.
@@ -33,6 +36,8 @@ _LOOSE = re.compile(
     r"(?P<label>[\u4e00-\u9fff]{2,8}?)\s*(?P<value>"
     r"(?:[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼](?=[A-Z][·.\s]?[A-Z0-9]{5}))?[^\s\u2e80-\u9fff\uff00-\uffef:].*)"
 )
+# Labels of cards and forms whose value stands behind them with nothing between: 姓名王小明, 性别男 民族汉.
+_CARD = re.compile(r"(?:^|\s)(?P<label>姓\s?名|性别|民族|出生|住址|公民身份号码|签发机关|有效期限)\s?(?=\S)")
 # Labels whose value has a digit in it.
 _NUMERIC_LABEL = re.compile(
     r"(?:号|号码|代码|账号|金额|余额|原额|税额|数量|单价|率|日期|时间|电话)$|(?:number|qty|quantity|price|amount|date)$"
@@ -124,6 +129,20 @@ def _loose(cell: Cell) -> tuple[str, str] | None:
     return match["label"], match["value"].strip()
 
 
+def _card(cell: Cell) -> list[Pair]:
+    """The pairs of a cell that begins with a label of a card."""
+    text = cell.text.strip()
+    found = list(_CARD.finditer(text))
+    if not found or found[0].start():
+        return []
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    pairs = [
+        Pair(match["label"].replace(" ", ""), text[match.end() : end].strip(), (cell,))
+        for match, end in zip(found, ends, strict=True)
+    ]
+    return pairs if all(pair.value for pair in pairs) else []
+
+
 def loosely_labelled(layout: Layout) -> list[Pair]:
     """Pairs without a colon: a Chinese word with something that is not Chinese behind it in the same cell.
 
@@ -154,6 +173,8 @@ def labelled(layout: Layout) -> list[Pair]:
                     pairs += _parts(label, value, cell)
                 elif found := value_after(layout, cell, below=False):
                     pairs.append(Pair(label, found[0], (found[1], cell)))
+            elif on_card := _card(cell):
+                pairs += on_card
             elif cell.flat.lstrip().startswith(":") and index and (value := cell.text.strip(" :：")):
                 pairs.append(Pair(row.cells[index - 1].text.strip(), value, (cell, row.cells[index - 1])))
     return pairs

@@ -43,6 +43,7 @@ _NOT_NAME = re.compile(
     r"\breg|\bco\.?\s?no|company\s?no|roc\s?no|licen|\bdate\b|cashier|copy|duplicate|original|\border\b|"
     r"\btable\b|customer|\bdoc\b|"
     r"小票|发票|收据|欢迎|谢谢|账单|结账|单号|日期|时间|电话|地址|存根|付款|凭证|统一|监制|^\W*$|\bqty\b|"
+    r"^关于|通知$|公告$|证明$|日报|月报|[申登]\w表$|"
     r"合同|协议|回单|送货单|出库单|报价单|\b(?:po|account|order|ref\w*) (?:number|no)\b|"
     r"\bstore\s?(?:#|no\b|num|:|\d)|^c[/\\]\s|prepay|"
     r"\bdesc|\bprice|facebook|like us|follow us|since \d|guest\s?check|check\s?#|host:|server|"
@@ -136,7 +137,11 @@ _DISPLAY = 0.7  # of its height has a row beside that of a larger type
 def _named(text: str) -> str:
     """A row without what often stands around a name: a welcome before it, a telephone behind it."""
     text = re.sub(r"^(?:收款)?单位(?:名称)?[:：\s]*(?=\S{4,})", "", text)
-    text = re.sub(r"(?<=\S{4})\s*(?:送货单|出库单|销货清单|销售清单|报价单|电子回单|回单)\s*$", "", text)
+    text = re.sub(
+        r"(?<=\S{4})\s*(?:送货单|出库单|销货清单|销售清单|报价单|电子回单|回单|(?:检[验查]|化验|诊断|体检)?报告单?)\s*$",
+        "",
+        text,
+    )
     text = re.sub(r"^\s*welcome to\s+|^\s*(?:the\s)?name\s?:\s*", "", text, flags=re.IGNORECASE)
     return re.split(r"\s(?:tel|phone|fax|ph)\b", text, maxsplit=1, flags=re.IGNORECASE)[0]
 
@@ -156,8 +161,12 @@ _OTHER_LABEL = re.compile(
 _LABELLED = re.compile(r"^[^:]{0,12}[\u4e00-\u9fff][^:]{0,6}:\s?\S")
 
 
-# A line of a contract's body.
-_CLAUSE = re.compile(r"^\s*[一二三四五六七八九十]{1,3}\s?[、.．]|[。；]\W*$")
+# Lines of a text's body, whom it is addressed to, and the labels of a card: none names who issued it.
+_BODY = re.compile(
+    r"^\s*[一二三四五六七八九十]{1,3}\s?[、.．]|[。；]\W*$|[\u4e00-\u9fff]\s?[，,]\s?[\u4e00-\u9fff]|"
+    r"[\u4e00-\u9fff]\s?[:：]\s*$|^(?:姓\s?名|性\s?别|民族|出生|住址|公民)"
+)
+_MOST_CELLS = 4  # a row of so many is the head of a table
 
 
 def _is_name(row: Row) -> bool:
@@ -167,7 +176,7 @@ def _is_name(row: Row) -> bool:
     letters = sum(char.isalpha() for char in text)
     if letters < 3 or _NOT_NAME.search(text) or find_dates(text):
         return False
-    if _CLAUSE.search(text) or find_capitals(text):
+    if _BODY.search(text) or find_capitals(text) or len(row.cells) >= _MOST_CELLS:
         return False
     if any(amount.decimals == 2 for amount in find_amounts(text)):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -191,7 +191,14 @@ def find_table(layout: Layout) -> Table | None:
     for index, row in enumerate(layout.rows):
         columns = _header_columns(row)
         if columns:
-            return Table(tuple(columns), tuple(_items(layout, columns, index)))
+            items = _items(layout, columns, index)
+            names = [i for i, column in enumerate(columns) if column.role == "name"]
+            if len(names) > 1 and not any(map(str.isalpha, "".join(item.text(names[0]) for item in items))):
+                columns[names[0]] = replace(
+                    columns[names[0]], role="number"
+                )  # Item 1, 2, 3 beside a Description
+                items = _items(layout, columns, index)
+            return Table(tuple(columns), tuple(items))
     return None
 
 
