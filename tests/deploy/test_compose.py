@@ -101,6 +101,12 @@ def test_the_image_runs_as_nobody_and_holds_no_secret() -> None:
     )
 
 
+def test_the_image_keeps_the_lock_where_the_report_looks_for_it() -> None:
+    text = (COMPOSE / "Dockerfile").read_text(encoding="utf-8")
+    assert "&& install -m 644 requirements.txt /opt/vlpro/\n" in text
+    assert "COPY --from=build /opt/vlpro /opt/vlpro\n" in text
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder after prepare.sh, twice."""

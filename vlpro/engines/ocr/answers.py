@@ -464,6 +464,8 @@ def _besides(scene: Scene, shown: Shown, want: Want, result: Result, evidence: l
     named = shown.document.sum_line(want.phrase)
     if named is None or named.value == result.found.value:
         return []
+    if any(cell in result.found.cells for cell in named.cells[:1]):
+        return []  # it is the same figure, and was misread: 7100 for 71.00
     evidence.append(of_found(shown.number, shown.document.page, named, named.label))
     return [
         f"{scene.at(shown.number)}{escape_markdown(named.label)}{scene.say(': ', '：')}{scene.bold(named.text)}"

@@ -274,3 +274,15 @@ def test_fields_as_json_in_the_answer() -> None:
         "date": "2018-03-25",
         "total": 10.6,
     }
+
+
+def test_a_misread_total_is_told_once_as_it_was_mended() -> None:
+    made = page(
+        "KEDAI KOPI",
+        ((40, "NASI"), (850, "61.00")),
+        ((40, "TEH"), (850, "10.00")),
+        ((40, "SUBTOTAL"), (850, "71.00")),
+        ((40, "TOTAL"), (850, "7100")),
+        ((40, "CASH"), (850, "71.00")),
+    )
+    assert said(ask("What is the total?", made)) == "Total: **71.00**"
