@@ -42,7 +42,8 @@ _DIGITS = dict(zip("零壹贰叁肆伍陆柒捌玖", range(10), strict=True)) | 
 _SMALL_UNITS = {"拾": 10, "十": 10, "佰": 100, "百": 100, "仟": 1000, "千": 1000}
 _BIG_UNITS = {"万": 10_000, "萬": 10_000, "亿": 100_000_000, "億": 100_000_000}
 _YUAN = "圆圓元"
-_CAPITALS = re.compile(
+_CAPITALS = re.compile(  # 3.82亿元 is none: what begins with a unit is no number, or not the whole of one
+    r"(?<![佰仟万萬亿億])(?![佰仟万萬亿億])"
     r"[零〇壹贰貳弐叁叄參肆伍陆陸柒捌玖拾佰仟万萬亿億]{1,30}[圆圓元](?:[零〇壹贰貳叁叄參肆伍陆陸柒捌玖角分整正]{0,8})"
 )
 _CAPITAL_DIGITS = "零壹贰叁肆伍陆柒捌玖"

@@ -137,6 +137,16 @@ def purchase_order() -> Page:
     )
 
 
+def resume() -> Page:
+    return page(
+        "个人简历",
+        ((40, "姓名：陈思远"), (500, "性别：女出生年月：1993年5月")),
+        "学历：硕士毕业院校：东南大学专业：机械工程",
+        "工作经历",
+        "2018.07-2022.03 苏州恒远精密机械有限公司 工艺工程师",
+    )
+
+
 def business_card() -> Page:
     return page(
         "王志强销售总监",
@@ -367,6 +377,9 @@ def test_a_label_or_a_stranger_is_no_value(made: Page, question: str, wrong: str
         (purchase_order(), "When is delivery?", "Delivery Date: **Dec 20, 2026**"),
         (purchase_order(), "payment terms", "Payment Terms: **Net 30 days**"),
         (purchase_order(), "ship to address", "Ship To: **Hengyuan Precision, 88 Xinghai Road, Suzhou**"),
+        (resume(), "学历", "学历：**硕士**"),
+        (resume(), "毕业院校是哪里", "毕业院校：**东南大学**"),
+        (resume(), "出生年月", "出生年月：**1993年5月**"),
         (business_card(), "手机号是多少", "手机：**13800138000**"),
         (business_card(), "电话", "电话：**021-58763321**"),
     ],
@@ -384,6 +397,8 @@ def test_papers_that_are_no_bill(made: Page, question: str, answer: str) -> None
         (shift_report(), "这是哪家公司"),
         (notice(), "什么时候放假"),
         (identity_card(), "商户是谁"),
+        (resume(), "现在在哪家公司"),
+        (page("2026年第三季度经营分析", "营业收入 3.82亿元"), "大写金额是多少"),
     ],
 )
 def test_what_the_page_does_not_say_is_not_answered(made: Page, question: str) -> None:

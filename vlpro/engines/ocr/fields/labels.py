@@ -21,7 +21,8 @@ _COLON = re.compile(r"(?<!\d):|:(?!\d)")
 _NEXT_HAN = re.compile(
     r"(?:(?<=[^\u2e80-\u9fff])|\s)(?P<label>[\u4e00-\u9fff]{2,6}):|"
     # ... also behind a Chinese value from which the gap was not read, where it can be nothing else (张建国性别：男)
-    r"(?<=[\u4e00-\u9fff])(?P<sure>性别|年龄|民族|出生日期|身份证号码?|科室|病区|床号|住院号|门诊号|病历号|部门|职务|职位|"
+    r"(?<=[\u4e00-\u9fff])(?P<sure>性别|年龄|民族|出生日期|出生年月|身份证号码?|毕业院校|学历|学位|专业|"
+    r"籍贯|政治面貌|科室|病区|床号|住院号|门诊号|病历号|部门|职务|职位|"
     r"联系电话|手机号?码?):"
 )
 # ... and a Latin one from its last capital letter on (Barclays  Account: 20417788  Sort code: 20-45-77).
