@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
+from vlpro.engines.ocr import grid
 from vlpro.engines.ocr.amounts import find_amounts, find_capitals
 from vlpro.engines.ocr.dates import find_dates, find_times
 from vlpro.engines.ocr.fields.kinds import KINDS
@@ -17,10 +17,10 @@ from vlpro.engines.ocr.fields.synonyms import synonyms
 from vlpro.engines.ocr.fields.table import find_sum
 from vlpro.engines.ocr.questions import MONEY
 from vlpro.engines.ocr.text import compact, has_cjk, words
-from vlpro.engines.ocr.wording import clean, leftover
+from vlpro.engines.ocr.wording import clean, leftover, singular, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from vlpro.engines.ocr.fields.document import Document
     from vlpro.engines.ocr.fields.found import Found
@@ -151,7 +151,7 @@ def _subject(text: str) -> str:
 def _similar(asked: str, name: str) -> bool:
     asked_key, name_key = compact(asked), compact(name)
     if asked_key.isascii() and asked_key not in name_key:  # "chairs" are lines of Chair
-        asked_key = "".join(map(_singular, words(asked)))
+        asked_key = "".join(map(singular, words(asked)))
     least = 2 if has_cjk(asked_key) else 3
     if len(asked_key) < least or not name_key:
         return False
@@ -188,80 +188,39 @@ def _table_cell(document: Document, question: str) -> Result | None:
     return None
 
 
-def _crossing(document: Document, asked: str) -> Result | None:
-    """What stands in the row of one thing and under the head of a column, where both are named: 葡萄糖的参考范围.
-
-    For tables of any kind, such as those of a laboratory; those with prices have rules of their own.
-    """
-    layout = document.layout
-    heads = [
-        (place, cell)
-        for place, row in enumerate(layout.rows)
-        if len(row.cells) > 2
-        for cell in row.cells[1:]
-        if len(compact(cell.text)) >= 2 and _asks_for(asked, cell.text)
-    ]
-    for place, head in sorted(heads, key=lambda one: -len(one[1].text)):
-        subject = compact(re.sub(r"^(?:of|for|in)\s", "", _without(asked, head.text).strip(" 的")))
-        for row in layout.rows[place + 1 :]:
-            first, *rest = row.cells
-            if len(subject) < 2 or compact(first.text) != subject or not rest:
-                continue
-            under = _next_to(head, rest)
-            if _next_to(under, layout.rows[place].cells) is head:
-                return Result(f"{first.text} · {head.text}", under.text.strip(), (under, first, head))
-    return None
-
-
-def _next_to(cell: Cell, cells: Sequence[Cell]) -> Cell:
-    """The cell that stands most above or below another one: heads are often centred where their columns are not."""
-    return min(cells, key=lambda one: abs(one.middle[0] - cell.middle[0]))
-
-
-def _asks_for(asked: str, head: str) -> bool:
-    """Whether a question that names more than the head of a column names it."""
-    if has_cjk(asked):
-        return compact(asked).endswith(compact(head))
-    own = " ".join(words(head))
-    return len(own) >= 4 and f" {own} " in f" {' '.join(words(asked))} "
-
-
 def _column(document: Document, asked: str) -> Result | None:
     """Everything under a column of the table that is asked for by its name."""
     key, table = compact(asked), document.table
     if len(key) < 2:
         return None
     if table is None or not table.items:
-        return _grid_column(document, key)
+        found = grid.column(document.layout, key)
+        return (
+            _listing(found[0].text, [cell.text for cell in found[1]], (*found[1], found[0]))
+            if found
+            else None
+        )
     for index, column in enumerate(table.columns):
         name = compact(column.name)
         if name == key or (len(key) >= 4 and key in name):
             texts = [text for item in table.items if (text := item.text(index))]
             cells = tuple(cell for item in table.items for cell in item.cells.get(index, ()))
             if texts:
-                return Result(
-                    column.name, (", " if column.name.isascii() else "、").join(dict.fromkeys(texts)), cells
-                )
+                return _listing(column.name, dict.fromkeys(texts), cells)
     return None
 
 
-def _grid_column(document: Document, key: str) -> Result | None:
-    rows = document.layout.rows
-    for place in _grids(document):
-        heads = rows[place].cells
-        head = next((cell for cell in heads if compact(cell.text) == key), None)
-        if head is None:
-            continue
-        under = []
-        for row in rows[place + 1 :]:
-            if len(row.cells) < 2:
-                break
-            if _next_to(cell := _next_to(head, row.cells), heads) is head:
-                under.append(cell)
-        if under:
-            mark = ", " if key.isascii() else "、"
-            return Result(head.text.strip(), mark.join(cell.text.strip() for cell in under), (*under, head))
-    return None
+def _listing(name: str, texts: Iterable[str], cells: tuple[Cell, ...]) -> Result:
+    mark = ", " if name.isascii() else "、"
+    return Result(name.strip(), mark.join(text.strip() for text in texts), cells)
+
+
+def _crossing(document: Document, asked: str) -> Result | None:
+    """A cell of a table of any kind that is asked for by its row and its column."""
+    if (found := grid.crossing(document.layout, asked)) is None:
+        return None
+    cell, first, head = found
+    return Result(f"{first.text} · {head.text}", cell.text.strip(), found)
 
 
 def _labels(document: Document) -> Iterator[Pair]:
@@ -301,30 +260,13 @@ def _listed_item(document: Document, asked: str) -> Result | None:
 
 def _heads(document: Document) -> set[int]:
     """Cells of the table: what stands beside a header is another header, never its value, and so with an item."""
-    grid = {id(cell) for place in _grids(document) for cell in document.layout.rows[place].cells}
+    rows = document.layout.rows
+    named = {id(cell) for place in grid.heads(document.layout) for cell in rows[place].cells}
     if document.table is None:
-        return grid
+        return named
     lines = {id(line) for column in document.table.columns for line in column.cell.lines}
     heads = {id(cell) for cell in document.layout.cells if any(id(line) in lines for line in cell.lines)}
-    return grid | heads | _listed(document)
-
-
-def _grids(document: Document) -> list[int]:
-    """Rows that head a table of figures of any kind: words alone, over as many cells of which most are figures."""
-
-    def figures(cells: Sequence[Cell]) -> int:
-        return sum(any(map(str.isdigit, cell.text)) for cell in cells)
-
-    rows = document.layout.rows
-    return [
-        place
-        for place, (row, under) in enumerate(pairwise(rows))
-        if min(len(row.cells), len(under.cells)) > 2
-        and abs(len(row.cells) - len(under.cells)) < 2
-        and not figures(row.cells)
-        and not any(":" in cell.flat for cell in row.cells)
-        and 2 * figures(under.cells[1:]) >= len(under.cells) - 1
-    ]
+    return named | heads | _listed(document)
 
 
 def _label_value(document: Document, asked: str) -> Result | None:
@@ -391,7 +333,7 @@ def _like_label(document: Document, asked: str) -> Result | None:
     if best is None:
         return None
     score, result = best
-    rest = leftover(_without(asked, result.name)) if score < 2 else ""
+    rest = leftover(without(asked, result.name)) if score < 2 else ""
     if rest and not _of_the_page(document, rest):
         # 乙方账号, and the page has 账号: is it the one under 乙方?
         return _under(document, rest, result.name) or replace(result, unproven=rest)
@@ -403,14 +345,6 @@ def _of_the_page(document: Document, words_left: str) -> bool:
     said = [found.text for kind in ("document_type", "merchant") if (found := document.fields.get(kind))]
     parts = words_left.split()
     return any(all(compact(part) in compact(text) for part in parts) for text in said)
-
-
-def _without(asked: str, label: str) -> str:
-    """The question's words without those of a label."""
-    if has_cjk(asked):
-        return compact(asked).replace(compact(label), " ", 1).strip()
-    named = {_singular(word) for word in words(label)}
-    return " ".join(word for word in words(asked) if _singular(word) not in named)
 
 
 def _under(document: Document, whose: str, label: str) -> Result | None:
@@ -428,10 +362,6 @@ def _under(document: Document, whose: str, label: str) -> Result | None:
             if head is not cell and 0 < down < 10 * cell.height and abs(cell.x1 - head.x1) < 3 * cell.height:
                 best = min(best or (down, pair), (down, pair), key=lambda one: one[0])
     return Result(f"{whose} {best[1].label}", best[1].value, best[1].cells) if best else None
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _likeness(asked: str, label: str) -> float:
@@ -469,7 +399,7 @@ def _within_han(asked: str, label: str) -> float:
 
 
 def _within_latin(asked: str, label: str) -> float:
-    ask, own = (" ".join(map(_singular, words(text))) for text in (asked, label))
+    ask, own = (" ".join(map(singular, words(text))) for text in (asked, label))
     if len(ask) >= 4 and f" {ask} " in f" {own} ":
         return 2.0 + len(ask) / len(own)
     return (
@@ -672,7 +602,7 @@ def _field(document: Document, want: Want) -> Result | None:
     cells = result.found.cells if result.found else result.cells
     said = compact(result.name + "".join(cell.text for cell in cells))
     parts = [want.beside] if has_cjk(want.beside) else want.beside.split()
-    unsaid = [part for part in parts if compact(_singular(part)) not in said]
+    unsaid = [part for part in parts if compact(singular(part)) not in said]
     return replace(result, unproven=want.beside) if unsaid else result
 
 
@@ -694,7 +624,7 @@ def search(document: Document, wanted: str) -> list[tuple[Cell, Literal["whole",
         and key.endswith("s")
         and not any(key in compact(cell.text) for cell in document.layout.cells)
     ):
-        key = _singular(key)
+        key = singular(key)
     hits: list[tuple[Cell, Literal["whole", "part", "alike"]]] = []
     for cell in (*document.layout.cells, *document.layout.vertical):
         text = compact(cell.text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from vlpro.engines.ocr.text import has_cjk
+from vlpro.engines.ocr.text import compact, has_cjk, words
 
-__all__ = ["clean", "leftover"]
+__all__ = ["clean", "leftover", "singular", "without"]
 
 _NOISE_EN = re.compile(
     r"\b(?:please|pls|can you|could you|would you|tell me|give me|show me|i want to know|i'd like to know|"
@@ -89,3 +89,16 @@ def leftover(text: str) -> str:
         return " ".join(pieces) or (bound[0] if bound else "")
     rest = _IDLE_EN.sub(" ", _INCLUDED.sub(" ", text.lower()))
     return " ".join(word for word in re.findall(r"[^\W_]+", rest) if len(word) > 1)
+
+
+def without(asked: str, label: str) -> str:
+    """A question's words without those of a label."""
+    if has_cjk(asked):
+        return compact(asked).replace(compact(label), " ", 1).strip()
+    named = {singular(word) for word in words(label)}
+    return " ".join(word for word in words(asked) if singular(word) not in named)
+
+
+def singular(word: str) -> str:
+    """An English word without the s of several."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
