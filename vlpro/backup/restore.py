@@ -185,10 +185,18 @@ def _opened(path: Path, sealer: Sealer) -> Iterator[tuple[Manifest, SealedReader
 
 def _check_copy(copy: Path | None) -> None:
     """Copies of the record as it was would contradict the restored one, which ends earlier."""
-    size = 0
-    if copy is not None:
-        with suppress(OSError):  # it is absent; or it cannot be written either, which is told then
-            size = copy.stat().st_size
+    if copy is None:
+        return
+    try:
+        copy.touch(mode=0o600)
+        size = copy.stat().st_size
+    except OSError as error:
+        raise BackupError(
+            f"The copies of checkpoints cannot be written to {copy}: {error.strerror}. Put that right, and restore "
+            "again.",
+            zh=f"无法写入检查点副本 {copy}：{error.strerror}。请排除原因后重新恢复。",
+            param="audit_copy",
+        ) from error
     if size:
         raise BackupError(
             f"{copy} holds copies of checkpoints of the record as it was. Keep it under another name, so that "

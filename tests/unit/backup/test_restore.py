@@ -25,7 +25,7 @@ from vlpro.backup.restore import check, restore
 from vlpro.config import Settings
 from vlpro.crypto import Keys, Sealer
 from vlpro.db import sqlite_url
-from vlpro.errors import AuditError, BackupError, ConfigError, UnauthenticatedError
+from vlpro.errors import BackupError, ConfigError, UnauthenticatedError
 from vlpro.gateway.profile import database_of, recorder_of
 from vlpro.identity.permissions import Role
 
@@ -87,10 +87,11 @@ def test_the_copies_of_checkpoints_begin_anew(backup: Path, tmp_path: Path) -> N
     assert json.loads(json.loads(line)["checkpoint"])["size"] == 28
 
 
-def test_a_copy_that_cannot_be_written_ends_it(backup: Path, tmp_path: Path) -> None:
-    with pytest.raises(AuditError, match="cannot be written: No such file or directory"):
+def test_a_copy_that_cannot_be_written_is_told_first(backup: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match=r"cannot be written to .*: No such file or directory") as error:
         restore(backup, SEALER, tmp_path / "data", copy=tmp_path / "none" / "checkpoints.jsonl")
-    assert list((tmp_path / "data").iterdir()) == []
+    assert error.value.param == "audit_copy"
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_place_on_another_file_system(backup: Path, tmp_path: Path) -> None:
