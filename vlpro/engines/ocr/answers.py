@@ -187,9 +187,13 @@ def _facts(scene: Scene) -> tuple[list[str], list[Evidence]]:
     return lines, evidence
 
 
+_TELLING = 3  # so many fields say what a page is about
+
+
 def _overview(scene: Scene) -> Answer:
     lines, evidence = _facts(scene)
-    if not lines:
+    # Who asks what is on a page wants more of it than its date.
+    if len(lines) < (_TELLING if scene.ask.detail else 1):
         return _read(scene)
     head = scene.say("The text of the picture says:", "图中可以确认的有：")
     if not scene.ask.detail:
@@ -204,11 +208,11 @@ def _read(scene: Scene) -> Answer:
     evidence: list[Evidence] = []
     for shown in scene.shown:
         document = shown.document
+        evidence += of_codes(shown.number, document.page)
         evidence += [
             of_cells(shown.number, document.page, [cell], "", cell.text)
             for cell in document.layout.in_reading_order()
         ]
-        evidence += of_codes(shown.number, shown.document.page)
         head = [f"**{scene.picture(shown.number)}**", ""] if scene.total > 1 else []
         lines = [escape_markdown(text) for text in document.layout.as_text()]
         lines += [

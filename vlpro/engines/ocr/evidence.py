@@ -130,7 +130,8 @@ def render(answer: Answer, max_tokens: int, *, numbered: bool) -> tuple[str, boo
         numbered: Whether each box names its picture.
 
     Returns:
-        The text, and whether part of the answer or of its boxes was cut off.
+        The text, and whether part of the answer or of its boxes was cut off. Boxes without a label, of a page that
+        was read out, repeat lines of the text: without some of them it is whole.
     """
     entries = [_entry(item, numbered=numbered, bare=answer.boxes_only) for item in answer.evidence]
     if answer.boxes_only:
@@ -143,7 +144,7 @@ def render(answer: Answer, max_tokens: int, *, numbered: bool) -> tuple[str, boo
     entries = entries[:_MOST_BOXES]
     if kept := _fitting(entries, room):
         text += f"\n\n```json\n{_listing(entries[:kept])}\n```"
-    return text, kept < len(entries)
+    return text, any(item.label for item in answer.evidence[kept : len(entries)])
 
 
 def _fitting(entries: Sequence[str], room: int) -> int:

@@ -380,8 +380,7 @@ def _likeness(asked: str, label: str) -> float:
 
 # Nouns at the end of a label that say no more than what stands before them: 订单号 is the 订单.
 _IDLE_END = re.compile(
-    r"(?:号码?|编号|代码|名称?|全称|姓名|信息|金额|数额|费用|日期|时间|期限|单位|内容|情况|说明|方式|地址|数量?|值|额|元|人|方|种类|类型|"
-    r"[a-z\d%]+)$"
+    r"(?:号码?|编号|名称?|全称|姓名|信息|金额|数额|内容|情况|说明|值|额|元|人|方|种类|类型|[a-z\d%]+)$"
 )
 
 

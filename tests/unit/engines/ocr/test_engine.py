@@ -220,6 +220,21 @@ def test_boxes_are_left_out_before_the_sentence_is_cut() -> None:
     assert 0 < len(boxes(partly)) < 33
 
 
+@pytest.mark.parametrize(
+    ("question", "most", "reason"),
+    [("read everything", 600, "stop"), ("total?", 12, "length")],  # boxes of lines repeat the text
+)
+def test_text_that_is_whole_is_not_called_incomplete(question: str, most: int, reason: str) -> None:
+    async def run() -> None:
+        engine = OcrEngine(load=lambda: Reader({1: RECEIPT}))
+        await engine.start()
+        _, last = await collect(engine, request(question, RECEIPT, max_tokens=most))
+        assert last.finish_reason == reason
+        await engine.stop()
+
+    asyncio.run(run())
+
+
 def test_a_follow_up_is_about_the_latest_pictures() -> None:
     first, second = picture(1, RECEIPT), picture(2, TILL)
     messages = (

@@ -405,6 +405,15 @@ def test_what_the_page_does_not_say_is_not_answered(made: Page, question: str) -
     assert said(ask(question, made)).startswith(("没有找到", "图中没有找到"))
 
 
+def test_a_page_asked_about_as_a_whole_is_told_by_its_fields_or_read_out() -> None:
+    bill = said(ask("这张小票的内容是什么？", till_receipt()))
+    assert bill.startswith("图中可以确认的有：")
+    assert "**" in bill
+    report = said(ask("这张报告的内容是什么？", laboratory()))
+    assert "参考范围" in report
+    assert "0.56-1.70" in report
+
+
 def test_of_several_telephones_all_are_told() -> None:
     answer = said(ask("电话是多少", purchase()))
     assert "**0512-66881234**" in answer

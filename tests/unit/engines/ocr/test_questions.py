@@ -81,6 +81,7 @@ def test_fields_are_understood(question: str, kinds: list[str]) -> None:
         ("", "overview"),
         ("帮我看看这张图", "overview"),
         ("这张发票的内容是什么？", "overview"),
+        ("这张报告的内容是什么？", "overview"),
         ("提取关键信息", "overview"),
         ("识别这张发票", "overview"),
         ("图里说了什么", "overview"),
