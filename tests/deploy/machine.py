@@ -23,8 +23,8 @@ _OVER = ("etc", "opt", "root", "srv", "usr/local", "var")
 _SETUP = """
 mount -t tmpfs tmpfs {folder}
 for name in {over}; do
-    mkdir -p {folder}/over/$name {folder}/work/$name
-    mount -t overlay overlay -o lowerdir=/$name,upperdir={folder}/over/$name,workdir={folder}/work/$name /$name
+    mkdir -p {folder}/over/$name {folder}/scratch/$name
+    mount -t overlay overlay -o lowerdir=/$name,upperdir={folder}/over/$name,workdir={folder}/scratch/$name /$name
 done
 mount -t tmpfs -o mode=755 tmpfs /run
 ip link set lo up

@@ -61,8 +61,14 @@ def test_what_is_restored_is_a_service_that_goes_on(tmp_path: Path) -> None:
     (tmp_path / "kept-key").chmod(0o600)
     shutil.rmtree(data)
     environment = {"VLPRO_ENGINE": "fake", "VLPRO_KEY_FILE": str(tmp_path / "kept-key")}
+    copies = (
+        tmp_path / "checkpoints"
+    )  # of the service that these settings are of, whose folder is another one
+    copies.write_text("of the record that goes on\n")
+    environment["VLPRO_AUDIT_COPY"] = str(copies)
     done = vlpro("restore", made_by_then["file"], "--into", into, "--json", **environment)
     assert done.returncode == 0, done.stderr
+    assert copies.read_text() == "of the record that goes on\n"
     restored = json.loads(done.stdout)
     assert restored["audit_sequence"] == made_by_then["audit_sequence"]
     assert restored["selftest"]["kept"] > 5

@@ -164,7 +164,7 @@ _LABELLED = re.compile(r"^[^:]{0,12}[\u4e00-\u9fff][^:]{0,6}:\s?\S")
 # Lines of a text's body, whom it is addressed to, and the labels of a card: none names who issued it.
 _BODY = re.compile(
     r"^\s*[一二三四五六七八九十]{1,3}\s?[、.．]|[。；]\W*$|[\u4e00-\u9fff]\s?[，,]\s?[\u4e00-\u9fff]|"
-    r"[\u4e00-\u9fff]\s?[:：]\s*$|^\d{4}[./年-]\d{1,2}\b|^(?:姓\s?名|性\s?别|民族|出生|住址|公民)"
+    r"[\u4e00-\u9fff]\s?[:：]\s*$|^\d{4}[./年-]\d{1,2}\b|^(?:姓\s?名|性\s?别|出生|住址|公民)"
 )
 _MOST_CELLS = 4  # a row of so many is the head of a table
 

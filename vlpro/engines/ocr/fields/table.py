@@ -194,9 +194,8 @@ def find_table(layout: Layout) -> Table | None:
             items = _items(layout, columns, index)
             names = [i for i, column in enumerate(columns) if column.role == "name"]
             if len(names) > 1 and not any(map(str.isalpha, "".join(item.text(names[0]) for item in items))):
-                columns[names[0]] = replace(
-                    columns[names[0]], role="number"
-                )  # Item 1, 2, 3 beside a Description
+                # Item 1, 2, 3 beside a Description
+                columns[names[0]] = replace(columns[names[0]], role="number")
                 items = _items(layout, columns, index)
             return Table(tuple(columns), tuple(items))
     return None
