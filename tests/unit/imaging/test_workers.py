@@ -19,7 +19,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.support import eventually
+from tests.support import alone, eventually, left_open, opened
 from tests.unit.imaging.samples import PLENTY, bmp, exif, file, plain, png, quarters, take
 from vlpro.crypto.sm3 import sm3
 from vlpro.errors import BusyError, ImageError
@@ -242,20 +242,29 @@ async def test_where_no_process_can_be_made_it_is_nobodys_picture(
 
 
 @pytest.mark.parametrize("where", ["while the process starts", "while the worker starts"])
-async def test_who_goes_before_a_worker_is_there_leaves_nothing_open(where: str, pool: WorkerPool) -> None:
-    before = psutil.Process().num_fds()
-    reading = asyncio.ensure_future(pool.read(SMALL, max_pixels_used=PLENTY))
-    if where == "while the worker starts":
-        await eventually(lambda: pool.pid is not None)
-    else:
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    assert not reading.done()
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    await pool.stop()
-    await eventually(lambda: psutil.Process().num_fds() <= before)
+async def test_who_goes_before_a_worker_is_there_leaves_nothing_open(where: str) -> None:
+    with alone() as process:
+        assert not process.submit(_left_by_who_goes, where).result(60)
+
+
+def _left_by_who_goes(where: str) -> set[str]:
+    async def go() -> None:
+        pool = WorkerPool(Limits(), seconds=20)
+        reading = asyncio.ensure_future(pool.read(SMALL, max_pixels_used=PLENTY))
+        if where == "while the worker starts":
+            await eventually(lambda: pool.pid is not None)
+        else:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert not reading.done()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await pool.stop()
+
+    before = opened()
+    asyncio.run(go())
+    return left_open(before)
 
 
 async def test_what_others_of_this_user_send_each_other_takes_no_room(pool: WorkerPool) -> None:
@@ -297,19 +306,31 @@ async def test_many_at_once_are_read_two_at_a_time(pool: WorkerPool) -> None:
     assert 0 < most <= 6  # two that read, two that wait, and two that are ending
 
 
-async def test_no_picture_leaves_anything_open_or_behind(pool: WorkerPool) -> None:
-    await pool.read(SMALL, max_pixels_used=PLENTY)
-    assert pool.pid is not None
-    ours, theirs = psutil.Process(), psutil.Process(pool.pid)
-    await eventually(lambda: len(children(pool)) == 2)
-    before = ours.num_fds(), theirs.num_fds()
-    for data in (SMALL, b"hello", SMALL[:100]) * 20:
-        try:
-            await pool.read(data, max_pixels_used=PLENTY)
-        except ImageError:
-            continue
-    await eventually(lambda: ours.num_fds() <= before[0] and theirs.num_fds() <= before[1])
-    await eventually(lambda: len(children(pool)) == 2)
+async def test_no_picture_leaves_anything_open_or_behind() -> None:
+    with alone() as process:
+        assert not process.submit(_left_by_pictures).result(120)
+
+
+def _left_by_pictures() -> set[str]:
+    """What stays open here; what their processes leave is looked at on the way."""
+
+    async def read() -> None:
+        pool = WorkerPool(Limits(), seconds=20)
+        await pool.read(SMALL, max_pixels_used=PLENTY)
+        assert pool.pid is not None
+        maker = psutil.Process(pool.pid)
+        await eventually(lambda: len(children(pool)) == 2)
+        here, there = opened(), maker.num_fds()
+        for data in (SMALL, b"hello", SMALL[:100]) * 20:
+            with contextlib.suppress(ImageError):
+                await pool.read(data, max_pixels_used=PLENTY)
+        await eventually(lambda: len(opened()) <= len(here) and maker.num_fds() <= there)
+        await eventually(lambda: len(children(pool)) == 2)
+        await pool.stop()
+
+    before = opened()
+    asyncio.run(read())
+    return left_open(before)
 
 
 def test_none_is_left_when_the_service_is_killed(tmp_path: Path) -> None:

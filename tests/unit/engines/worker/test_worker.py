@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import psutil
 import pytest
 
-from tests.support import answer_text, ask, eventually, picture
+from tests.support import alone, answer_text, ask, eventually, left_open, opened, picture
 from vlpro.engines.fake import FakeEngine
 from vlpro.engines.interface import Delta, Loading, Request
 from vlpro.engines.worker import wire
@@ -76,16 +76,27 @@ async def test_a_killed_worker_ends_its_answers_and_the_next_question_works() ->
 
 
 async def test_stop_leaves_no_process_and_no_descriptor() -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    async with worker(delay_s=0.01) as engine:
-        for n in range(20):
-            answer = engine.generate(ask("count to 1000", picture(seed=n)), timeout_s=30)
-            await anext(answer)
-            await answer.aclose()
-        pid = engine.pid
-        assert pid is not None
+    with alone() as process:
+        pid, left = process.submit(_left_by_a_stop).result(60)
     assert not psutil.pid_exists(pid)
-    await eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    assert not left
+
+
+def _left_by_a_stop() -> tuple[int, set[str]]:
+    """The worker's number, and what stays open."""
+
+    async def start_and_stop() -> int:
+        async with worker(delay_s=0.01) as engine:
+            for n in range(20):
+                answer = engine.generate(ask("count to 1000", picture(seed=n)), timeout_s=30)
+                await anext(answer)
+                await answer.aclose()
+            pid = engine.pid
+            assert pid is not None
+        return pid
+
+    before = opened()
+    return asyncio.run(start_and_stop()), left_open(before)
 
 
 async def test_a_worker_that_cannot_start_says_so_at_once() -> None:
