@@ -385,7 +385,10 @@ _NAMELESS = re.compile(r"^(?:名\s?称|地址.*|开户.*|TEL|QR|纳税人识别�
 
 def _value_line(scene: Scene, shown: Shown, want: Want, result: Result) -> str:
     label = result.found.label if result.found else result.name
-    name = spoken(want, scene.language) if result.kind else label
+    name = label
+    if result.kind:  # another than was asked for: one party's, where the question did not say whose
+        own = result.kind == want.kind
+        name = spoken(want, scene.language) if own else kind_name(result.kind, scene.language)
     if (
         result.kind
         and label

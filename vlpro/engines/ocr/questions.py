@@ -328,7 +328,7 @@ _OF_PARTY = {
     ("buyer", "address"): "buyer_address", ("merchant", "address"): "seller_address",
     ("buyer", "bank"): "buyer_bank", ("merchant", "bank"): "seller_bank",
 }  # fmt: skip
-_SIDES = re.compile(r"销|卖|seller|vendor|supplier")
+_SIDES = re.compile(r"销|卖|供应商|供货商|seller|vendor|supplier")
 
 
 # "Total after rounding" is a total, whatever else its words name.
@@ -360,6 +360,8 @@ def _joined(
     made = [(place, _OF_PARTY.get((party, kind), kind), words) for place, kind, words in kinds]
     if own and made != kinds and not any("名" in words or "name" in words for _, _, words in kinds):
         made = [item for item in made if item[1] != own]
+    if {kind for _, kind, _ in made} & {"buyer_address", "seller_address"}:  # 地址、电话 are one label
+        made = [item for item in made if item[1] != "phone"]
     return made, party
 
 
@@ -393,9 +395,12 @@ def _wants(question: str) -> tuple[Want, ...]:
                 wants.append(Want("", cleaned, cleaned, part))
             continue
         single = len({kind for _, kind, _ in kinds}) == 1
-        beside = leftover(_apart(cleaned, [words for _, _, words in kinds])) if single else ""
-        if {kind for _, kind, _ in kinds} == {"buyer", "phone"}:  # 客户电话 is not just any telephone
-            beside, single = next(words for _, kind, words in kinds if kind == "buyer"), True
+        # The party is said by the kind: nothing of 销售方 is left beside the seller's bank.
+        said = _kinds(part) if kinds[0][1] in _OF_PARTY.values() else kinds
+        beside = leftover(_apart(cleaned, [words for _, _, words in said])) if single else ""
+        whose = next((words for _, kind, words in kinds if kind == "buyer" or _SIDES.search(words)), "")
+        if whose and {kind for _, kind, _ in kinds} in ({"buyer", "phone"}, {"merchant", "phone"}):
+            beside, single = whose, True  # 客户电话 is not just any telephone
             kinds = [item for item in kinds if item[1] == "phone"]
         if single:  # 离店日期是哪天 names the date twice; the first time says which
             kinds = kinds[:1]

@@ -504,7 +504,16 @@ def _resolve(document: Document, want: Want) -> Result | None:
         return cell
     if not want.kind:
         return _labelled(document, asked)
-    return _by_words(document, want, asked) or _field(document, want)
+    return _of_both(document, want) or _by_words(document, want, asked) or _field(document, want)
+
+
+def _of_both(document: Document, want: Want) -> Result | None:
+    """What both parties of an invoice have, where the question does not say whose is meant."""
+    if want.beside or want.kind not in {"tax_id", "address", "bank"}:
+        return None
+    found = [document.fields.get(f"{side}_{want.kind}") for side in ("seller", "buyer")]
+    results = [Result(one.label, one.text, found=one, kind=one.kind) for one in found if one]
+    return replace(results[0], also=(results[1],)) if len(results) == 2 else None
 
 
 _FORMED = MONEY | {"date", "due_date", "time", "phone"}
@@ -536,6 +545,7 @@ def _by_words(document: Document, want: Want, asked: str) -> Result | None:
             # A text may be anything: only what has the form of its kind is taken from a label that does not name it.
             or (first([want.beside]) or like(want.beside) if want.kind in _FORMED else None)
             or _of_kind(want.kind, _under(document, want.beside, want.phrase))
+            or (_phone_of(document, want.beside) if want.kind == "phone" else None)
         )
     return found
 
@@ -552,11 +562,23 @@ def _phones(document: Document) -> Result | None:
     return replace(first, also=tuple(rest[:3])) if first is not None and rest else None
 
 
+def _phone_of(document: Document, party: str) -> Result | None:
+    """The telephone at the end of a party's address: invoices have one label for both (地址、电话)."""
+    side = "buyer" if re.search(r"购|买|客户|采购|需方|buyer|customer|purchaser", party) else "seller"
+    found = document.fields.get(f"{side}_address")
+    if found is None or not (number := _PHONE_LAST.search(found.text)):
+        return None
+    return Result(found.label, number[0].strip(), found.cells)
+
+
 def _also_called(asked: str, want: Want) -> tuple[str, ...]:
     """Other names of the label that is asked for: 什么时候退房 asks for a 退房日期, which may be called 离店日期."""
     noun = {"date": "日期", "time": "时间"}.get(want.kind, "")
     whole = f"{want.beside}{noun}" if want.beside and noun and has_cjk(want.beside) else asked
     return (*synonyms(asked), *((whole, *synonyms(whole)) if whole != asked else ()))
+
+
+_PHONE_LAST = re.compile(r"(?:\(?0\d{2,3}\)?[-\s]?)?(?:1\d{10}|[2-9]\d{6,7})(?:[-转]\d{1,5})?\s*$")
 
 
 def _sum_of_column(document: Document, want: Want) -> Result | None:

@@ -175,10 +175,16 @@ KINDS: dict[str, Kind] = {
         "seller's address", "销售方地址、电话", "", "seller's address, seller address, 销售方地址, 销方地址"
     ),
     "buyer_bank": _kind(
-        "buyer's bank account", "购买方开户行及账号", "", "buyer's bank account, 购买方开户行"
+        "buyer's bank account",
+        "购买方开户行及账号",
+        "",
+        "buyer's bank account, buyer bank account, 购买方开户行",
     ),
     "seller_bank": _kind(
-        "seller's bank account", "销售方开户行及账号", "", "seller's bank account, 销售方开户行"
+        "seller's bank account",
+        "销售方开户行及账号",
+        "",
+        "seller's bank account, seller bank account, 销售方开户行",
     ),
     "bank": _kind(
         "bank account",
@@ -230,8 +236,8 @@ KINDS: dict[str, Kind] = {
         "付款人户名, 付款人名称, 付款人全称, 收货单位, 买受人, 需方, "
         "购买方, 付款方, 购方, 买方, 买家, 客户",
         "who is the buyer, who is the customer, customer name, customer_name, buyer's name, who bought, buyer_name, "
-        "purchaser, billed to, customer, bill to, buyer, 购货单位, 购买单位, 付款单位, 购买方, 付款方, "
-        "购方, 买方, 买家, 客户, 抬头",
+        "purchaser, billed to, customer, bill to, buyer, 谁买的, 谁购买的, 购货单位, 购买单位, 付款单位, 购买方, "
+        "付款方, 购方, 买方, 买家, 客户, 抬头",
     ),
     "merchant": _kind(
         "merchant",
@@ -245,7 +251,7 @@ KINDS: dict[str, Kind] = {
         "what company, company_name, which store, seller_name, vendor_name, store name, which shop, "
         "what store, restaurant, who issued, store_name, shop name, what shop, merchant, supplier, "
         "who sold, company, seller, vendor, issuer, store, shop, 销货单位, 商户名称, 公司名称, "
-        "收款单位, 开票单位, 谁开的票, 谁开的, 谁开具, "
+        "收款单位, 开票单位, 谁开的票, 谁开的, 谁开具, 谁卖的, "
         "销售方, 哪家店, 哪个店, 收款方, 什么店, 开票方, 销方, 卖方, 卖家, 商户, "
         "供应商, 供货商, 商家, 店名, 店家, 哪家, 叫什么, 门店, 公司, 店铺, 商店",
     ),
@@ -301,7 +307,7 @@ KINDS: dict[str, Kind] = {
         "products bought, list of items, line items, line_items, products, articles, products, items, "
         "convert the table, table to csv, table to excel, what's on this receipt, "
         "表格转成, 表格转为, 表格导出, 表格提取, 提取表格, 转成表格, 买的什么, 买了些什么, 买的是什么, "
-        "goods, 购买了什么, 买了什么, 买了哪些, 哪些东西, 项目名称, 点了什么, 明细, 商品, 货物, 清单, "
+        "goods, 购买了什么, 买了什么, 卖了什么, 买了哪些, 哪些东西, 项目名称, 点了什么, 明细, 商品, 货物, 清单, "
         "品名, 菜品",
     ),
 }

@@ -114,7 +114,9 @@ def value_after(layout: Layout, cell: Cell, *, below: bool = True) -> tuple[str,
             far = right.x1 - cell.x2 > 12 * cell.height and not any(a.is_money for a in find_amounts(text))
             if far and below and (under := layout.below(cell, rows=1)):
                 return (under.text.strip(), under) if _split(under) is None else (text, right)
-            return (text, right) if _fits(cell, text) and _loose(right) is None else None
+            # 工行 1234 and 南京路 100号 look like labels with values, but what a colon touches is its value.
+            its_own = cell.flat.rstrip().endswith(":") and right.x1 - cell.x2 < 2 * cell.height
+            return (text, right) if _fits(cell, text) and (its_own or _loose(right) is None) else None
         return None
     if below and (under := layout.below(cell, rows=1)) and _split(under) is None and _loose(under) is None:
         return (under.text.strip(), under) if _fits(cell, under.text) else None

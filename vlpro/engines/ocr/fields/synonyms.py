@@ -13,7 +13,7 @@ _GROUPS = (
     "收款人, 收款方, 收款人户名, payee, beneficiary",
     "付款人账号, 付款账号, 付款账户, payer account, payer's account",
     "收款人账号, 收款账号, 收款账户, payee account, payee's account",
-    "账号, 银行账号, 账户, account no, account number, account, bank account",
+    "账号, 银行账号, 账户, 开户行及账号, 开户行及帐号, 帐号, account no, account number, account, bank account",
     "开户行, 开户银行, bank name, bank",
     "手续费, fee, handling fee, service fee, bank charge",
     "用途, 摘要, purpose",
