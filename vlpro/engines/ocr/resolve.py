@@ -555,11 +555,16 @@ def _phones(document: Document) -> Result | None:
     several = {
         compact(number): Result(pair.label, number, pair.cells)
         for pair in document.pairs[:500]
-        if re.search(r"电话|手机|\btel|phone|mobile", pair.label.lower())
+        if (re.search(r"电话|手机|\btel|phone|mobile", pair.label.lower()) or _MOBILE_LAST.search(pair.value))
         and (number := _part_of_kind("phone", pair.value))
     }
     first, *rest = several.values() or (None,)
-    return replace(first, also=tuple(rest[:3])) if first is not None and rest else None
+    if first is None or not (rest or "phone" not in document.fields):
+        return None
+    return replace(first, also=tuple(rest[:3]))
+
+
+_MOBILE_LAST = re.compile(r"[^\W\d_]\s?1[3-9]\d{9}\s*$")  # 李晓燕13912345678
 
 
 def _phone_of(document: Document, party: str) -> Result | None:

@@ -1,4 +1,4 @@
-"""What buyer and seller of an invoice have each: whose it is, is said or told apart by the question."""
+"""Of which party something is: buyer and seller of an invoice, sender and receiver of a parcel."""
 
 from __future__ import annotations
 
@@ -76,6 +76,27 @@ def test_both_parties(question: str, answers: tuple[str, ...]) -> None:
     told = said(ask(question, invoice()))
     assert [answer for answer in answers if answer not in told] == []
     assert told.count("**") == 2 * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("电话", "- 寄件人：**13912345678**\n- 收件人：**13800138000**"),
+        ("收件人电话", "收件人：**13800138000**"),
+        ("发件人是谁", "寄件人：**李晓燕13912345678**"),
+        ("快递单号是多少", "运单号：**ST4518826003917**"),
+    ],
+)
+def test_a_telephone_without_a_label_stands_behind_a_name(question: str, answer: str) -> None:
+    parcel = page(
+        "顺通快递",
+        "运单号：ST4518826003917",
+        "订单号：13700001111",
+        "寄件人：李晓燕13912345678",
+        "收件人：王志强13800138000",
+        "重量：2.4 kg",
+    )
+    assert said(ask(question, parcel)) == answer
 
 
 def test_what_a_colon_touches_is_its_value() -> None:
