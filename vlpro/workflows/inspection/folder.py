@@ -13,7 +13,6 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,30 +119,41 @@ class WatchedFolder:
         left = _MOST
         for station, folder in self._stations(self._root):
             for product, lower in self._stations(folder) if station else [("", folder)]:
-                with os.scandir(lower) as entries:
-                    for entry in entries:
-                        if not _is_taken(entry):
-                            continue
+                for entry in self._entries(lower):
+                    if not _is_taken(entry):
+                        continue
+                    try:
                         told = entry.stat(follow_symlinks=False)
-                        if stat.S_ISREG(told.st_mode):
-                            stamp = (told.st_ino, told.st_size, told.st_mtime_ns)
-                            yield _File(Path(entry.path), station, product or self._options.product, stamp)
-                            left -= 1
-                            if not left:
-                                return
+                    except FileNotFoundError:
+                        continue  # taken away meanwhile
+                    if stat.S_ISREG(told.st_mode):
+                        stamp = (told.st_ino, told.st_size, told.st_mtime_ns)
+                        yield _File(Path(entry.path), station, product or self._options.product, stamp)
+                        left -= 1
+                        if not left:
+                            return
 
     def _stations(self, folder: Path) -> list[tuple[str, Path]]:
         """A folder itself, without a name, and its sub folders that may be a station or a product."""
         found = [("", folder)]
-        with suppress(FileNotFoundError), os.scandir(folder) as entries:
-            found += [
-                (entry.name, Path(entry.path))
-                for entry in entries
-                if entry.is_dir(follow_symlinks=False)
-                and re.fullmatch(NAME, entry.name)
-                and not (folder == self._root and entry.name in (DONE, FAILED))
-            ]
+        found += [
+            (entry.name, Path(entry.path))
+            for entry in self._entries(folder)
+            if entry.is_dir(follow_symlinks=False)
+            and re.fullmatch(NAME, entry.name)
+            and not (folder == self._root and entry.name in (DONE, FAILED))
+        ]
         return found
+
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        """What lies in it; of a sub folder that was taken away meanwhile nothing."""
+        try:
+            with os.scandir(folder) as entries:
+                return list(entries)
+        except FileNotFoundError:
+            if folder == self._root:
+                raise
+            return []
 
     async def _handle(self, file: _File) -> None:
         """Inspect a file, and put it away.

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from vlpro.workflows.inspection import folder
 from vlpro.workflows.inspection.folder import WatchedFolder
 from vlpro.workflows.inspection.operator import Operator
 from vlpro.workflows.inspection.options import FolderOptions
@@ -42,8 +45,30 @@ def test_an_empty_file_is_waited_for_longer(tmp_path: Path, watched: WatchedFold
     assert look(watched, 10) == ["1.jpg"]
 
 
+def test_what_is_taken_away_while_it_looks_costs_no_other(
+    tmp_path: Path, watched: WatchedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "in"
+    for name in ("1.jpg", "2.jpg", "S1/3.jpg", "S2/4.jpg"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"1")
+
+    def taken(entry: os.DirEntry[str]) -> bool:
+        if entry.name == "1.jpg":
+            Path(entry.path).unlink()
+            shutil.rmtree(root / "S1")
+        return True
+
+    assert look(watched, 0) == []
+    monkeypatch.setattr(folder, "_is_taken", taken)
+    assert look(watched, 60) == ["2.jpg", "4.jpg"]
+    shutil.rmtree(root)
+    with pytest.raises(FileNotFoundError):  # which is told, and looked at again later
+        look(watched, 61)
+
+
 def test_what_is_no_picture_to_be_inspected_is_left_alone(tmp_path: Path, watched: WatchedFolder) -> None:
-    folder = tmp_path / "in"
+    root = tmp_path / "in"
     for name in (
         ".hidden",
         "1.jpg.part",
@@ -54,9 +79,9 @@ def test_what_is_no_picture_to_be_inspected_is_left_alone(tmp_path: Path, watche
         "S1/done/6.jpg",
         "S1/A/B/7.jpg",
     ):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"1")
-    (folder / "link.jpg").symlink_to("/etc/hostname")
-    (folder / "elsewhere").symlink_to("/etc")
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"1")
+    (root / "link.jpg").symlink_to("/etc/hostname")
+    (root / "elsewhere").symlink_to("/etc")
     assert look(watched, 0) == []
     assert look(watched, 60) == ["6.jpg"]  # in a folder of a station, done is a product
