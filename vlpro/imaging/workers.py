@@ -437,7 +437,7 @@ class WorkerPool(PictureReader):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GONE_S):
                 await process.wait()
-        if process.returncode is None:
+        if process.returncode is None and not _ended(process.pid):
             return False
         if self._process is process:  # another reader may have started the next one meanwhile
             self._lose_process()
@@ -448,6 +448,14 @@ class WorkerPool(PictureReader):
         if self._control is not None:
             self._control.close()
             self._control = None
+
+
+def _ended(child: int) -> bool:
+    """Whether a child has, by the kernel: asyncio tells it by a thread, which a busy machine makes wait."""
+    try:
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True  # and its status was fetched
 
 
 class _Worker:
