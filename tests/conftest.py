@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
+import hypothesis
 import pytest
 
 from tests.postgresql import BINARIES, Cluster, cluster, with_pgvector
@@ -19,6 +20,16 @@ from vlpro.db import sqlite_url
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers side by side: with a core each they take half the time that they take with all cores each.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A machine that stalls is no failure; and where everything was installed, a change passes or fails by itself, not by
+# what was drawn this time.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize="VLPRO_FORBID_SKIPS" in os.environ,
+)
+hypothesis.settings.load_profile("tests")
 
 # Accounts other than the tests' own, such as PostgreSQL's, read what tests lay out for them.
 _UMASK = 0o022

@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.ports import free_port
 from tests.slapd import make_ca
+from tests.support import end
 
 __all__ = ["PASSWORD", "USER", "Broker", "Camera", "broker", "camera"]
 
@@ -72,8 +73,7 @@ class Broker:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
+            end(self.process)
             self.process = None
 
 
@@ -86,7 +86,7 @@ class Camera:
 
     def publish(self, topic: str, data: bytes, *, qos: int = 1) -> None:
         """Publish; returns when the broker has it."""
-        self.client.publish(topic, data, qos).wait_for_publish(10)
+        self.client.publish(topic, data, qos).wait_for_publish(30)
 
     def hear(self, timeout_s: float = 20) -> tuple[str, Any]:
         """The next message: topic, and the JSON or text in it."""
@@ -142,7 +142,7 @@ def camera(at: Broker, *topics: str) -> Iterator[Camera]:
     for topic in topics:
         client.subscribe(topic, 1)
         try:
-            subscribed.get(timeout=10)
+            subscribed.get(timeout=30)
         except Empty:
             pytest.fail(f"the broker took no subscription:\n{at.log()}")
     try:

@@ -93,7 +93,7 @@ class Provider:
 
     def come_back(self, url: str) -> dict[str, str]:
         """Be the browser: go there, and tell what it would bring back to us."""
-        answer = httpx.get(url, trust_env=False)
+        answer = httpx.get(url, trust_env=False, timeout=30)
         assert answer.status_code == 302, answer.text
         return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
 
@@ -202,7 +202,7 @@ def provider(tls: Path | None = None) -> Iterator[Provider]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=asyncio.run, args=(server.serve([listener]),), daemon=True)
         thread.start()
-        for _ in range(500):
+        for _ in range(3000):
             if server.started:
                 break
             time.sleep(0.01)

@@ -49,7 +49,9 @@ class Cluster:
     def kill(self) -> None:
         """End as by a crash; returns when all its processes are gone, so that it can start again."""
         pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-        group = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        first = psutil.Process(pid)
+        first.suspend()  # so that it starts no other while its processes are counted
+        group = [first, *first.children(recursive=True)]
         for process in group:
             with suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -69,8 +69,8 @@ class Replica:
             )
 
     def wait(self) -> None:
-        """Until it is ready. Raises: RuntimeError: it is not, in a minute."""
-        deadline = time.monotonic() + 60
+        """Until it is ready. Raises: RuntimeError: it is not, in two minutes."""
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and self.process is not None and self.process.poll() is None:
             with suppress(OSError, httpx.HTTPError):
                 with socket.socket(socket.AF_UNIX) as probe:
@@ -87,7 +87,7 @@ class Replica:
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(30)
 
     def stop(self) -> None:
         """Ask it to end, and wait until it has."""
@@ -176,7 +176,7 @@ class Scene:
         command = [sys.executable, "-m", "vlpro", "audit", "verify"]
         environment = self.replicas[0].environment
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
 
 

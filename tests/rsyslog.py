@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import end
+
 __all__ = ["MODULES", "needs", "rsyslog"]
 
 MODULES = next(iter(sorted(Path("/usr/lib").glob("*/rsyslog"))), Path("/nonexistent"))
@@ -47,7 +49,7 @@ def rsyslog(folder: Path, config: str, port: int) -> Iterator[subprocess.Popen[b
     file = folder / "rsyslog.conf"
     file.write_text(config, encoding="utf-8")
     checked = subprocess.run(
-        [_PROGRAM, "-N1", "-f", str(file)], check=False, capture_output=True, text=True, timeout=20
+        [_PROGRAM, "-N1", "-f", str(file)], check=False, capture_output=True, text=True, timeout=60
     )
     assert "error" not in checked.stderr, checked.stderr
     with (folder / "rsyslogd.log").open("ab") as log:
@@ -58,16 +60,11 @@ def rsyslog(folder: Path, config: str, port: int) -> Iterator[subprocess.Popen[b
         _wait(port, process, folder)
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        end(process)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
-    for _ in range(200):
+    for _ in range(600):
         assert process.poll() is None, (folder / "rsyslogd.log").read_text()
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

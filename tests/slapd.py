@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.ports import free_port
+from tests.support import end
 
 __all__ = [
     "BASE",
@@ -144,7 +145,7 @@ def slapd(
         check=False,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert added.returncode == 0, added.stderr
     port, tls_port = free_port(), free_port()
@@ -158,8 +159,7 @@ def slapd(
         _wait(port, process, folder / "log")
         yield Slapd(folder, port, tls_port, process.pid)
     finally:
-        process.terminate()
-        process.wait(10)
+        end(process)
 
 
 def make_ca(folder: Path, names: tuple[str, ...] = ("localhost", "127.0.0.1")) -> None:
@@ -209,7 +209,7 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(200):
+    for _ in range(600):
         assert process.poll() is None, log.read_text()
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-__all__ = ["Chat", "loaded", "png"]
+__all__ = ["ANSWER_MS", "Chat", "copied", "frames", "loaded", "png", "settled", "until"]
 
-ANSWER_MS = 90_000  # an answer of 140 numbers takes 14 s, and longer where the machine does other work
+expect.set_options(timeout=30_000)  # ms; a page that shares its cores with others takes its time
+
+Frame = dict[str, float]
+T = TypeVar("T")
+
+ANSWER_MS = 90_000  # an answer of 250 numbers takes 14 s, and longer where the machine does other work
 
 _FILES = """(files) => {
   const data = new DataTransfer();
@@ -31,6 +37,41 @@ def png(name: str, content: bytes) -> FilePayload:
 def loaded(picture: Locator) -> None:
     """Wait until a picture is there: the answer beside it may be quicker, and until then it has no size."""
     expect(picture).not_to_have_js_property("naturalWidth", 0)
+
+
+def frames(one: Locator, other: Locator) -> tuple[Frame, Frame]:
+    """Where two things are, at the same moment: a page may scroll between two questions."""
+    of = "(one, other) => [one, other].map((element) => element.getBoundingClientRect().toJSON())"
+    found = one.evaluate(of, other.element_handle())
+    return found[0], found[1]
+
+
+def until(page: Page, condition: Callable[[], bool]) -> None:
+    """Wait until something is so, while the page goes on."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become so"
+        page.wait_for_timeout(20)
+
+
+def settled(page: Page, look: Callable[[], T]) -> T:
+    """What is seen as soon as it stays as it is, for a third of a second."""
+    deadline, seen, same = time.monotonic() + 20, look(), 0
+    while same < 3:
+        page.wait_for_timeout(100)
+        before, seen = seen, look()
+        same = same + 1 if seen == before else 0
+        assert time.monotonic() < deadline, f"it does not come to rest: {before}, {seen}"
+    return seen
+
+
+def copied(page: Page, words: str) -> str:
+    """Wait until the clipboard holds what this regular expression says, which is a moment after the click."""
+    deadline = time.monotonic() + 20
+    while not re.fullmatch(words, found := str(page.evaluate("navigator.clipboard.readText()")).strip()):
+        assert time.monotonic() < deadline, found
+        page.wait_for_timeout(50)
+    return found
 
 
 class Chat:
@@ -90,7 +131,7 @@ class Chat:
     def expect_tray(self, count: int) -> None:
         """Wait until this many pictures are ready to be sent."""
         expect(self.tray.get_by_role("listitem")).to_have_count(count)
-        expect(self.tray.locator(".travelling")).to_have_count(0)
+        expect(self.tray.locator(".travelling")).to_have_count(0, timeout=ANSWER_MS)
 
     def ask(self, text: str) -> None:
         """Type a question and press Enter."""

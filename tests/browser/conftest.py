@@ -13,7 +13,7 @@ from tests.browser.server import running
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -r requirements-dev.txt")
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.browser.chat import Chat
 
@@ -33,8 +33,6 @@ addEventListener("securitypolicyviolation", (event) => {
   if (event.blockedURI !== "wasm-eval") violations.push(`${event.violatedDirective} ${event.blockedURI}`);
 });
 """
-
-expect.set_options(timeout=15_000)  # ms; a page that shares its cores with others takes its time
 
 OpenChat = Callable[..., Chat]
 
@@ -105,7 +103,7 @@ def open_chat(browser: Browser, contexts: dict[tuple[object, ...], BrowserContex
                 color_scheme="dark" if dark else "light",
                 reduced_motion="reduce",
             )
-            contexts[settings].set_default_timeout(10_000)
+            contexts[settings].set_default_timeout(30_000)
             contexts[settings].add_init_script(_VIOLATIONS)
         page = contexts[settings].new_page()
         page.on("console", listen)

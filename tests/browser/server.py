@@ -19,7 +19,7 @@ from tests.support import end
 __all__ = ["ROOT", "await_start", "running"]
 
 ROOT = Path(__file__).parents[2]
-_START_S = 60
+_START_S = 120
 
 
 @contextmanager

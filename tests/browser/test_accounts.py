@@ -13,10 +13,11 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.chat import Chat, png
+from tests.browser.chat import Chat, copied, png, until
 from tests.browser.company import Company, company
 from tests.browser.receipt import photo
-from tests.browser.test_layout import CONTROLS, FAILING
+from tests.browser.test_layout import not_too_wide, usable
+from tests.functional.server import eventually
 from vlpro.identity.labels import Level
 from vlpro.identity.permissions import Role
 from vlpro.identity.tables import sessions
@@ -67,7 +68,7 @@ def visit(firm: Company, browser: Browser, kept: dict[object, BrowserContext]) -
                 reduced_motion="reduce",
                 ignore_https_errors=True,
             )
-            kept[settings].set_default_timeout(10_000)
+            kept[settings].set_default_timeout(30_000)
         context = kept[settings]
         if account is not None:
             carry(context, firm, firm.session(account))
@@ -115,7 +116,7 @@ def carry(context: BrowserContext, firm: Company, token: str) -> None:
 
 def heading(page: Page, name: str) -> None:
     """Wait for a page."""
-    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible(timeout=60_000)
 
 
 def told(page: Page, text: str) -> None:
@@ -130,13 +131,13 @@ def dialog(page: Page, name: str | re.Pattern[str]) -> Locator:
 
 def left(page: Page) -> dict[str, list[str]]:
     """Wait until the page has left for the sign-in; returns what it says there."""
-    page.wait_for_url(re.compile(r"/login\?"), timeout=15_000)
+    page.wait_for_url(re.compile(r"/login\?"), timeout=60_000)
     return parse_qs(urlsplit(page.url).query)
 
 
-def link_names(page: Page) -> list[str]:
-    """The pages that the navigation offers."""
-    return page.get_by_test_id("stTopNavLink").all_inner_texts()
+def offers(page: Page, names: list[str]) -> None:
+    """Wait until the navigation offers these pages, and no other."""
+    expect(page.get_by_test_id("stTopNavLink")).to_have_text(names, use_inner_text=True)
 
 
 # --- who sees what ---
@@ -159,13 +160,13 @@ def test_each_role_has_its_own_pages(
     person = firm.person(f"{role}.pages", "钱一", "质检部", role=role)
     page = visit(person)
     heading(page, names[0] if role is not Role.USER else "今天要看什么图片？")
-    assert link_names(page) == names
+    offers(page, names)
     expect(page.locator(".account .who")).to_have_text(" · ".join(filter(None, ["钱一", "质检部", word])))
     for other in others:
         page.goto(f"{firm.base}/{other}")
         heading(page, "无法查看这个页面")
         assert page.locator("[role=table], input, form").count() == 0
-        assert link_names(page) == names
+        offers(page, names)
 
 
 def test_system_administrator_makes_and_keeps_accounts(firm: Company, visit: Visit) -> None:
@@ -187,7 +188,7 @@ def test_system_administrator_makes_and_keeps_accounts(firm: Company, visit: Vis
     password = once.inner_text()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     new.get_by_role("button", name="复制").click()
-    assert page.evaluate("navigator.clipboard.readText()") == password
+    copied(page, re.escape(password))
     new.get_by_role("button", name="完成").click()
     expect(new).to_be_hidden()
     table = page.get_by_role("table", name="账号")
@@ -257,8 +258,8 @@ def test_security_administrator_gives_roles_and_levels(firm: Company, visit: Vis
     heading(page, "角色与密级")
     page.get_by_role("searchbox").fill("研发部")
     waiting = page.locator(".st-key-waiting")
-    expect(waiting.get_by_role("table", name="等待授权（3）")).to_be_visible(timeout=20_000)
-    expect(waiting.get_by_role("table")).to_have_count(1, timeout=20_000)  # that of everybody is gone
+    expect(waiting.get_by_role("table", name="等待授权（3）")).to_be_visible(timeout=60_000)
+    expect(waiting.get_by_role("table")).to_have_count(1, timeout=60_000)  # that of everybody is gone
     for name in ("新人0", "新人1"):
         waiting.get_by_role("checkbox", name=f"选择 {name}").check()
     waiting.get_by_role("button", name="授予普通用户（2）").click()
@@ -286,11 +287,10 @@ def test_security_administrator_gives_roles_and_levels(firm: Company, visit: Vis
     expect(own.get_by_role("button")).to_have_count(0)
 
     page.get_by_role("button", name="深色").click()  # is chosen for all pages
-    expect(page.get_by_role("button", name="深色")).to_have_attribute("aria-pressed", "true", timeout=20_000)
+    expect(page.get_by_role("button", name="深色")).to_have_attribute("aria-pressed", "true", timeout=60_000)
     page.goto(f"{firm.base}/policy")
     heading(page, "策略")
-    ground = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
-    assert page.evaluate(ground) == "rgb(21, 25, 31)"
+    expect(page.locator(".stApp")).to_have_css("background-color", "rgb(21, 25, 31)")
 
 
 def _choose(page: Page, inside: Page | Locator, name: str, option: str) -> None:
@@ -375,7 +375,7 @@ def test_a_session_that_an_administrator_ends_leaves_within_seconds(
     person = firm.person("ended", "吴末", "财务部")
     page = visit(person, "/?max_tokens=512")
     chat = Chat(page, firm.base)
-    expect(chat.question).to_be_visible(timeout=20_000)
+    expect(chat.question).to_be_visible(timeout=60_000)
     chat.question.fill("还没写完")
     console = browser.new_context(locale="zh-CN", ignore_https_errors=True)
     carry(console, firm, firm.session(firm.system))
@@ -389,12 +389,12 @@ def test_a_session_that_an_administrator_ends_leaves_within_seconds(
     told(other, "吴末 的会话已结束")
     started = time.monotonic()
     assert left(page) == {"ended": ["over"], "next": ["/?max_tokens=512"]}
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20  # usually 2; never, were it not told
     console.close()
     # The same person finds the draft again, nobody else does.
     carry(page.context, firm, firm.session(firm.person("after", "郑后")))
     page.goto(firm.base)
-    expect(chat.question).to_have_value("", timeout=20_000)
+    expect(chat.question).to_have_value("", timeout=60_000)
     assert "还没写完" not in page.evaluate("JSON.stringify(sessionStorage)")
 
 
@@ -405,14 +405,14 @@ def test_a_page_that_only_polls_goes_idle(firm: Company, visit: Visit) -> None:
     carry(page.context, firm, firm.session(person))
     page.goto(firm.base)
     chat = Chat(page, firm.base)
-    expect(chat.question).to_be_visible(timeout=20_000)
+    expect(chat.question).to_be_visible(timeout=60_000)
     expect(chat.status).to_contain_text("就绪")
     firm.unused(person, minutes=1)
     time.sleep(3)  # a look of the status panel, and the time for which a session is remembered
     assert _unused_s(firm, person) > 60
     page.get_by_role("slider", name="最大长度 Max Tokens").press("ArrowRight")
     expect(chat.budget).to_contain_text("1,152")
-    assert _unused_s(firm, person) < 10
+    eventually(lambda: _unused_s(firm, person) < 10)  # the page reckons by itself, and may be quicker
     firm.unused(person, minutes=16)
     page.clock.fast_forward("16:00")
     assert left(page)["ended"] == ["idle"]
@@ -431,7 +431,7 @@ def test_another_person_in_the_same_browser_sees_their_own(firm: Company, visit:
     first = firm.person("first", "陈先", "采购部", level=Level.SECRET)
     page = visit(first)
     chat = Chat(page, firm.base)
-    expect(chat.question).to_be_visible(timeout=20_000)
+    expect(chat.question).to_be_visible(timeout=60_000)
     page.get_by_role("radio", name="公开").click()
     chat.ask("count to 3")
     chat.answer("1 2 3")
@@ -447,9 +447,10 @@ def test_another_person_in_the_same_browser_sees_their_own(firm: Company, visit:
     heading(page, "my secret matter")
     carry(page.context, firm, firm.session(firm.person("second", "林后", "采购部")))
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page.locator(".account .who")).to_have_text("林后 · 采购部", timeout=20_000)
+    expect(page.locator(".account .who")).to_have_text("林后 · 采购部", timeout=60_000)
     expect(page.get_by_text("这段对话已不存在")).to_be_visible()
-    assert "secret matter" not in page.locator(".stApp").inner_text()
+    # What the first one saw stands there until the page is drawn to its end.
+    expect(page.locator(".stApp")).not_to_contain_text("secret matter", use_inner_text=True)
     expect(page.get_by_role("radio", name="秘密")).to_have_count(0)
 
 
@@ -471,6 +472,7 @@ def test_a_key_is_shown_once_and_works(firm: Company, visit: Visit) -> None:
     expect(new.locator("output")).to_have_text(re.compile("^vlp_"))
     secret = new.locator("output").inner_text()
     new.get_by_role("button", name="完成").click()
+    expect(new).to_have_count(0)
     table = page.get_by_role("table", name="API 密钥")
     expect(table).to_contain_text("报销系统")
     assert secret not in page.content()
@@ -482,7 +484,7 @@ def test_a_key_is_shown_once_and_works(firm: Company, visit: Visit) -> None:
         table.get_by_role("button").click()
         dialog(page, "报销系统").get_by_role("button", name="撤销密钥").click()
         told(page, "密钥“报销系统”已撤销")
-        time.sleep(1)
+        time.sleep(1)  # a key is remembered for less
         with pytest.raises(openai.AuthenticationError):
             client.models.list()
 
@@ -540,7 +542,7 @@ def test_passkeys_through_the_real_pages(firm: Company, visit: Visit) -> None:
     left(page)
     sign_in()
     page.get_by_role("button", name="用通行密钥登录").click()
-    expect(page.locator(".account .who")).to_have_text("卫钥 · 研发部", timeout=20_000)
+    expect(page.locator(".account .who")).to_have_text("卫钥 · 研发部", timeout=60_000)
     devtools.send("WebAuthn.disable")
 
 
@@ -583,17 +585,17 @@ def test_masking_is_decided_with_the_names_to_mask(firm: Company, visit: Visit) 
     bar = page.locator(".st-key-save-place")
     for number, name in enumerate(("mask_answers", "mask_shipped"), 1):
         page.locator(f".st-key-setting-line-off-{name} label").first.click()
-        expect(bar).to_contain_text(f"{number} 项更改未保存", timeout=20_000)
+        expect(bar).to_contain_text(f"{number} 项更改未保存", timeout=60_000)
     names = page.get_by_role("textbox", name="脱敏的姓名")
     names.fill("张三丰\n李")
     names.press("Control+Enter")
-    expect(page.get_by_role("alert")).to_contain_text("第 2 行“李”应为 2 至 40 个字", timeout=20_000)
+    expect(page.get_by_role("alert")).to_contain_text("第 2 行“李”应为 2 至 40 个字", timeout=60_000)
     names.fill("张三丰\n李雷\n")
     names.press("Control+Enter")
-    expect(bar).to_contain_text("3 项更改未保存", timeout=20_000)
+    expect(bar).to_contain_text("3 项更改未保存", timeout=60_000)
     bar.get_by_role("button", name="核对并保存").click()
     ask = dialog(page, "保存为新版本？")
-    expect(ask).to_contain_text("+ 张三丰", timeout=20_000)
+    expect(ask).to_contain_text("+ 张三丰", timeout=60_000)
     ask.get_by_role("button", name="保存并生效").click()
     told(page, f"第 {before.version + 1} 版已保存并生效")
     decided = firm.identity.policies.versions()[0].policy
@@ -608,23 +610,26 @@ def test_watermark_lies_over_everything(firm: Company, visit: Visit) -> None:
     person = firm.person("water", "沈印", level=Level.INTERNAL)
     version = firm.identity.policies.current().version
     firm.identity.policies.decide({"watermark": True}, base=version, note="", author=firm.security)
+    time.sleep(1)  # the one before is remembered for less
     try:
         page = visit(person)
         chat = Chat(page, firm.base)
-        expect(chat.question).to_be_visible(timeout=20_000)
+        expect(chat.question).to_be_visible(timeout=60_000)
         over = """(element) => {
           const { position, pointerEvents, backgroundImage } = getComputedStyle(element, "::after");
-          return [position, pointerEvents, backgroundImage];
+          return [position, pointerEvents, decodeURIComponent(backgroundImage)];
         }"""
         body = page.locator("body")
-        position, events, image = body.evaluate(over)
+        until(page, lambda: "water" in body.evaluate(over)[2])
+        position, events, drawn = body.evaluate(over)
         assert (position, events) == ("fixed", "none")
-        drawn = page.evaluate("(image) => decodeURIComponent(image)", image)
         assert "沈印 water" in drawn
         assert "内部" in drawn
-        assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", drawn)
+        minute = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")  # which may pass meanwhile
+        assert minute.search(drawn)
+        same = minute.sub("", drawn)
         page.emulate_media(media="print")
-        assert body.evaluate(over)[2] == image
+        assert minute.sub("", body.evaluate(over)[2]) == same
         page.emulate_media(media="screen")
         chat.attach(png("a.png", photo(1)))
         chat.expect_tray(1)
@@ -632,7 +637,7 @@ def test_watermark_lies_over_everything(firm: Company, visit: Visit) -> None:
             "button", name=re.compile("^查看原图")
         ).first.click()  # what it lies over can be used
         expect(chat.viewer).to_be_visible()
-        assert chat.viewer.evaluate(over)[2] == image
+        assert minute.sub("", chat.viewer.evaluate(over)[2]) == same
     finally:
         firm.identity.policies.decide({"watermark": False}, base=version + 1, note="", author=firm.security)
 
@@ -655,13 +660,11 @@ def test_everything_fits_a_phone_and_has_a_name(
             page.get_by_test_id("stSidebarNavLink").and_(page.locator(f'[href$="{place}"]')).click()
             page.wait_for_url(re.compile(place))
             page.get_by_role("button", name=re.compile("(Close|Collapse) sidebar")).click()
-        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
         expect(page.locator("[data-test-connection-state=CONNECTED]")).to_be_visible()
         page.wait_for_timeout(300)
-        main = page.locator('[data-testid="stMain"]')
-        assert main.evaluate("(element) => element.scrollWidth - element.clientWidth") <= 0, place
-        assert page.evaluate(FAILING, [CONTROLS, "unnamed"]) == [], place
-        assert page.evaluate(FAILING, [CONTROLS, "small"]) == [], place
+        not_too_wide(page)
+        usable(page)
         page.get_by_role("button", name=re.compile("(Open|Expand) sidebar")).click()
         expect(page.get_by_test_id("stSidebarNavLink").first).to_be_in_viewport()
     expect(page.get_by_role("button", name="Sign out")).to_be_in_viewport()
@@ -669,6 +672,6 @@ def test_everything_fits_a_phone_and_has_a_name(
 
 def test_files_of_the_page_are_nobodys_but_its_own(firm: Company) -> None:
     token = firm.session(firm.person("media", "杨媒"))
-    with httpx.Client(base_url=firm.inside, trust_env=False, cookies={SESSION: token}) as client:
+    with httpx.Client(base_url=firm.inside, trust_env=False, timeout=30, cookies={SESSION: token}) as client:
         assert client.get("/v1/account").status_code == 200
         assert client.get("/media/0123456789.md").status_code == 404

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.chat import settled
 from vlpro import ui
 
 FOLLOW = (Path(ui.__file__).parent / "static" / "follow.js").read_text().replace("export class", "class")
@@ -60,8 +61,7 @@ def test_who_scrolls_up_is_left_there_until_the_next_question(page: Page) -> Non
     page.mouse.move(100, 100)
     page.mouse.wheel(0, -300)
     page.wait_for_function("slot.getBoundingClientRect().top > -400")
-    page.wait_for_timeout(200)
-    before = _top(page)
+    before = settled(page, lambda: _top(page))
     _draw(page, 1200)
     assert _top(page) == before
     page.evaluate("follower.begin()")

@@ -10,10 +10,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.chat import Chat
+from tests.browser.chat import Chat, frames, settled
 from tests.browser.conftest import OpenChat
 from tests.browser.receipt import photo
 from tests.browser.server import running
+from tests.browser.test_layout import not_too_wide
 
 _BOX = "box it and 阀门"
 
@@ -146,9 +147,8 @@ def test_it_fits_every_screen(
     search(chat).fill("阀门")
     expect(rows(chat)).to_have_count(1)
     expect(rows(chat).locator("mark")).to_be_visible()
-    assert chat.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for box in [found.bounding_box() for found in (search(chat), rows(chat))]:
-        assert box is not None
+    not_too_wide(chat.page)
+    for box in settled(chat.page, lambda: frames(search(chat), rows(chat))):  # the panel has come in
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= size[0]
         assert box["height"] >= (40 if phone else 24)

@@ -11,14 +11,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chat import Chat
+from tests.browser.chat import Chat, until
 from tests.browser.payloads import PAYLOADS, UNENDED
 from tests.browser.server import ROOT, await_start
 from tests.ports import free_port
@@ -66,20 +66,20 @@ class Sink:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            with connection:
-                self.heard.append("")
-                connection.settimeout(2)
-                try:
-                    self.heard[-1] = connection.recv(400).split(b"\r\n")[0].decode(errors="replace")
-                    connection.sendall(
-                        b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-                    )
-                except OSError:
-                    pass
+            self.heard.append("")
+            # One thread each: a browser may open a connection ahead, and send nothing for long.
+            at = len(self.heard) - 1
+            threading.Thread(target=self._answer, args=(connection, at), daemon=True).start()
+
+    def _answer(self, connection: socket.socket, at: int) -> None:
+        with connection, suppress(OSError):
+            connection.settimeout(20)
+            self.heard[at] = connection.recv(400).split(b"\r\n")[0].decode(errors="replace")
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
 
     def call(self) -> None:
         """As a browser would: to see that it listens."""
-        assert httpx.get(f"http://{self.at}/control", trust_env=False).status_code == 404
+        assert httpx.get(f"http://{self.at}/control", trust_env=False, timeout=30).status_code == 404
         assert self.heard == ["GET /control HTTP/1.1"]
         self.heard.clear()
 
@@ -131,7 +131,7 @@ def visitor(browser: Browser, *, policy: bool) -> Iterator[Page]:
         policy: Whether it keeps to the page's Content-Security-Policy.
     """
     context: BrowserContext = browser.new_context(bypass_csp=not policy, locale="en-US")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     try:
         yield context.new_page()
     finally:
@@ -195,9 +195,9 @@ def test_without_the_sanitiser_the_browser_lets_nothing_out(
 def test_without_both_it_would_be_heard(unsanitised: str, browser: Browser, sink: Sink) -> None:
     with visitor(browser, policy=False) as page:
         drawn(page, unsanitised, *everything(sink.at))
-    assert any("/image" in line for line in sink.heard), sink.heard
+        until(page, lambda: any("/image" in line for line in sink.heard))
 
 
 def test_names_are_not_looked_up_ahead(fake: str) -> None:
     for path in ("/", "/v1/models", "/nothing"):
-        assert httpx.get(fake + path, trust_env=False).headers["x-dns-prefetch-control"] == "off"
+        assert httpx.get(fake + path, trust_env=False, timeout=30).headers["x-dns-prefetch-control"] == "off"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chat import ANSWER_MS, loaded, png
+from tests.browser.chat import ANSWER_MS, frames, loaded, png, settled
 from tests.browser.conftest import OpenChat
 from tests.browser.receipt import receipt
 
@@ -17,7 +17,7 @@ from tests.browser.receipt import receipt
 @pytest.fixture(autouse=True, scope="module")
 def _warm(reader: str) -> None:
     """The first answer must not be charged with the engine's start."""
-    httpx.get(f"{reader}/readyz", timeout=5, trust_env=False)
+    httpx.get(f"{reader}/readyz", timeout=60, trust_env=False)
 
 
 def test_total_of_a_receipt_is_answered_with_its_place_on_the_picture(
@@ -33,9 +33,7 @@ def test_total_of_a_receipt_is_answered_with_its_place_on_the_picture(
     box, picture = answer.locator(".box").first, answer.locator(".picture img")
     expect(box).to_be_visible()
     loaded(picture)
-    frame, place = picture.bounding_box(), box.bounding_box()
-    assert frame
-    assert place
+    frame, place = frames(picture, box)
     scale = drawn.size[0] / frame["width"]
     left, top = (place["x"] - frame["x"]) * scale, (place["y"] - frame["y"]) * scale
     right, bottom = left + place["width"] * scale, top + place["height"] * scale
@@ -97,11 +95,10 @@ def test_a_box_brings_its_row_into_view(reader: str, open_chat: OpenChat) -> Non
     rows = answer.get_by_role("list", name="依据")
     last = rows.get_by_role("button").last
     assert rows.evaluate("(list) => list.scrollHeight > list.clientHeight")
+    loaded(answer.locator(".picture img"))
     answer.locator(".box").last.hover()
     expect(last).to_have_class(re.compile(r"\bon\b"))
-    shown, place = rows.bounding_box(), last.bounding_box()
-    assert shown
-    assert place
+    shown, place = settled(chat.page, lambda: frames(rows, last))
     assert place["y"] + place["height"] <= shown["y"] + shown["height"] + 1
     expect(answer.locator(".box").first.locator("small")).to_have_count(0)  # a line of text has no label
 

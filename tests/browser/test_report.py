@@ -8,7 +8,7 @@ from tests.browser.chat import loaded, png
 from tests.browser.conftest import OpenChat
 from tests.browser.receipt import receipt
 
-MADE_MS = 60_000
+MADE_MS = 120_000
 
 
 def test_two_pictures_become_a_report_that_can_be_taken_out_and_deleted(

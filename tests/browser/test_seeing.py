@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.chat import Chat, loaded, png
+from tests.browser.chat import ANSWER_MS, Chat, copied, frames, loaded, png
 from tests.browser.conftest import OpenChat
 from tests.browser.server import running
 from tests.functional.server import eventually
@@ -29,7 +28,7 @@ def seeing(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def ready(base: str) -> bool:
-    return httpx.get(f"{base}/readyz", timeout=5, trust_env=False).status_code == 200
+    return httpx.get(f"{base}/readyz", timeout=60, trust_env=False).status_code == 200
 
 
 def drawn(seed: int, count: int) -> tuple[bytes, list[Shape]]:
@@ -42,7 +41,7 @@ def drawn(seed: int, count: int) -> tuple[bytes, list[Shape]]:
 def ask(chat: Chat, text: str, answer: str) -> None:
     count = chat.answers.count()
     chat.ask(text)
-    expect(chat.answers).to_have_count(count + 1, timeout=30_000)
+    expect(chat.answers).to_have_count(count + 1, timeout=ANSWER_MS)
     expect(chat.answers.last).to_contain_text(answer)
 
 
@@ -59,9 +58,7 @@ def test_a_box_is_drawn_where_the_thing_is_and_a_second_turn_sees_it_still(
     box, picture = answer.locator(".box").first, answer.locator(".picture img")
     expect(box.locator("small")).to_have_text(shape.name(1))
     loaded(picture)
-    frame, place = picture.bounding_box(), box.bounding_box()
-    assert frame
-    assert place
+    frame, place = frames(picture, box)
     scale = 800 / frame["width"]
     left, top = (place["x"] - frame["x"]) * scale, (place["y"] - frame["y"]) * scale
     seen = (left, top, left + place["width"] * scale, top + place["height"] * scale)
@@ -69,8 +66,7 @@ def test_a_box_is_drawn_where_the_thing_is_and_a_second_turn_sees_it_still(
     assert max(off) < 0.35 * (shape.box[2] - shape.box[0]), (seen, shape.box)
     chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     answer.get_by_role("button", name="复制", exact=True).click()
-    copied = chat.page.evaluate("navigator.clipboard.readText()")
-    assert re.fullmatch(rf"- 图 1 \[\d+(, \d+){{3}}\] {shape.name(1)}", copied), copied
+    copied(chat.page, rf"- 图 1 \[\d+(, \d+){{3}}\] {shape.name(1)}")
     ask(chat, "图中一共有几个图形？", str(len(shapes)))
     ask(chat, f"{shape.name(1)[2:]}是什么颜色？", shape.name(1)[:2])
     if screenshots is not None:

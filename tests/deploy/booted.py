@@ -100,13 +100,13 @@ def booted(folder: Path) -> Iterator[Machine]:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             eventually(lambda: bool(children.read_text()))
             there = Booted(int(children.read_text()))
-            eventually(lambda: _runs(there) or process.poll() is not None)
+            eventually(lambda: _runs(there) or process.poll() is not None, timeout_s=120)
             assert process.stdout is not None
             assert process.poll() is None, f"it did not boot: {process.stdout.read()}"
             yield there
         finally:
             process.kill()  # and so all that is there
-            eventually(lambda: _forgotten(group))
+            eventually(lambda: _forgotten(group), timeout_s=60)
 
 
 def _runs(there: Machine) -> bool:

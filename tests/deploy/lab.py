@@ -17,13 +17,15 @@ from pathlib import Path
 import pytest
 
 from tests.browser.server import ROOT
+from tests.functional.server import eventually
 from tests.support import end
 
 __all__ = ["OFFICE", "OUTSIDE", "SINK", "UPSTREAM", "Lab", "lab"]
 
 OUTSIDE = "10.9.9.9"
 SINK, UPSTREAM, OFFICE = 7000, 8000, 9000
-_LIFE_S = 300  # whatever becomes of the tests
+_MARK = 9999
+_LIFE_S = 1_800  # whatever becomes of the tests
 
 _SETUP = """
 ip link set lo up
@@ -43,9 +45,10 @@ exec sleep {life}
 _THERE = """
 import http.server, json, socket, socketserver, struct, sys, threading, time
 
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+raw.bind(("outside", 0x0800))
+
 def listen():
-    raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
-    raw.bind(("outside", 0x0800))
     while True:
         packet, about = raw.recvfrom(65535)
         if about[2] == socket.PACKET_OUTGOING:
@@ -70,7 +73,7 @@ class Model(http.server.BaseHTTPRequestHandler):
             chunk = {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
             self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\\n\\n")
             self.wfile.flush()
-            time.sleep(0.3)
+            time.sleep(1.5)
         self.wfile.write(b"data: [DONE]\\n\\n")
     def say(self, body, kind):
         self.send_response(200)
@@ -156,10 +159,24 @@ class Lab:
         return [*_enter(self.here), *command]
 
     def seen(self) -> list[tuple[int, int]]:
-        """Packets that arrived outside: protocol (6: TCP, 17: UDP) and port."""
-        lines = (self.folder / "seen").read_text(encoding="ascii").splitlines()
+        """Packets that arrived outside: protocol (6: TCP, 17: UDP) and port.
+
+        Another process writes them down, in their order: one more is sent, and waited for.
+        """
+        mark = (17, _MARK)
+        wanted = self._written().count(mark) + 1
+        send = self.inside(["bash", "-c", f"echo > /dev/udp/{OUTSIDE}/{_MARK}"])
+        subprocess.run(send, check=True, timeout=30)
+        eventually(lambda: self._written().count(mark) >= wanted)
+        return [packet for packet in self._written() if packet != mark]
+
+    def _written(self) -> list[tuple[int, int]]:
+        lines = (self.folder / "seen").read_text(encoding="ascii").splitlines(keepends=True)
         return [
-            (found[0], found[1]) for line in lines if line.startswith("[") for found in [json.loads(line)]
+            (found[0], found[1])
+            for line in lines
+            if line.startswith("[") and line.endswith("\n")
+            for found in [json.loads(line)]
         ]
 
     @contextmanager
@@ -218,6 +235,7 @@ def lab(folder: Path) -> Iterator[Lab]:
         made = Lab(folder, first.pid, there)
         code = _THERE.replace("SINK", str(SINK)).replace("UPSTREAM", str(UPSTREAM))
         stack.enter_context(_running([*_enter(there), sys.executable, "-c", code], folder / "seen"))
+        eventually(lambda: "ready" in (folder / "seen").read_text(encoding="ascii"))
         yield made
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -140,7 +140,7 @@ class Nginx:
     ) -> socket.socket:
         """A connection from one of this machine's addresses; with TLS unless ``plain``."""
         port = self.plain_port if plain else self.port
-        raw = socket.create_connection((SERVER, port), 15, (source, 0))
+        raw = socket.create_connection((SERVER, port), 60, (source, 0))
         if plain:
             return raw
         try:
@@ -207,9 +207,10 @@ class Nginx:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
         for child in children:
             for entry in Path(f"/proc/{child}/fd").iterdir():
-                target = str(entry.readlink())
-                if str(self.folder / "temp") in target:
-                    found.append(target)
+                with suppress(OSError):  # closed meanwhile
+                    target = str(entry.readlink())
+                    if str(self.folder / "temp") in target:
+                        found.append(target)
         return found
 
 
@@ -357,7 +358,7 @@ def running_service(folder: Path, unix: Path, **settings: str) -> Iterator[None]
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(unix))  # httpx leaves a socket open where nobody listens
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(unix)), trust_env=False) as client:
-            return client.get("http://localhost/readyz", timeout=2).is_success
+            return client.get("http://localhost/readyz", timeout=5).is_success
 
     with _process(command, folder / "output", environment, folder) as process:
         _await(process, ready, folder / "output")
@@ -382,7 +383,7 @@ def _process(
 
 
 def _await(process: subprocess.Popen[bytes], ready: Callable[[], bool], output: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if ready():

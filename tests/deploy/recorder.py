@@ -96,7 +96,7 @@ class _Recording(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             for start in range(0, len(answer), at_once):
                 self.wfile.write(answer[start : start + at_once])
-                time.sleep(0.02 if at_once == 1 else 0)
+                time.sleep(0.3 if at_once == 1 else 0)
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding") != "chunked":

@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from tests.browser.server import ROOT
+from tests.functional.server import eventually
 from tests.postgresql import cluster
 from vlpro.config import Settings
 from vlpro.crypto import read_key_file
@@ -198,7 +199,7 @@ def test_the_roles_scripts_passwords_and_rights(prepared: Path, tmp_path: Path) 
 
         def roles() -> None:
             script = [COMPOSE / "roles.sh"]
-            subprocess.run(script, env={**os.environ, **files, "PGHOST": folder}, check=True, timeout=60)
+            subprocess.run(script, env={**os.environ, **files, "PGHOST": folder}, check=True, timeout=120)
 
         roles()
         (tmp_path / "key").write_text("ab" * 32, encoding="ascii")
@@ -236,7 +237,7 @@ def test_on_a_read_only_system_each_way_out_is_refused() -> None:
         'exec "$0" -m vlpro.sealing.probes'
     )
     command = ["unshare", "-m", "--propagation", "private", "sh", "-ec", script, sys.executable]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     attempts = {one["way"]: one for one in map(json.loads, done.stdout.splitlines())}
     assert [one for one in attempts.values() if not one["refused"]] == []
     assert attempts["a file elsewhere"]["told"] == "EACCES"  # by the seal, not by the mount
@@ -245,8 +246,8 @@ def test_on_a_read_only_system_each_way_out_is_refused() -> None:
 def test_the_health_check_tells_running_from_not(service: Path, tmp_path: Path) -> None:
     def said(*what: str | Path) -> int:
         command = [sys.executable, "-I", COMPOSE / "healthy.py", *what]
-        return subprocess.run(command, check=False, capture_output=True, timeout=30).returncode
+        return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode
 
-    assert said(service) == 0
+    eventually(lambda: said(service) == 0)  # which has 4 seconds to answer
     assert said(service, "/v1/models") == 1
     assert said(tmp_path / "none") == 1

@@ -34,7 +34,7 @@ from vlpro.gateway.errors import STATUS
 def test_old_tls_and_weak_ciphers_are_refused(recorded: Recorded) -> None:
     def shake(*options: str) -> str:
         command = ["openssl", "s_client", "-connect", f"{SERVER}:{recorded.nginx.port}", "-servername", HOST]
-        result = subprocess.run([*command, *options], input=b"", capture_output=True, timeout=20, check=False)
+        result = subprocess.run([*command, *options], input=b"", capture_output=True, timeout=60, check=False)
         return (result.stdout + result.stderr).decode(errors="replace")
 
     weakest = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
@@ -198,7 +198,7 @@ def test_the_pages_connection_opens_for_a_session_only(door: Nginx, person: Pers
 
 
 def test_an_answer_arrives_piece_by_piece(door: Nginx, person: Person) -> None:
-    body = json.dumps(chat("count to 20", model=MODEL, stream=True)).encode()
+    body = json.dumps(chat("count to 100", model=MODEL, stream=True)).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {door.host}\r\nConnection: close\r\n"
     head += f"Authorization: Bearer {person.key}\r\nContent-Type: application/json\r\n"
     times: list[float] = []
@@ -206,8 +206,8 @@ def test_an_answer_arrives_piece_by_piece(door: Nginx, person: Person) -> None:
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         while piece := connection.recv(65_536):
             times += [time.monotonic()] * piece.count(b'"content":"')
-    assert len(times) >= 20
-    assert times[-1] - times[0] > 0.5  # 20 pieces, 0.05 s each
+    assert len(times) >= 100
+    assert times[-1] - times[0] > 0.5  # 100 pieces, 0.05 s each, of which this process may sleep through many
     assert len(set(times)) > 10
 
 
@@ -221,7 +221,7 @@ def test_each_byte_is_passed_on_when_it_comes(recorded: Recorded) -> None:
             times.append(time.monotonic())
     assert received.endswith(b'{"recorded": true}')
     assert len(times) > 8
-    assert times[-1] - times[0] > 0.2  # 18 bytes, 0.02 s each
+    assert times[-1] - times[0] > 0.2  # 18 bytes, 0.3 s each, some of which this process may sleep through
 
 
 def test_sixteen_pictures_are_uploaded_and_asked_about(door: Nginx, person: Person) -> None:

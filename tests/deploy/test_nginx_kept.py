@@ -14,6 +14,7 @@ import pytest
 from tests.deploy.conftest import Optional, Recorded
 from tests.deploy.nginx import HOST, INSIDE, OUTSIDE, SERVER, UNKNOWN_TO_POLICY, Nginx, read_reply
 from tests.deploy.recorder import LARGE
+from tests.functional.server import eventually
 
 # --- What is kept
 
@@ -32,7 +33,7 @@ def test_no_byte_of_an_upload_reaches_a_file(recorded: Recorded, protocol: str) 
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     found: set[str] = set()
     answers: list[bytes] = []
-    sender = threading.Thread(target=lambda: answers.append(process.communicate(data, timeout=20)[0]))
+    sender = threading.Thread(target=lambda: answers.append(process.communicate(data, timeout=120)[0]))
     sender.start()
     while sender.is_alive():
         found |= set(nginx.files())
@@ -77,9 +78,10 @@ def test_the_service_writes_no_query_down_either(folder: Path, door: Nginx) -> N
     ):
         door.get(target)
         door.get(target, source=UNKNOWN_TO_POLICY)
-    output = (folder / "service" / "output").read_text(encoding="utf-8")
-    assert "the policy does not list the address" in output  # it is this service's log
-    assert "SECRET" not in output
+    output = folder / "service" / "output"
+    # It is this service's log, which is written after the answer.
+    eventually(lambda: "the policy does not list the address" in output.read_text(encoding="utf-8"))
+    assert "SECRET" not in output.read_text(encoding="utf-8")
 
 
 def test_each_line_of_the_log_names_the_request_as_the_service_does(door: Nginx) -> None:

@@ -73,7 +73,7 @@ def test_a_request_whose_end_is_unclear_is_refused(recorded: Recorded, headers: 
 )
 def test_broken_chunks_are_refused_or_mended(recorded: Recorded, end: str, *, refused: bool) -> None:
     start = f"POST /first HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{end}"
-    answers = recorded.nginx.send((start + SMUGGLED).encode(), wait_s=1)
+    answers = recorded.nginx.send((start + SMUGGLED).encode())
     statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answers)
     # What nginx takes, it takes for a request of its own, with all its checks, and writes it anew for the service.
     assert statuses == ([b"400"] if refused else [b"200", b"200"])
@@ -114,12 +114,13 @@ def test_what_a_page_asks_by_itself_is_told_as_such(recorded: Recorded) -> None:
 def test_tries_to_sign_in_are_few_a_minute(recorded: Recorded) -> None:
     nginx, form = recorded.nginx, b"login=sec&password=x"
     targets = ("/login", "/login/code", "/setup", "//login", "/%6cogin", "/x/../login")
+    began = time.monotonic()
     replies = [nginx.ask("POST", targets[n % len(targets)], source=LOGIN, body=form) for n in range(30)]
     statuses = [reply.status for reply in replies]
     assert statuses[:11] == [200] * 11
-    assert statuses.count(200) <= 12
+    assert statuses.count(200) <= 12 + (time.monotonic() - began) // 6
     assert set(statuses) == {200, 429}
-    reply = replies[-1]
+    reply = next(reply for reply in reversed(replies) if reply.status == 429)
     assert reply.one("Retry-After") == "6"
     assert reply.one("Content-Type") == "text/html; charset=utf-8"
     assert "请稍候" in reply.text
@@ -130,16 +131,18 @@ def test_tries_to_sign_in_are_few_a_minute(recorded: Recorded) -> None:
 
 def test_errands_to_the_companys_provider_are_few_a_minute(recorded: Recorded) -> None:
     targets = ("/login/oidc", "/login/oidc/callback?code=x")
+    began = time.monotonic()
     statuses = [recorded.nginx.get(targets[n % 2], source=PROVIDER).status for n in range(30)]
-    assert statuses.count(200) in (11, 12)
+    assert 11 <= statuses.count(200) <= 12 + (time.monotonic() - began) // 6
 
 
 def test_a_flood_is_answered_429(recorded: Recorded) -> None:
     one = f"GET /v1/models HTTP/1.1\r\nHost: {recorded.nginx.host}\r\n".encode()
+    began = time.monotonic()
     answers = recorded.nginx.send((one + b"\r\n") * 399 + one + b"Connection: close\r\n\r\n", PAGES)
     statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answers)
     assert set(statuses) == {b"200", b"429"}
-    assert 150 <= statuses.count(b"200") < 300
+    assert 150 <= statuses.count(b"200") < 160 + 30 * (time.monotonic() - began)
     error = re.findall(rb"\{\"error.*?\}\}\}", answers)[-1]
     assert is_envelope("application/json", error, "rate_limit_exceeded")
 
@@ -159,7 +162,7 @@ def test_one_address_holds_so_many_requests_at_once(recorded: Recorded) -> None:
 
 def eventually(ask: Callable[[], Reply], condition: Callable[[Reply], bool]) -> Reply:
     """Ask until the answer is as it should be."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition(answer := ask()):
         assert time.monotonic() < deadline, answer
         time.sleep(0.05)
@@ -210,7 +213,7 @@ def test_who_is_slow_is_left(recorded: Recorded) -> None:
     def until_closed(connection: socket.socket, drip: bytes | None) -> float:
         started = time.monotonic()
         connection.settimeout(0.5)
-        while time.monotonic() - started < 14:
+        while time.monotonic() - started < 45:
             try:
                 if not connection.recv(4096):
                     break
@@ -223,5 +226,6 @@ def test_who_is_slow_is_left(recorded: Recorded) -> None:
 
     with ThreadPoolExecutor() as pool:
         waits = [pool.submit(wait) for wait in (handshake, header, body)]
-        assert all(5 < wait.result() < 12 for wait in waits), [wait.result() for wait in waits]
+        # 10 seconds; nginx by itself gives a minute.
+        assert all(5 < wait.result() < 40 for wait in waits), [wait.result() for wait in waits]
     assert recorded.recorder.seen == []

@@ -97,7 +97,7 @@ def installed(
         check=False,
         stdin=subprocess.DEVNULL,
         env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **variables},
-        timeout=60,
+        timeout=120,
     )
 
 

@@ -104,7 +104,9 @@ class Operator:
         self.stack.push(self.serving)
         terminal = ["script", "--quiet", "--flush", "--return", "--command", f"exec {last}", "/dev/null"]
         self.serving.enter_context(self.machine.running(output, *terminal))
-        eventually(lambda: "one-time secret" in output.read_text(encoding="utf-8"), timeout_s=60)
+        eventually(lambda: "one-time secret" in output.read_text(encoding="utf-8"), timeout_s=120)
+        answers = f"curl --silent --fail --cacert /srv/tls/ca.pem {URL}/healthz"
+        eventually(lambda: self.machine.run("sh", "-c", answers).returncode == 0, timeout_s=120)
 
     def systemd(self, commands: str) -> None:
         """No systemd is here: the units are checked by its own checker, and nginx is started by hand."""
@@ -124,7 +126,7 @@ class Operator:
         output = self.folder / "again"
         with self.machine.running(output, "bash", "-c", f"{folder} /run/vlpro/service.sock"):
             answers = f"curl --silent --fail --cacert /srv/tls/ca.pem {URL}/readyz"
-            eventually(lambda: self.machine.run("sh", "-c", answers).returncode == 0, timeout_s=60)
+            eventually(lambda: self.machine.run("sh", "-c", answers).returncode == 0, timeout_s=120)
             done = self.machine.run("bash", "-c", f"{commands.strip()} --json", cwd="/root")
         self.report = json.loads(done.stdout)
 

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -35,7 +35,7 @@ from tests.browser.chat import ANSWER_MS, Chat
 from tests.browser.server import ROOT
 from tests.deploy.conftest import Person
 from tests.deploy.nginx import HOST, SERVER, Nginx, read_all, running_nginx, running_service
-from tests.functional.server import chat
+from tests.functional.server import chat, eventually
 
 _DISK_BYTES = 256 << 20
 _PIECE = 48  # bytes of a canary; no 48 bytes of noise come again by chance
@@ -163,12 +163,16 @@ def door(disk: Disk, folder: Path, person: Person) -> Iterator[Nginx]:
             yield nginx
 
 
-def _slowly(connection: socket.socket, head: str, body: bytes) -> bytes:
+def _slowly(
+    connection: socket.socket, head: str, body: bytes, before_its_end: Callable[[], None] = lambda: None
+) -> bytes:
     """Send a request over two seconds; the answer."""
     connection.settimeout(_ENGINE_S)
     connection.sendall(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode())
     piece = len(body) // 40 + 1
     for start in range(0, len(body), piece):
+        if start + piece >= len(body):
+            before_its_end()
         connection.sendall(body[start : start + piece])
         time.sleep(0.05)
     return read_all(connection)
@@ -203,7 +207,8 @@ def test_control_what_is_usual_elsewhere_is_found(disk: Disk, tmp_path: Path) ->
             written = disk.write_out()
             head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
             with socket.create_connection(listener.getsockname(), timeout=30) as connection:
-                answer = _slowly(connection, head, form)
+                found = lambda: disk.holds(canary) > 20  # noqa: E731 - as its file is there no longer afterwards
+                answer = _slowly(connection, head, form, lambda: eventually(found, timeout_s=60))
             written.set()
             server.kill()
     assert answer.startswith(b"HTTP/1.1 200")

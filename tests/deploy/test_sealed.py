@@ -32,7 +32,7 @@ from vlpro.audit.ship.position import Position, PositionFile
 from vlpro.crypto import make_key_file
 from vlpro.engines.model_files import make_manifest
 
-_START_S = 60
+_START_S = 180
 _FONT = "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"
 
 # Runs inside the service and its worker, as whoever has taken them over would.
@@ -58,7 +58,7 @@ def asks_the_relay():
 def service():
     told("service")
     from vlpro.sealing import outside
-    for _ in range(600):
+    for _ in range(2400):
         if outside.relayed():
             return asks_the_relay()
         time.sleep(0.05)
@@ -66,7 +66,7 @@ def service():
 def calls_home():
     import socket
     from vlpro.sealing import tripwire
-    for _ in range(1200):
+    for _ in range(2400):
         if tripwire._tell is not None:
             break
         time.sleep(0.05)
@@ -116,7 +116,7 @@ class Service:
 
     def intruder(self, who: str) -> Any:
         """What the intruder met."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while time.monotonic() < deadline:
             found = re.search(
                 rf"^INTRUDER {who} (.*)$", self.output.read_text(encoding="utf-8"), re.MULTILINE
@@ -269,10 +269,10 @@ def test_whoever_takes_over_the_service_or_its_worker_gets_nowhere(machines: Lab
         assert [attempt for attempt in found if not attempt["refused"]] == [], who
         assert len(found) > 25
     assert service.intruder("data") == "PermissionError"
-    before = machines.seen()
+    before = len(machines.seen())
     control = machines.inside(["curl", "-s", "-m", "5", f"http://{OUTSIDE}:{SINK}/"])
     subprocess.run(control, check=False, timeout=20)
-    assert machines.seen() != before, "the wire is cut"
+    assert machines.seen()[before:], "the wire is cut"
 
 
 def test_a_try_to_get_out_is_on_the_record(service: Service) -> None:
@@ -285,7 +285,7 @@ def test_a_try_to_get_out_is_on_the_record(service: Service) -> None:
         tries[:] = [json.loads(data)["detail"] for (data,) in rows]
         return any(f"{OUTSIDE}:{SINK}" in each["to"] for each in tries)
 
-    eventually(found)
+    eventually(found, timeout_s=90)
     database.close()
 
 
@@ -338,7 +338,7 @@ def test_a_model_outside_is_reached_by_the_relay_and_nothing_else_is(
                 text += found[0]["delta"].get("content") or "" if found else ""
                 times.append(time.monotonic())
     assert text == "from outside"
-    assert times[-1] - times[0] > 0.3, "it came in one piece"
+    assert times[-1] - times[0] > 0.3, "it came in one piece"  # over 3 s
     assert service.intruder("relay") == "PermissionError"
     assert all(attempt["refused"] for attempt in service.intruder("service"))
     assert set(machines.seen()[before:]) == {(6, UPSTREAM)}

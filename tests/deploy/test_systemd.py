@@ -16,7 +16,6 @@ import pytest
 
 from tests.browser.server import ROOT
 from tests.deploy.lab import OUTSIDE, SINK, UPSTREAM, Lab, lab
-from tests.functional.server import eventually
 from vlpro.config import Settings
 
 SYSTEMD, RULES = ROOT / "deploy/systemd", ROOT / "deploy/nftables/vlpro.nft"
@@ -35,7 +34,7 @@ try:
         made.send(b"x")
         made.send(b"x")
     else:
-        socket.create_connection((sys.argv[2], int(sys.argv[3])), 3)
+        socket.create_connection((sys.argv[2], int(sys.argv[3])), 20)
     print("sent")
 except OSError as error:
     print(type(error).__name__)
@@ -180,7 +179,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def tried(machines: Lab, account: int, port: int, kind: str = "tcp", host: str = OUTSIDE) -> str:
     command = [sys.executable, "-c", _TRY, str(account), host, str(port), kind]
-    done = subprocess.run(machines.inside(command), capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(machines.inside(command), capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip()
 
 
@@ -207,6 +206,4 @@ def test_an_account_sends_to_its_address_only(guarded: Lab, account: int) -> Non
     assert tried(guarded, account, UPSTREAM) == expected
     assert tried(guarded, account + 100, SINK) == "sent", "another account's"
     wanted = {SINK, UPSTREAM} if account == RELAY else {SINK}
-    # What arrives is written down by another process, in its order.
-    eventually(lambda: {port for _, port in guarded.seen()[seen:]} >= wanted)
     assert {port for _, port in guarded.seen()[seen:]} == wanted

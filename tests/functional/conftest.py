@@ -29,7 +29,7 @@ def slow() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def narrow() -> Iterator[Server]:
-    """Answers one question at a time, slowly, and lets one more wait; small in every other way, too."""
+    """Answers one question at a time, slowly, and lets one more wait; small in every other way but in time."""
     engine = FakeEngine(delay_s=0.02)
     engine.capabilities = replace(engine.capabilities, concurrency=1)
     settings = Settings(
@@ -42,10 +42,18 @@ def narrow() -> Iterator[Server]:
         max_choices=2,
         max_conversations=3,
         max_picture_store_bytes=60_000,
-        answer_timeout_s=1.5,
-        slow_client_timeout_s=0.5,
     )
     with run(settings, engine) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hasty() -> Iterator[Server]:
+    """Gives up soon: only for what shall be given up, since a busy machine makes anything late."""
+    settings = Settings(
+        engine="fake", fake_delay_s=0.02, answer_timeout_s=3, slow_client_timeout_s=2, max_conversations=3
+    )
+    with run(settings) as running:
         yield running
 
 

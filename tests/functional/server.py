@@ -80,13 +80,13 @@ class Server:
         with self.http() as http:
             return http.post(path, json=body, **options)
 
-    def raw(self, data: bytes, *, wait_s: float = 10) -> bytes:
-        """Write bytes, read until the server closes or falls silent."""
+    def raw(self, data: bytes, *, wait_s: float = 30, until: bytes | None = None) -> bytes:
+        """Write bytes, read until the server closes or falls silent; or until some bytes have come."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait_s) as connection:
             connection.sendall(data)
             got = b""
             try:
-                while piece := connection.recv(65_536):
+                while (until is None or until not in got) and (piece := connection.recv(65_536)):
                     got += piece
             except TimeoutError:
                 pass
@@ -109,7 +109,7 @@ class Server:
         async def inside() -> Any:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(inside(), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(inside(), self.loop).result(30)
 
 
 @contextmanager
@@ -169,13 +169,13 @@ def _serving(parts: Json, send_buffer: int | None) -> Iterator[Server]:
                 services.chat.reader.stop(),
                 services.extractions.close(),
             ):
-                asyncio.run_coroutine_threadsafe(ending, loops[0]).result(20)
+                asyncio.run_coroutine_threadsafe(ending, loops[0]).result(60)
             server.should_exit = server.force_exit = True
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive(), "the server did not end"
 
 
-def eventually(condition: Callable[[], bool], *, timeout_s: float = 20) -> None:
+def eventually(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
     """Wait until something is so; fails where it does not become so."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -89,21 +89,21 @@ def test_the_command_ends_with_one_sentence(data: Path, tmp_path: Path, server: 
     record(url, 30, first=100)
     chosen = plain(options(server))
     with process(chosen, url, tmp_path, "--once") as running:
-        assert running.wait(30) == 0
+        assert running.wait(60) == 0
     new = tmp_path / "new"
     restore(backup, SEALER, new)
     restored = sqlite_url(new, "audit")
     with process(chosen, restored, tmp_path) as running:
-        assert running.wait(30) == 1
+        assert running.wait(60) == 1
     last = (tmp_path / "shipper.log").read_text(encoding="utf-8").splitlines()[-1]
     assert "its end was cut off, or a backup was restored" in last
     with process(chosen, restored, tmp_path, "--check") as running:
-        assert running.wait(30) == 1
+        assert running.wait(60) == 1
     server.put_stream("vlpro-audit-2")
     chosen["index"] = "vlpro-audit-2"
     for arguments in (["--once"], ["--check"]):
         with process(chosen, restored, tmp_path, *arguments) as running:
-            assert running.wait(30) == 0, (tmp_path / "shipper.log").read_text(encoding="utf-8")
+            assert running.wait(60) == 0, (tmp_path / "shipper.log").read_text(encoding="utf-8")
 
 
 def test_a_position_that_came_back_with_the_data_hides_nothing(

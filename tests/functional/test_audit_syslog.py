@@ -79,7 +79,8 @@ def config(folder: Path, port: int, driver: str = "ossl", mode: str = "anon", pe
 def lines(folder: Path) -> list[tuple[int, str, str, str, dict[str, Any]]]:
     """What was received: priority, application, message id, structured data, and the document."""
     found = []
-    for line in (folder / "out").read_text(encoding="utf-8").split("\n")[:-1]:
+    written = (folder / "out").read_bytes()  # the end may be half written, within a character, too
+    for line in written[: written.rfind(b"\n") + 1].decode().split("\n")[:-1]:
         pri, app, msgid, data, text = line.split("\t", 4)
         assert text.startswith("\ufeff")
         found.append((int(pri), app, msgid, data, json.loads(text[1:])))
@@ -154,7 +155,7 @@ def tried(options: ShipOptions, url: str, state: Path) -> Told:
     thread.start()
     wait_for(lambda: bool(told.lines))
     stop.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     return told
 
@@ -197,7 +198,7 @@ def test_a_receiver_that_ends_in_the_middle_gets_it_again(
                     )
                 )
                 running.send_signal(word)
-                running.wait(10)
+                running.wait(60)
             cut_to_whole_lines(receiver / "out")
             if number == 1:
                 record(url, 200, first=2000)
@@ -221,14 +222,15 @@ def test_a_shipper_that_is_killed_sends_again_from_where_it_was(
     chosen = to(port, receiver, batch=20).model_dump(mode="json", exclude_defaults=True)
     position = tmp_path / "audit-ship.json"
     with rsyslog(receiver, config(receiver, port), port):
-        for _ in range(3):
+        for number in range(3):
+            record(url, 50, first=1000 + 100 * number)  # one that was killed late has shipped all before
             before = position.stat().st_mtime_ns if position.exists() else 0
             with process(chosen, url, tmp_path) as shipper:
                 wait_for(lambda before=before: position.exists() and position.stat().st_mtime_ns > before)  # type: ignore[misc]
                 shipper.send_signal(signal.SIGKILL)
                 shipper.wait(10)
         with process(chosen, url, tmp_path, "--once") as shipper:
-            assert shipper.wait(30) == 0
+            assert shipper.wait(60) == 0
         wait_for(lambda: complete(url, receiver))
         told = Told()
         assert check(to(port, receiver), url, position, tell=told)
@@ -303,7 +305,6 @@ def test_an_end_before_everything_was_read_is_no_confirmation(
 
 
 def test_what_was_not_acknowledged_has_not_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syslog, "_ACKNOWLEDGED_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def pair() -> tuple[socket.socket, socket.socket]:
@@ -317,8 +318,10 @@ def test_what_was_not_acknowledged_has_not_arrived(monkeypatch: pytest.MonkeyPat
             with suppress(BlockingIOError):
                 while True:
                     ours.send(b"a" * 100_000)
+            monkeypatch.setattr(syslog, "_ACKNOWLEDGED_S", 0.1)
             with pytest.raises(TimeoutError, match="were not acknowledged"):
                 syslog._wait_for_acknowledgement(ours.fileno(), ours)
+            monkeypatch.undo()
         ours, theirs = pair()
         with ours:
             theirs.close()  # in order: it has read all that there was
@@ -335,14 +338,14 @@ def test_a_receiver_that_stops_reading_is_left_in_time(url: str, state: Path, re
 
     def serve(secure: ssl.SSLSocket) -> None:
         if secure.recv(100):
-            served.wait(5)
+            served.wait(60)
         else:
             secure.unwrap()
 
     with listener(receiver, serve) as port:
         began = time.monotonic()
         assert "did not take it" in tried(to(port, receiver, timeout_s=0.5, batch=100), url, state)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30  # half a second is usual; nothing was read for a minute
         served.set()
 
 

@@ -110,7 +110,9 @@ def test_a_password_is_not_among_the_arguments(
 
 def as_server(*command: str) -> subprocess.CompletedProcess[str]:
     user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    done = subprocess.run([*user, *command], capture_output=True, text=True, check=False, cwd="/", timeout=60)
+    done = subprocess.run(
+        [*user, *command], capture_output=True, text=True, check=False, cwd="/", timeout=240
+    )
     assert done.returncode == 0, done.stderr
     return done
 

@@ -159,11 +159,13 @@ def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.readline() == "0 %\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=60) == 130
         assert "Traceback" not in process.stderr.read()
 
 
-def test_the_plan_of_this_machine() -> None:
+def test_the_plan_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = vlpro("plan", "--json", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="")
     if done.returncode:  # too small a machine is told so
         assert "GB" in done.stderr
@@ -173,8 +175,17 @@ def test_the_plan_of_this_machine() -> None:
     assert (plan["weights_bits"], plan["activations"]) == (4, "usual")
     assert all(reason["zh"] and reason["en"] for reason in plan["reasons"])
     assert "convert" in plan["reasons"][-1]["en"]
+    # For people, by one look at the machine: what is free, and so the plan, may be another one a second later.
+    monkeypatch.setenv("VLPRO_DEVICE", "cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    there = replace(probe(), free_memory=64 << 30)
+    monkeypatch.setattr(hardware, "probe", lambda: there)
+    assert main(["plan", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
     for language, key in (("en_US.UTF-8", "en"), ("zh_CN.UTF-8", "zh")):
-        text = vlpro("plan", VLPRO_DEVICE="cpu", CUDA_VISIBLE_DEVICES="", language=language).stdout
+        monkeypatch.setenv("LANG", language)
+        assert main(["plan"]) == 0
+        text = capsys.readouterr().out
         assert f"- {plan['reasons'][0][key]}" in text
         assert f"{plan['context_tokens']:,}" in text
 
@@ -243,7 +254,7 @@ def test_weights_are_packed_and_the_result_verifies(tmp_path: Path) -> None:
 
 
 def test_an_altered_folder_is_not_packed(folder: Path, manifest: Path, tmp_path: Path) -> None:
-    (folder / "model.safetensors").write_bytes(WEIGHTS[:-1] + b"x")
+    (folder / "model.safetensors").write_bytes(WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]))
     done = vlpro("model", "convert", folder, "--manifest", manifest, "--output", tmp_path / "packed")
     assert (done.returncode, done.stdout) == (1, "")
     assert "model.safetensors" in done.stderr

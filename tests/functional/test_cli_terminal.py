@@ -26,7 +26,7 @@ def python(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=environment("C.UTF-8") | settings,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
@@ -65,7 +65,7 @@ def test_a_reader_that_goes_away_is_no_failure_to_explain(arguments: list[str], 
         stdout=writer,
         stderr=subprocess.PIPE,
         env=environment("C.UTF-8") | {"PYTHONUNBUFFERED": at_once},
-        timeout=60,
+        timeout=240,
         check=False,
     )
     os.close(writer)
@@ -78,7 +78,7 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=environment("C.UTF-8") | CARD_FREE,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
@@ -233,7 +233,7 @@ def test_bash_completes(path: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         env=environment("C.UTF-8") | {"PATH": path, "HOME": str(tmp_path), "SHELL": "/bin/bash"},
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert [line[1:] for line in done.stdout.splitlines() if line[:1] == "="] == [

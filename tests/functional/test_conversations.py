@@ -75,6 +75,11 @@ def narrow_talk(narrow: Server) -> Iterator[Talk]:
     yield from _talk(narrow)
 
 
+@pytest.fixture
+def hasty_talk(hasty: Server) -> Iterator[Talk]:
+    yield from _talk(hasty)
+
+
 def refused(reply: httpx.Response, status: int, code: str, param: str | None = None) -> None:
     assert reply.status_code == status, reply.text
     assert (reply.json()["error"]["code"], reply.json()["error"]["param"]) == (code, param)
@@ -153,7 +158,7 @@ def test_the_answer_goes_on_when_nobody_looks(slow: Server) -> None:
 
 
 def test_the_answer_grows(slow_talk: Talk) -> None:
-    slow_talk.post("count to 200")
+    slow_talk.post("count to 9000")
     seen = set()
 
     def grown() -> bool:
@@ -243,13 +248,21 @@ def test_a_failed_answer_says_why(talk: Talk) -> None:
     assert talk.ask("count to 1")["status"] == "done"
 
 
+def _places(server: Server) -> tuple[int, int]:
+    """Questions that are answered, and that wait."""
+    with server.http() as http:
+        status = http.get("/v1/status").json()
+    return status["running"], status["queued"]
+
+
 def test_a_question_that_finds_the_queue_full(narrow_talk: Talk, narrow: Server) -> None:
     others = [
         Talk(narrow_talk.http, narrow_talk.http.post("/v1/conversations", json={}).json()["id"]) for _ in "12"
     ]
     for other in others:
         other.post("count to 9000")
-    eventually(lambda: not narrow.idle())
+    # Both: while the second is not there yet, its place in the queue is free.
+    eventually(lambda: _places(narrow) == (1, 1))
     answer = narrow_talk.ask("count to 1")
     assert (answer["status"], answer["error"]["code"]) == ("failed", "rate_limit_exceeded")
     for other in others:
@@ -257,8 +270,8 @@ def test_a_question_that_finds_the_queue_full(narrow_talk: Talk, narrow: Server)
     assert narrow.idle()
 
 
-def test_an_answer_that_takes_too_long(narrow_talk: Talk) -> None:
-    answer = narrow_talk.ask("count to 9000")
+def test_an_answer_that_takes_too_long(hasty_talk: Talk) -> None:
+    answer = hasty_talk.ask("count to 9000")
     assert (answer["status"], answer["error"]["code"]) == ("failed", "engine_timeout")
     assert answer["text"].startswith("1 2 3")
 

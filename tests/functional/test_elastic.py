@@ -32,7 +32,10 @@ def server() -> Iterator[ElasticServer]:
 @pytest.fixture
 def client(server: ElasticServer) -> Iterator[elasticsearch.Elasticsearch]:
     client = elasticsearch.Elasticsearch(
-        f"http://127.0.0.1:{server.port}", basic_auth=("elastic", "changeme"), retry_on_timeout=False
+        f"http://127.0.0.1:{server.port}",
+        basic_auth=("elastic", "changeme"),
+        retry_on_timeout=False,
+        request_timeout=60,
     )
     yield client
     client.close()
@@ -173,6 +176,7 @@ def test_malformed_requests_are_refused_as_a_whole(
         f"http://127.0.0.1:{server.port}/vlpro-audit/_bulk",
         content=body,
         headers={"Content-Type": kind, "Authorization": "ApiKey d3JpdGVy"},
+        timeout=30,
     )
     assert answer.status_code == code
     assert answer.json()["status"] == code

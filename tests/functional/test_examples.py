@@ -38,7 +38,7 @@ def run(server: Server, command: tuple[str, ...], *arguments: str) -> subprocess
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

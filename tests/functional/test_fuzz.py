@@ -40,7 +40,6 @@ bounded = settings(
     max_examples=EXAMPLES,
     derandomize=not LONG,
     database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 
@@ -171,7 +170,7 @@ def test_every_route_keeps_its_description(
     @given(described[path][method].as_strategy(generation_mode=mode))
     @bounded
     def keeps(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS, timeout=20)
+        case.call_and_validate(checks=CHECKS, timeout=60)
 
     keeps()
 

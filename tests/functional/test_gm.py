@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from tests.functional.server import data_url, picture_file
 from tests.functional.test_cli import environment, vlpro
+from tests.ports import free_port
 from vlpro.audit.checkpoint import CHECKPOINT
 from vlpro.audit.sm2 import verify
 from vlpro.audit.tables import checkpoints, records
@@ -35,9 +35,7 @@ def without_openssl(folder: Path) -> dict[str, str]:
 
 def ask(folder: Path, picture: bytes, **more: str) -> None:
     """Start the service, ask it about a picture, and stop it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "vlpro", "serve", "--port", str(port)],
         env=environment("en_US.UTF-8") | settings(folder) | more,
@@ -45,7 +43,7 @@ def ask(folder: Path, picture: bytes, **more: str) -> None:
         text=True,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
             while True:
                 assert process.poll() is None, process.stderr.read() if process.stderr else ""
@@ -65,7 +63,7 @@ def ask(folder: Path, picture: bytes, **more: str) -> None:
             http.post("/v1/chat/completions", json=body | {"model": model}).raise_for_status()
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def test_from_the_service_to_the_verifier(tmp_path: Path) -> None:

@@ -344,7 +344,9 @@ def test_a_watched_folder_acts_for_its_account_while_that_may(firm: Company) -> 
     with firm.client(firm.other) as wang:
         wang.put("/v1/inspections/templates/A1", json={"image": {"url": data_url(GOLDEN)}})
         (folder / "S1" / "A1").mkdir(parents=True)
-        (folder / "S1" / "A1" / "1.jpg").write_bytes(file_of(board(seed=51), "JPEG"))
+        written = folder / "S1" / "A1" / "1.jpg.part"  # a file that is half written would be taken at once
+        written.write_bytes(file_of(board(seed=51), "JPEG"))
+        written.rename(written.with_suffix(""))
         eventually((folder / "done" / "S1" / "A1" / "1.jpg").exists)
         found = wang.get("/v1/inspections").json()["data"][0]
         assert (found["source"], found["station"], found["product"]) == ("folder", "S1", "A1")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vlpro.chat.grounding import MAX_PLACES, Place, places, without_places
 
 BOXES = '```json\n[\n  {"bbox_2d": [100, 200, 300, 400], "label": "total", "text_content": "5.00"}\n]\n```'
-fixed = settings(derandomize=True, deadline=None, max_examples=100, database=None)
+fixed = settings(derandomize=True, max_examples=100, database=None)
 
 
 def _block(*entries: Any) -> str:

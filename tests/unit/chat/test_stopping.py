@@ -24,7 +24,7 @@ def _pieces(text: str, borders: list[int]) -> list[str]:
 
 
 @given(LETTERS, st.lists(st.text("ab。", max_size=4), max_size=4), st.lists(st.integers(0, 24), max_size=8))
-@settings(derandomize=True, deadline=None, max_examples=600, database=None)
+@settings(derandomize=True, max_examples=600, database=None)
 def test_equal_to_looking_at_the_whole_text(text: str, stops: list[str], borders: list[int]) -> None:
     cutter = StopCutter(stops)
     out = ""

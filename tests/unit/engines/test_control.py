@@ -40,7 +40,7 @@ async def sent(*messages: Message, schema: dict[str, Any] | None = None) -> dict
     engine = OpenAiEngine(upstream, model="m")
     form = None if schema is None else ResponseFormat(schema)
     request = Request(messages, Sampling(max_tokens=5), response_format=form)
-    async for _ in engine.generate(request, timeout_s=5):
+    async for _ in engine.generate(request, timeout_s=30):
         pass
     await engine.stop()
     body: dict[str, Any] = json.loads(upstream.requests[0].content)

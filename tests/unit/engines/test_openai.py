@@ -20,7 +20,7 @@ WHOLE = event(delta={"content": "好"}) + event(delta={}, finish_reason="stop") 
 
 async def test_what_the_upstream_lacks_is_filled() -> None:
     upstream = OpenAiEngine(Scripted(WHOLE), model="m")
-    deltas = [delta async for delta in upstream.generate(ask("?"), timeout_s=5)]
+    deltas = [delta async for delta in upstream.generate(ask("?"), timeout_s=30)]
     await upstream.stop()
     assert deltas[-1].finish_reason == "stop"
     assert deltas[-1].usage is not None
@@ -121,7 +121,8 @@ async def test_a_list_that_leaves_the_model_open_is_told_and_nothing_is_asked(
     for word in words:
         assert word in refused.value.message
         assert word in caplog.text
-    assert len(caplog.records) == 1, "looked at twice, told once"
+    told = [record for record in caplog.records if record.name == "vlpro.engines.openai"]
+    assert len(told) == 1, "looked at twice, told once"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ json_values = st.recursive(
 )
 
 
-@settings(derandomize=True, deadline=None)
+@settings(derandomize=True)
 @given(
     st.dictionaries(st.sampled_from(["choices", "usage"]), json_values)
     | st.fixed_dictionaries(

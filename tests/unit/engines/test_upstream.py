@@ -85,7 +85,7 @@ async def test_nothing_is_tried_again_after_the_first_piece() -> None:
         got: list[str] = []
 
         async def read() -> None:
-            async for delta in engine.generate(ask("?"), timeout_s=5):
+            async for delta in engine.generate(ask("?"), timeout_s=30):
                 got.append(delta.text)  # noqa: PERF401 - a piece counts although an error follows
 
         with pytest.raises(EngineError, match="broke off"):
@@ -106,7 +106,7 @@ async def test_each_piece_arrives_before_the_next_is_made() -> None:
 
     async with serving(wait_between) as server, engine_at(server.url) as engine:
         text = ""
-        async for delta in engine.generate(ask("?"), timeout_s=5):
+        async for delta in engine.generate(ask("?"), timeout_s=30):
             text += delta.text
             arrived.set()
         assert text == "first second"
@@ -133,7 +133,7 @@ async def test_a_cancelled_question_closes_its_connection_at_once(*, begun: bool
         task = asyncio.create_task(question(engine))
         await working.wait()
         task.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await gone.wait()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -147,7 +147,7 @@ async def test_as_many_questions_run_at_once_as_the_setting_says() -> None:
         await connection.whole()
 
     async with serving(together) as server, engine_at(server.url) as engine:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answers = await asyncio.gather(*(answer_text(engine, ask("?")) for _ in range(110)))
         assert answers == ["ok"] * 110
 

@@ -128,7 +128,7 @@ async def serving(
         with suppress(ConnectionError, ssl.SSLError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, backlog=1000)
     scheme = "https" if tls else "http"
     seen = Seen(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
     try:

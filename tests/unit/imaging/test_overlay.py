@@ -115,7 +115,7 @@ def test_without_a_chinese_font_the_number_stays(monkeypatch: pytest.MonkeyPatch
         max_size=4,
     ),
 )
-@settings(derandomize=True, deadline=None, max_examples=100, database=None)
+@settings(derandomize=True, max_examples=100, database=None)
 def test_anything_can_be_drawn(size: tuple[int, int], places: list[tuple[list[float], str, bool]]) -> None:
     width, height = size
     drawn = []

@@ -33,19 +33,19 @@ def in_pieces(masker: Masker | JsonMasker, text: str, cuts: list[int]) -> str:
     return "".join([*pieces, masker.rest()])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(TEXTS, st.lists(st.integers(0, 400), max_size=12))
 def test_pieces_are_masked_as_the_whole(text: str, cuts: list[int]) -> None:
     assert in_pieces(Masker(NAMES), text, cuts) == mask_text(text, NAMES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS)
 def test_letter_by_letter(text: str) -> None:
     assert in_pieces(Masker(NAMES), text, list(range(len(text)))) == mask_text(text, NAMES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS)
 def test_the_length_stays_and_only_stars_are_new(text: str) -> None:
     masked = mask_text(text, NAMES)
@@ -66,7 +66,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(VALUES, st.booleans(), st.lists(st.integers(0, 600), max_size=12))
 def test_json_stays_json_and_its_strings_are_masked(value: object, ascii_only: bool, cuts: list[int]) -> None:  # noqa: FBT001
     written = json.dumps(value, ensure_ascii=ascii_only)

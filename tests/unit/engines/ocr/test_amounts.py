@@ -103,7 +103,7 @@ def test_any_text_is_survived(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["1,", "1.", "1 ", "￥", "-(", "零", "壹拾", "9'9", "1,111,", "RM O."])
 def test_time_is_bounded_for_long_text(piece: str) -> None:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     find_amounts(piece * 50_000)
     find_capitals(piece * 50_000)
-    assert time.perf_counter() - begin < 1
+    assert time.thread_time() - begin < 1

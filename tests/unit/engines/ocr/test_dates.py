@@ -86,7 +86,7 @@ def test_any_text_is_survived(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["1/", "20", "1 ", "2018-", "二", "jan ", "1 1-", "12:"])
 def test_time_is_bounded_for_long_text(piece: str) -> None:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     find_dates(piece * 50_000)
     find_times(piece * 50_000)
-    assert time.perf_counter() - begin < 1
+    assert time.thread_time() - begin < 1

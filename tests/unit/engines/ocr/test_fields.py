@@ -181,7 +181,7 @@ def test_an_empty_page() -> None:
     assert texts(Page(10, 10, ())) == {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.text(max_size=30), st.integers(0, 900), st.integers(0, 900), st.integers(1, 60)),
@@ -199,10 +199,10 @@ def test_any_page_is_survived(pieces: list[tuple[str, int, int, int]]) -> None:
 @pytest.mark.parametrize("piece", ["TOTAL ", "NO. 1, JALAN ", "1,", "12/", "名称：", "A:", "0 0", "合 计 "])
 def test_time_is_bounded_for_adversarial_pages(piece: str) -> None:
     lines = [line((piece * 1000)[:2000], 10, 10 + 3 * index) for index in range(250)]
-    begin = time.perf_counter()
+    begin = time.thread_time()
     document = Document(Page(1000, 2000, tuple(lines)))
     _ = document.fields, document.table
-    assert time.perf_counter() - begin < 8
+    assert time.thread_time() - begin < 8
 
 
 def test_letters_and_figures_that_printers_confuse_are_put_right_in_names_and_addresses() -> None:

@@ -167,6 +167,6 @@ def test_any_question_is_survived(question: str) -> None:
     "piece", ["where is ", "合计", "total and ", "「", "a ", "第一张", "how many ", "?", "的"]
 )
 def test_time_is_bounded_for_long_questions(piece: str) -> None:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     parse(piece * 20_000)
-    assert time.perf_counter() - begin < 2
+    assert time.thread_time() - begin < 2

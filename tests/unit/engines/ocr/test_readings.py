@@ -103,7 +103,7 @@ def test_a_schema_is_filled_over_all_pages_and_each_value_has_its_proof() -> Non
 
 def test_an_engine_without_places_refuses_by_name() -> None:
     async def run(engine: Engine) -> None:
-        await anext(engine.generate(Request((Message("user", ("?",)),), reading=True), timeout_s=5))
+        await anext(engine.generate(Request((Message("user", ("?",)),), reading=True), timeout_s=30))
 
     with pytest.raises(UnsupportedError) as caught:
         asyncio.run(run(FakeEngine()))

@@ -26,7 +26,7 @@ def opened(packed: NDArray[np.uint8], scale: NDArray[np.float16]) -> NDArray[np.
     return groups.reshape(rows, 2 * half)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([32, 64, 128]), st.floats(1e-3, 10))
 def test_four_bits_are_within_half_a_step(seed: int, group: int, size: float) -> None:
     matrix = np.random.default_rng(seed).normal(0, size, (3, 2 * group)).astype(np.float32)

@@ -89,12 +89,12 @@ class Sum:
         self.seen.append(picture.pixels_sha256)
         for _ in range(self.layers):
             self.in_sight.set()
-            self.sight.wait(10)
+            self.sight.wait(60)
             between()
         return Cells([int(picture.pixels_sha256[:4], 16) + cell for cell in range(rows * columns)])
 
     def step(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[NDArray[np.float32] | None]:
-        self.gate.wait(10)
+        self.gate.wait(60)
         if stopped():
             raise Stopped
         if self.fails:

@@ -94,7 +94,7 @@ class Sequences(RuleBasedStateMachine):
             assert (self.memory.content[free] == WIPED).all()
 
 
-Sequences.TestCase.settings = settings(max_examples=500, stateful_step_count=60, deadline=None)
+Sequences.TestCase.settings = settings(max_examples=500, stateful_step_count=60)
 TestSequences = Sequences.TestCase
 
 

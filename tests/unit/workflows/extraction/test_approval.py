@@ -93,7 +93,7 @@ async def test_a_crash_leaves_an_approval_with_its_delivery_or_neither(tmp_path:
             assert await made.delivered(WHO, NAME) == []
             await made.approve(WHO, NAME, (), None)
         await made.deliveries.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while [one.state for one in await made.delivered(WHO, NAME)] != ["delivered"]:
                 await asyncio.sleep(0.01)
         # The same by hand is the same delivery.

