@@ -272,8 +272,12 @@ class AuditLog:
             and (due or last or self._unsigned >= self._every_records)
         ):
             self._checkpoint()
-            if self._cosigning is not None and last:
+            while self._cosigning is not None and last:
                 self._store_cosigned()
+                if (
+                    self._unsigned
+                ):  # another replica has signed less meanwhile, and nobody may come after this one
+                    self._checkpoint()
 
     def _checkpoint(self) -> None:
         with self.database.write(alone=True) as connection:

@@ -216,6 +216,28 @@ def test_a_replica_with_another_setting_signs_nothing(victim: Victim) -> None:
     assert (summary.unsigned, summary.sm2) == (0, summary.checkpoints)
 
 
+def test_the_last_records_are_signed_although_another_replica_was_quicker(
+    victim: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, mine = (open_log(victim.database, Sealer(KEY), gm=True, every_records=1_000) for _ in range(2))
+    mine.start()
+    mine.record(entry(1))
+    other._checkpoint()  # of the records so far; its signature takes its time
+    assert mine.record(entry(2)) == victim.last()
+    sign = mine.signer.cosigned
+
+    def late(checkpoint: Checkpoint) -> Checkpoint:
+        other._store_cosigned()
+        return sign(checkpoint)
+
+    monkeypatch.setattr(mine.signer, "cosigned", late)
+    before = victim.verify().checkpoints
+    mine.stop()
+    assert mine.failed is None
+    summary = victim.verify()
+    assert (summary.unsigned, summary.checkpoints, summary.sm2) == (0, before + 2, before + 2)
+
+
 def test_replicas_that_sign_at_the_same_time(victim: Victim) -> None:
     logs = [open_log(victim.database, Sealer(KEY), gm=True, every_records=5) for _ in range(3)]
     for log in logs:
