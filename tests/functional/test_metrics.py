@@ -83,9 +83,16 @@ def test_questions_are_counted_with_their_tokens_and_times(measured: Server) -> 
 
 def test_a_question_without_a_place_is_counted(narrow: Server) -> None:
     before = read(narrow)["vlpro_questions_turned_away_total"]
+
+    def places() -> tuple[float, float]:
+        told = read(narrow)
+        return told["vlpro_questions_running"], told["vlpro_questions_waiting"]
+
     with ThreadPoolExecutor(2) as threads:
-        waiting = [threads.submit(narrow.post, "/v1/chat/completions", chat("count to 30")) for _ in range(2)]
-        eventually(lambda: read(narrow)["vlpro_questions_waiting"] == 1)
+        # Three seconds each: time enough to look at them.
+        asked = chat("count to 150")
+        waiting = [threads.submit(narrow.post, "/v1/chat/completions", asked) for _ in range(2)]
+        eventually(lambda: places() == (1, 1))  # who waits for its turn alone is counted as waiting, too
         assert narrow.post("/v1/chat/completions", chat()).status_code == 429
         told = read(narrow)
         assert [reply.result().status_code for reply in waiting] == [200, 200]
@@ -107,6 +114,7 @@ def test_what_somebody_makes_up_becomes_no_label(measured: Server) -> None:
             http.post("/v1/chat/completions", json={f"canary-{number}": 1})
 
     walk(0)
+    read(measured)  # which becomes a series, too, when it was answered
     known = read(measured).keys()
     for number in range(1, 4):
         walk(number)
@@ -196,7 +204,7 @@ def test_in_a_company_only_the_listed_addresses_read_it(firm: Company) -> None:
         "evil": 401,
         "": 401,
     }
-    with httpx.Client(base_url=firm.server.url, transport=proxy) as client:
+    with httpx.Client(base_url=firm.server.url, transport=proxy, timeout=30) as client:
         for value, status in told.items():
             reply = client.get("/metrics", headers={"x-forwarded-for": value})
             assert reply.status_code == status, value
@@ -227,7 +235,7 @@ def test_nobody_else_reads_it_whoever_they_are(firm: Company) -> None:
 def test_left_out_it_is_closed_to_everybody(tmp_path: Path) -> None:
     with company(tmp_path, sqlite_url(tmp_path)) as firm:
         proxy = httpx.HTTPTransport(local_address="127.0.0.9")
-        with httpx.Client(base_url=firm.server.url, transport=proxy) as client:
+        with httpx.Client(base_url=firm.server.url, transport=proxy, timeout=30) as client:
             for address in (SCRAPER, "127.0.0.1", "::1"):
                 assert client.get("/metrics", headers={"x-forwarded-for": address}).status_code == 401
         with firm.client(Role.SYSTEM) as person:

@@ -56,7 +56,11 @@ def _serving(kind: str, *, sealed: bool = False) -> Iterator[tuple[int, int]]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            yield listener.getsockname()[1], process.pid
+            port = listener.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+                assert connection.recv(1)  # so that no file is seen that it opens at its start
+            yield port, process.pid
         finally:
             process.kill()
             process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import threading
 import time
@@ -64,10 +65,13 @@ async def test_an_approved_document_fills_the_form(address: str, tmp_path: Path)
     deliveries = Deliveries(Outbox(database, Sealer(bytes(32))), options, NullRecorder())
     await deliveries.start()
     taken = await deliveries.deliver("extraction", "ext_1", DOCUMENT, "oa", event="approved")
-    async with httpx.AsyncClient(trust_env=False) as browser:
-        while "OA-2026-0017" not in (page := (await browser.get(address)).text):
-            (state,) = await deliveries.of("extraction", "ext_1")
-            assert state.state == "waiting", state
+    async with asyncio.timeout(60):
+        while (state := (await deliveries.of("extraction", "ext_1"))[0]).state == "waiting":
+            await asyncio.sleep(0.01)
+    assert state.state == "delivered", state
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as browser:
+        page = (await browser.get(address)).text
+    assert "OA-2026-0017" in page
     assert "value='上海&lt;云岫&gt;技术服务有限公司'" in page
     assert "value='13525.60'" in page
     await deliveries.stop()
@@ -85,11 +89,11 @@ def test_what_comes_twice_is_one_form_and_what_is_forged_or_old_is_none(address:
             "x-vlpro-signature": signature(secret, text, body),
             "idempotency-key": "dlv_1",
         }
-        return httpx.post(address, content=sent, headers=headers, trust_env=False).status_code
+        return httpx.post(address, content=sent, headers=headers, trust_env=False, timeout=30).status_code
 
     now = time.time()
     assert [post(now), post(now)] == [200, 200]
     assert post(now, secret="another-secret-of-16") == 401
     assert post(now, sent=body.replace(b"ext_2", b"ext_3")) == 401
     assert post(now - 600) == 401
-    assert httpx.get(address, trust_env=False).text.count("<form>") == 1
+    assert httpx.get(address, trust_env=False, timeout=30).text.count("<form>") == 1

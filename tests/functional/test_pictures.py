@@ -92,7 +92,7 @@ def test_bad_picture(server: Server, kind: str) -> None:
     error = reply.json()["error"]
     assert error["param"] == PARAM
     assert error["code"] in ("invalid_image_format", "image_too_large")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # a reader that hangs is ended after twenty
     with server.http() as http:
         raw = http.post("/v1/images", content=data)
     assert raw.status_code == 400

@@ -53,7 +53,8 @@ def status(server: Server) -> Json:
 
 
 def answer(server: Server, body: Json) -> Json:
-    reply: Json = server.post("/v1/chat/completions", body | {"model": "vlpro", "temperature": 0}).json()
+    asked = body | {"model": "vlpro", "temperature": 0}
+    reply: Json = server.post("/v1/chat/completions", asked, timeout=120).json()  # a model may load before it
     assert "error" not in reply, reply
     return reply
 

@@ -44,7 +44,7 @@ def node(log: Path, *arguments: str) -> Iterator[None]:
             [*command, *arguments], stdout=out, stderr=out, env=environment, start_new_session=True
         )
     with _ended(process):
-        eventually(partial(_settled, process, log), timeout_s=60)
+        eventually(partial(_settled, process, log), timeout_s=180)
         assert process.poll() is None, log.read_text()
         yield
 
@@ -116,7 +116,7 @@ def test_the_same_batch_on_two_nodes(cluster: str, tmp_path: Path) -> None:
             found[:] = [http.get(f"/v1/batches/{name}").json()]
             return bool(found[0]["status"] == "completed")
 
-        eventually(is_over, timeout_s=60)
+        eventually(is_over, timeout_s=180)
         assert found[0]["request_counts"] == {"total": 13, "completed": 12, "failed": 1}
         assert here == 0
         output = http.get(f"/v1/files/{found[0]['output_file_id']}/content").text.splitlines()

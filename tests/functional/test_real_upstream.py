@@ -52,10 +52,10 @@ def serving(work: Path, *options: str) -> Iterator[str]:
         return out.read_text().endswith("\n")
 
     try:
-        eventually(listening, timeout_s=60)
+        eventually(listening, timeout_s=120)
         yield out.read_text().strip()
     finally:
-        process.communicate(timeout=20)  # it ends with its standard input
+        process.communicate(timeout=60)  # it ends with its standard input
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,8 @@ def test_an_answer_keeps_to_its_schema(gateway: Server) -> None:
 
 def test_a_client_that_goes_ends_the_servers_work(gateway: Server, upstream: str) -> None:
     def slot() -> Json:
-        reply = httpx.get(f"{upstream}/slots", headers={"authorization": f"Bearer {KEY}"}, trust_env=False)
+        headers = {"authorization": f"Bearer {KEY}"}
+        reply = httpx.get(f"{upstream}/slots", headers=headers, trust_env=False, timeout=30)
         slots: list[Json] = reply.json()
         return slots[0]
 
@@ -182,7 +183,7 @@ def test_no_text_is_a_control_token_to_it(upstream: str) -> None:
     """As the server itself makes the prompt, and reads it."""
     engine = OpenAiEngine(Upstream(f"{upstream}/v1", key=KEY), model="seeing")
     with httpx.Client(
-        base_url=upstream, headers={"authorization": f"Bearer {KEY}"}, trust_env=False
+        base_url=upstream, headers={"authorization": f"Bearer {KEY}"}, trust_env=False, timeout=30
     ) as server:
 
         def marks(messages: list[Json]) -> list[int]:

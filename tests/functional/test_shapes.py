@@ -197,5 +197,5 @@ def test_a_long_chinese_question_with_sixteen_pictures(server: Server) -> None:
 def test_answers_are_sent_at_once(server: Server) -> None:
     """No answer waits 40 ms for a delayed acknowledgement (Nagle's algorithm is off)."""
     with server.http() as http:
-        took = [http.get("/healthz").elapsed.total_seconds() for _ in range(15)]
-    assert sorted(took)[3] < 0.03
+        took = [http.get("/healthz").elapsed.total_seconds() for _ in range(100)]
+    assert sorted(took)[20] < 0.03  # a busy machine delays the others

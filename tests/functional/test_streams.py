@@ -37,7 +37,7 @@ def test_a_client_that_goes_ends_the_work(slow: Server, path: str, body: Json) -
     connection = _send(slow, body, path)
     eventually(lambda: slow.running() == 1)
     connection.close()
-    eventually(slow.idle, timeout_s=3)
+    eventually(slow.idle)
 
 
 @pytest.mark.parametrize(("path", "body"), REQUESTS)
@@ -46,7 +46,7 @@ def test_a_client_that_resets_ends_the_work(slow: Server, path: str, body: Json)
     eventually(lambda: slow.running() == 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     connection.close()
-    eventually(slow.idle, timeout_s=3)
+    eventually(slow.idle)
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
@@ -68,36 +68,39 @@ def test_a_reader_that_takes_nothing_loses_its_slot(stalling: Server, path: str)
         reader.close()
 
 
-def test_a_slow_reader_that_goes_on_gets_everything(stalling: Server) -> None:
-    connection = _send(stalling, chat("count to 1000", stream=True))
-    connection.settimeout(10)
-    got, pauses = b"", 0
-    while b"[DONE]" not in got:
-        piece = connection.recv(65_536)
-        assert piece, "the answer was cut"
-        got += piece
-        if pauses < 250:  # 1.25 s altogether: longer than the limit, but never at once
-            pauses += 1
-            time.sleep(0.005)
-    assert b'"1000 "' in got
-    connection.close()
+def test_a_slow_reader_that_goes_on_gets_everything() -> None:
+    # A limit beyond what a busy machine takes for a moment.
+    with run(Settings(engine="fake", slow_client_timeout_s=5), send_buffer=4096) as server:
+        connection, began = _send(server, chat("count to 2000", stream=True)), time.monotonic()
+        connection.settimeout(30)
+        got, pauses = b"", 0
+        while b"[DONE]" not in got:
+            piece = connection.recv(65_536)
+            assert piece, "the answer was cut"
+            got += piece
+            if pauses < 120:  # 6 s altogether: longer than the limit, but never at once
+                pauses += 1
+                time.sleep(0.05)
+        assert time.monotonic() - began > 6
+        assert b'"2000 "' in got
+        connection.close()
 
 
 def test_the_first_piece_does_not_wait_for_the_last(slow: Server) -> None:
     with (
         slow.http() as http,
-        http.stream("POST", "/v1/chat/completions", json=chat("count to 1000", stream=True)) as r,
+        http.stream("POST", "/v1/chat/completions", json=chat("count to 9000", stream=True)) as r,
     ):
         lines = r.iter_lines()  # kept: httpx closes the connection with its iterator
         next(lines)
-        assert slow.running() == 1  # the rest takes twenty seconds more
+        assert slow.running() == 1  # the rest takes three minutes more
     eventually(slow.idle)
 
 
 def test_the_gauge_counts_running_and_waiting(narrow: Server) -> None:
-    first = _send(narrow, chat("count to 500", stream=True))
+    first = _send(narrow, chat("count to 9000", stream=True))
     eventually(lambda: narrow.running() == 1)
-    second = _send(narrow, chat("count to 500"))
+    second = _send(narrow, chat("count to 9000"))
     with narrow.http() as http:
         eventually(lambda: bool(http.get("/v1/status").json()["queued"] == 1))
         assert http.get("/v1/status").json()["running"] == 1
@@ -121,18 +124,21 @@ def test_a_question_of_a_conversation_says_where_it_stands_in_the_queue() -> Non
             told: Json = http.get(f"/v1/conversations/{held}").json()["messages"][-1]
             return told
 
-        first = ask("count to 500")
+        first = ask("count to 9000")
         eventually(lambda: server.running() == 1)
         others = [ask("count to 2") for _ in range(3)]
-        eventually(lambda: all(last(held)["waiting"] for held in others))
-        assert sorted(last(held)["waiting"]["ahead"] for held in others) == [0, 1, 2]
+
+        def places() -> list[int]:
+            return sorted(waiting["ahead"] for held in others if (waiting := last(held)["waiting"]))
+
+        eventually(lambda: places() == [0, 1, 2])  # two that are put on the record together are last, both
         http.post(f"/v1/conversations/{first}/stop").raise_for_status()
         eventually(lambda: all(last(held)["status"] == "done" for held in others))
         assert [last(held)["waiting"] for held in (first, *others)] == [None] * 4
 
 
 def test_waiting_questions_are_answered_in_turn(narrow: Server) -> None:
-    first = _send(narrow, chat("count to 50", stream=True))
+    first = _send(narrow, chat("count to 200", stream=True))  # four seconds
     eventually(lambda: narrow.running() == 1)
     reply = narrow.post("/v1/chat/completions", chat("count to 1"))
     assert reply.status_code == 200

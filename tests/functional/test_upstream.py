@@ -68,7 +68,7 @@ def test_a_stream_arrives_piece_by_piece(gateway: Server) -> None:
 def test_a_client_that_goes_ends_the_upstreams_work(gateway: Server, slow: Server) -> None:
     with gateway.openai() as client:
         stream = client.chat.completions.create(
-            model="vlpro", messages=[{"role": "user", "content": "count to 2000"}], stream=True
+            model="vlpro", messages=[{"role": "user", "content": "count to 9000"}], stream=True
         )
         next(iter(stream))
         assert slow.running() == 1
@@ -150,7 +150,7 @@ def listening(path: str, answer: Answers) -> Iterator[Settings]:
     eventually(lambda: upstream.started)
     yield Settings(engine="auto", upstream_url="http://localhost/v1", upstream_socket=path, upstream_model="")
     upstream.should_exit = True
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -171,7 +171,7 @@ def test_a_picture_is_read_ahead_by_a_request_for_one_token_while_nobody_is_answ
         asked.append(body)
         if body["max_tokens"] > 1:
             answering.set()
-            await asyncio.to_thread(go_on.wait, 10)
+            await asyncio.to_thread(go_on.wait, 60)
         return await _one_answer(request)
 
     with listening(str(tmp_path / "model.sock"), answer) as settings, run(settings) as running:
@@ -190,11 +190,11 @@ def test_a_picture_is_read_ahead_by_a_request_for_one_token_while_nobody_is_answ
             args=("/v1/chat/completions", {**chat("hello", max_tokens=9), "model": "only"}),
         )
         question.start()
-        assert answering.wait(10)
+        assert answering.wait(30)
         drop()
         assert len(asked) == 2  # the first picture and the question: the second picture was left
         go_on.set()
-        question.join(10)
+        question.join(60)
 
 
 def test_a_wrong_file_of_authorities_stops_the_start(tmp_path: Path) -> None:

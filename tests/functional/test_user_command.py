@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from tests.functional.company import HTTPS
 from tests.functional.test_cli import environment, vlpro
-from tests.people import World
+from tests.people import Clock, World
 from tests.ports import free_port
 from tests.support import end
 from vlpro.audit.tables import records
@@ -59,11 +59,11 @@ def test_accounts_at_the_machine(settings: dict[str, str], tmp_path: Path) -> No
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     world = World(
         sqlite_url(tmp_path / "data"),
+        Clock(time.time()),  # the command goes by the machine's
         public_url=HTTPS,
         key=read_key_file(tmp_path / "key", tmp_path / "data"),
     )
     security, _ = world.found()
-    world.clock.now = time.time()
     world.sign_in(security)
     listed = vlpro("user", "list", **settings).stdout.splitlines()
     assert [line.split()[:2] for line in listed] == [["sec", "security"], ["sysadmin", "system"]]
@@ -120,13 +120,13 @@ def serving(settings: dict[str, str], where: Path | int, output: int) -> Iterato
         stderr=output,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not _listens(where):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
         base = "http://localhost" if path else f"http://127.0.0.1:{where}"
-        with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url=base) as http:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url=base, timeout=60) as http:
             yield http
     finally:
         end(process)

@@ -9,7 +9,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vlpro.audit.canonical import MOST_INTEGER, encode
@@ -121,7 +121,6 @@ def test_what_is_no_json(value: Any) -> None:
 
 
 @given(VALUES)
-@settings(deadline=None)
 def test_it_is_json_and_the_same_again(value: Any) -> None:
     written = encode(value)
     again = json.loads(written)

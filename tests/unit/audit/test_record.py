@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.audit.test_canonical import TEXTS, VALUES
@@ -30,7 +30,6 @@ from vlpro.audit.tree import leaf_hash
     st.integers(1, 2**53 - 1),
     st.floats(0, 4e9),
 )
-@settings(deadline=None)
 def test_a_record_is_canonical(what: Entry, seq: int, now: float) -> None:
     record = make(what, seq=seq, prev=FIRST, now=now)
     content = json.loads(record.data)

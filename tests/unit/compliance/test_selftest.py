@@ -7,6 +7,7 @@ import re
 import resource
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -255,14 +256,24 @@ def test_a_check_that_crashes_breaks_its_promise_and_no_other(
 def test_a_check_that_hangs_ends_the_start_with_its_name(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given_up = threading.Event()
+    hangs, given_up = threading.Event(), threading.Event()
 
     def hang(_: Context) -> Sentence:
-        given_up.wait(30)
+        hangs.set()
+        given_up.wait(120)
         return Sentence("Too late.", "太晚了。")
 
     monkeypatch.setattr(profile, "PROMISES", [BY_NAME["ciphers"], _promise(hang), BY_NAME["ciphers"]])
-    monkeypatch.setattr(profile, "_PROVE_S", 0.5)
+
+    class Later(Future[None]):
+        """Its time begins when the check hangs, however long those before it took."""
+
+        def result(self, timeout: float | None = None) -> None:
+            assert hangs.wait(60)
+            super().result(timeout)
+
+    monkeypatch.setattr(profile, "Future", Later)
+    monkeypatch.setattr(profile, "_PROVE_S", 0.3)
     there = settings.model_copy(update={"profile": "mlps3"})
     try:
         with pytest.raises(

@@ -101,13 +101,15 @@ def test_odd_lines_are_refused(tmp_path: Path, content: str) -> None:
         read_key_file(path, tmp_path / "data")
 
 
-def test_a_new_key_is_taken_up_without_a_restart(tmp_path: Path) -> None:
+def test_a_new_key_is_taken_up_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlpro.crypto.sealer._LOOK_S", 600.0)  # a second may pass before it is asked
     file = KeyFile(tmp_path / "key")
     file.make()
     one, other = Sealer(KeyFile(tmp_path / "key")), Sealer(KeyFile(tmp_path / "key"))
     old = one.seal(b"secret", "x")
     file.replace(file.read().with_key(os.urandom(KEY_BYTES), float(int(time.time()))))
     assert one.rewrapped(old, "x") is None  # it has not looked yet
+    monkeypatch.setattr("vlpro.crypto.sealer._LOOK_S", 1.0)
     _age(one)
     new = one.rewrapped(old, "x")
     assert new is not None
@@ -140,6 +142,7 @@ def test_a_key_file_that_could_not_be_read_is_tried_again(
     rotated.replace(rotated.read().with_key(os.urandom(KEY_BYTES), 1.0))
     new = Sealer(rotated).seal(b"secret", "x")
     path.chmod(0o644)  # as a copy by hand leaves it
+    monkeypatch.setattr("vlpro.crypto.sealer._AGAIN_S", 600.0)
     for _ in range(3):
         with pytest.raises(VlproError, match="cannot be opened"):
             sealer.open(new, "x")

@@ -151,7 +151,7 @@ class World:
 
 async def until(service: KnowledgeService, base: Base, name: str, *states: str) -> Document:
     """Wait until a document is in one of some states."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await service.document(Person(base.owner, Level.SECRET), base.id, name)
             if found.state in states:

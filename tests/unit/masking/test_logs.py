@@ -53,7 +53,7 @@ def test_what_logs_are_for_stays(written: io.StringIO) -> None:
 def test_it_costs_little() -> None:
     """About 20 microseconds a line on a free core; the bound is for a busy machine."""
     line = "refused a session of %s: the policy does not list the address %s, request req_0123456789abcdef01234567"
-    began = time.process_time()
+    began = time.thread_time()
     for _ in range(1000):
         MaskedRecord("n", logging.INFO, __file__, 1, line, ("zhang.san", "10.1.2.3"), None).getMessage()
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < 0.5

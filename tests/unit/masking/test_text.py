@@ -177,6 +177,6 @@ def test_names_are_masked_as_given() -> None:
 )
 def test_time_grows_with_the_length_only(pattern: str, length: int) -> None:
     text = pattern * (length // len(pattern))
-    began = time.process_time()
+    began = time.thread_time()
     mask_text(text, ["张三", "张" * 20])
-    assert time.process_time() - began < 15
+    assert time.thread_time() - began < 15

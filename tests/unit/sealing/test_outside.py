@@ -47,7 +47,7 @@ def relayed(*destinations: str) -> Iterator[None]:
                 yield
             finally:
                 outside.through(None)
-        process.wait(10)  # it ends with the service
+        process.wait(60)  # it ends with the service
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[str]:
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         yield outside.destination("127.0.0.1", listener.getsockname()[1])
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -82,7 +82,7 @@ def test_megabytes_both_ways_and_each_end_on_its_own() -> None:
             heard.extend(piece)
         connection.sendall(data[::-1])  # only now: our side has ended, its has not
 
-    with listening(serve) as where, relayed(where), outside.connection(where, 10) as ours:
+    with listening(serve) as where, relayed(where), outside.connection(where, 60) as ours:
         ours.sendall(data)
         ours.shutdown(socket.SHUT_WR)
         back = bytearray()
@@ -99,13 +99,13 @@ def test_no_other_address_and_why_one_is_not_reached() -> None:
         other.settimeout(0)
         with relayed(closed, "no-such-host.invalid:80", "unix:/nowhere/socket"):
             with pytest.raises(PermissionError, match="the settings name no such address"):
-                outside.connection(not_named, 5)
+                outside.connection(not_named, 60)
             with pytest.raises(ConnectionRefusedError):
-                outside.connection(closed, 5)
+                outside.connection(closed, 60)
             with pytest.raises(socket.gaierror):
-                outside.connection("no-such-host.invalid:80", 10)
+                outside.connection("no-such-host.invalid:80", 60)
             with pytest.raises(FileNotFoundError):
-                outside.connection("unix:/nowhere/socket", 5)
+                outside.connection("unix:/nowhere/socket", 60)
         with pytest.raises(BlockingIOError):
             other.accept()
 
@@ -114,11 +114,11 @@ def test_when_the_relay_is_gone_it_is_said() -> None:
     control, process = relay.start(["127.0.0.1:9"])
     with process, control:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         outside.through(control)
         try:
             with pytest.raises(OSError, match=r"Broken pipe|the relay has ended"):
-                outside.connection("127.0.0.1:9", 5)
+                outside.connection("127.0.0.1:9", 60)
         finally:
             outside.through(None)
 
@@ -138,7 +138,7 @@ def test_one_that_could_not_be_passed_on_does_not_end_the_relay() -> None:
                 assert pipe.read() == b""  # the relay let go of it
             outside.through(control)
             try:
-                with outside.connection(where, 10) as ours:
+                with outside.connection(where, 60) as ours:
                     assert ours.recv(4) == b"here"
             finally:
                 outside.through(None)

@@ -66,9 +66,19 @@ def directory(url: str, **settings: Any) -> Iterator[LdapDirectory]:
 
 
 def heard(server: Slapd) -> str:
-    """What slapd did so far."""
+    """What slapd did so far, as far as it has written it down."""
     time.sleep(0.05)
     return (server.folder / "log").read_text(errors="replace")
+
+
+def hears(server: Slapd, words: str) -> bool:
+    """Whether slapd writes down something, which it may do after its answer."""
+    return ends(lambda: words in heard(server))
+
+
+def came(server: Slapd) -> int:
+    """How often somebody connected: that they went is written down later, at any time."""
+    return heard(server).count(" ACCEPT ")
 
 
 @pytest.mark.parametrize("way", ["plain", "start_tls", "ldaps", "ldapi"])
@@ -137,16 +147,16 @@ def test_refused(server: Slapd, login: str, password: str, template: str) -> Non
 @pytest.mark.parametrize("password", ["", "\0", "a\0b", "x" * 1025, "\ud800"])
 @pytest.mark.parametrize("template", ["", "uid={login}," + PEOPLE], ids=["search", "template"])
 def test_a_senseless_password_is_not_sent(server: Slapd, password: str, template: str) -> None:
-    before = heard(server)
+    before = came(server)
     settings = {"user_dn_template": template, "bind_dn": "", "bind_password": ""} if template else {}
     with directory(server.url, **settings) as it:
         assert it.check(LOGIN, password) is None
-    assert heard(server) == before
+    assert came(server) == before
 
 
 def test_an_empty_password_is_not_sent_even_past_the_base(server: Slapd) -> None:
     with directory(server.url) as it:
-        assert it._check(LOGIN, "", time.monotonic() + 5) is None
+        assert it._check(LOGIN, "", time.monotonic() + 60) is None
     assert f'BIND dn="uid={LOGIN},{PEOPLE}" method=128' not in heard(server).rpartition("ACCEPT")[2]
 
 
@@ -163,10 +173,10 @@ def test_a_login_is_one_part_of_a_name(server: Slapd) -> None:
 
 @pytest.mark.parametrize("login", ["", "x" * 257, "li\nwenjing", "li\0wenjing", "\u202eli", "\ud800"])
 def test_a_senseless_login_is_not_sent(server: Slapd, login: str) -> None:
-    before = heard(server)
+    before = came(server)
     with directory(server.url) as it:
         assert it.check(login, PASSWORD) is None
-    assert heard(server) == before
+    assert came(server) == before
 
 
 def test_by_template_the_person_reads_the_own_entry(server: Slapd) -> None:
@@ -237,7 +247,7 @@ def test_a_referral_is_not_followed(server: Slapd, pointed_at: socket.socket) ->
         pytest.raises(DirectoryUnavailableError),
     ):
         it.check(LOGIN, PASSWORD)
-    assert "err=10" in heard(server), "the server pointed elsewhere"
+    assert hears(server, "err=10"), "the server pointed elsewhere"
     with pytest.raises(BlockingIOError):
         pointed_at.accept()
 
@@ -274,9 +284,8 @@ def test_without_tls_on_the_server_nothing_is_said(tmp_path: Path) -> None:
     ):
         with pytest.raises(DirectoryUnavailableError):
             it.check(LOGIN, PASSWORD)
-        told = heard(bare)
-    assert "unsupported extended operation" in told
-    assert " BIND " not in told
+        assert hears(bare, "unsupported extended operation")
+        assert " BIND " not in heard(bare)
 
 
 @pytest.mark.parametrize("start_tls", [True, False])
@@ -320,10 +329,10 @@ def test_the_environment_changes_no_trust(
 def test_a_server_that_is_down(tmp_path: Path) -> None:
     begin = time.monotonic()
     for url in (f"ldap://127.0.0.1:{free_port()}", f"ldapi://{str(tmp_path / 'none').replace('/', '%2F')}"):
-        with directory(url) as it, pytest.raises(DirectoryUnavailableError) as caught:
+        with directory(url, timeout_s=60) as it, pytest.raises(DirectoryUnavailableError) as caught:
             it.check(LOGIN, PASSWORD)
         assert caught.value.zh.startswith("公司目录")
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 30
 
 
 # What misbehaving servers do with a connection.
@@ -451,8 +460,8 @@ def test_a_server_that_misbehaves(
     settings = {} if way == "plain" else {"ca": str(tmp_path / "ca.pem"), "start_tls": way == "start_tls"}
     scheme = "ldaps" if way == "ldaps" else "ldap"
     with misbehaving(how) as port:
-        left = process.submit(unanswered, f"{scheme}://127.0.0.1:{port}", settings).result(60)
-    assert left.seconds < 2
+        left = process.submit(unanswered, f"{scheme}://127.0.0.1:{port}", settings).result(120)
+    assert left.seconds < 20  # it would go on for ever
     assert not left.threads
     assert not left.descriptors
     assert "directory ldap" in left.said
@@ -462,10 +471,10 @@ def test_a_server_that_misbehaves(
 
 def test_a_flood_ends_before_the_time_does(caplog: pytest.LogCaptureFixture) -> None:
     begin = time.monotonic()
-    with misbehaving(floods) as port, directory(f"ldap://127.0.0.1:{port}", timeout_s=30) as it:
+    with misbehaving(floods) as port, directory(f"ldap://127.0.0.1:{port}", timeout_s=60) as it:
         with pytest.raises(DirectoryUnavailableError):
             it.check(LOGIN, PASSWORD)
-        assert time.monotonic() - begin < 15
+        assert time.monotonic() - begin < 50
         assert ends(lambda: "sent more than" in caplog.text)
 
 
@@ -482,25 +491,36 @@ def test_an_address_that_does_not_answer() -> None:
         with directory(f"ldap://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.5) as it:
             with pytest.raises(DirectoryUnavailableError):
                 it.check(LOGIN, PASSWORD)
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < 20  # the system itself tries for minutes
 
 
 def test_slow_checks_do_not_hold_up_other_work(server: Slapd) -> None:
     """While one waits, other threads run, and other directories answer."""
+    held: list[socket.socket] = []
+    released = threading.Event()
+
+    def holds(connection: socket.socket) -> None:
+        held.append(connection)
+        released.wait(60)
+
     with (
-        misbehaving(says_nothing) as port,
-        directory(f"ldap://127.0.0.1:{port}", timeout_s=2) as slow,
-        directory(server.url) as quick,
+        misbehaving(holds) as port,
+        directory(f"ldap://127.0.0.1:{port}", timeout_s=0.5) as slow,
+        directory(server.url, timeout_s=60) as quick,
     ):
-        waiting = [threading.Thread(target=_unavailable, args=(slow,)) for _ in range(12)]
-        for thread in waiting:
-            thread.start()
-        begin = time.monotonic()
+        until = time.monotonic() + 60
+        waiting = [slow._threads.submit(slow._check, LOGIN, PASSWORD, until) for _ in range(8)]
+        assert ends(lambda: len(held) == 8)
         assert quick.check(LOGIN, PASSWORD) is not None
-        assert time.monotonic() - begin < 1
-        for thread in waiting:
-            thread.join(6)
-        assert time.monotonic() - begin < 4, "those beyond the limit are refused in time, too"
+        beyond = [threading.Thread(target=_unavailable, args=(slow,)) for _ in range(4)]
+        for thread in beyond:
+            thread.start()
+        for thread in beyond:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in beyond), "those beyond the limit are refused in time"
+        assert not any(one.done() for one in waiting), "and waited for nobody"
+        released.set()
+        assert all(one.exception(30) for one in waiting)
 
 
 def _unavailable(slow: LdapDirectory) -> None:
@@ -509,7 +529,7 @@ def _unavailable(slow: LdapDirectory) -> None:
 
 
 def test_many_checks_leave_nothing_behind(server: Slapd, process: Executor) -> None:
-    people, left = process.submit(many, server.tls_url, server.ca).result(60)
+    people, left = process.submit(many, server.tls_url, server.ca).result(120)
     assert all(people)
     assert len(set(people)) == 1
     assert not left
@@ -517,7 +537,7 @@ def test_many_checks_leave_nothing_behind(server: Slapd, process: Executor) -> N
 
 def many(url: str, ca: str) -> tuple[list[DirectoryPerson | None], set[str]]:
     """Whom 40 checks find, and what they leave open."""
-    with directory(url, ca=ca) as it:
+    with directory(url, ca=ca, timeout_s=60) as it:
         before = opened()
         with ThreadPoolExecutor(8) as threads:
             people = list(threads.map(lambda _: it.check(LOGIN, PASSWORD), range(40)))
