@@ -565,15 +565,18 @@ def _phones(document: Document) -> Result | None:
 
 
 _MOBILE_LAST = re.compile(r"[^\W\d_]\s?1[3-9]\d{9}\s*$")  # 李晓燕13912345678
+_PHONE_LAST = re.compile(r"(?:\(?0\d{2,3}\)?[-\s]?)?(?:1\d{10}|[2-9]\d{6,7})(?:[-转]\d{1,5})?\s*$")
 
 
 def _phone_of(document: Document, party: str) -> Result | None:
-    """The telephone at the end of a party's address: invoices have one label for both (地址、电话)."""
+    """A party's telephone: behind its address (地址、电话 is one label), or the page's own, of who issued it."""
+    fields = document.fields
     side = "buyer" if re.search(r"购|买|客户|采购|需方|buyer|customer|purchaser", party) else "seller"
-    found = document.fields.get(f"{side}_address")
-    if found is None or not (number := _PHONE_LAST.search(found.text)):
-        return None
-    return Result(found.label, number[0].strip(), found.cells)
+    address = fields.get(f"{side}_address")
+    if address is not None and (number := _PHONE_LAST.search(address.text)):
+        return Result(address.label, number[0].strip(), address.cells)
+    own = fields.get("phone") if side == "seller" and "buyer" not in fields else None
+    return Result(own.label, own.text, found=own, kind=own.kind) if own else None
 
 
 def _also_called(asked: str, want: Want) -> tuple[str, ...]:
@@ -581,9 +584,6 @@ def _also_called(asked: str, want: Want) -> tuple[str, ...]:
     noun = {"date": "日期", "time": "时间"}.get(want.kind, "")
     whole = f"{want.beside}{noun}" if want.beside and noun and has_cjk(want.beside) else asked
     return (*synonyms(asked), *((whole, *synonyms(whole)) if whole != asked else ()))
-
-
-_PHONE_LAST = re.compile(r"(?:\(?0\d{2,3}\)?[-\s]?)?(?:1\d{10}|[2-9]\d{6,7})(?:[-转]\d{1,5})?\s*$")
 
 
 def _sum_of_column(document: Document, want: Want) -> Result | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.engines.ocr.asking import ask, said
-from tests.unit.engines.ocr.pages_of import page
+from tests.unit.engines.ocr.pages_of import english_receipt, page
 from vlpro.engines.ocr.page import Page
 
 
@@ -97,6 +97,22 @@ def test_a_telephone_without_a_label_stands_behind_a_name(question: str, answer:
         "重量：2.4 kg",
     )
     assert said(ask(question, parcel)) == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is the seller's phone number?", "Phone number: **07-352 3888**"),
+        ("vendor phone", "Phone: **07-352 3888**"),
+        ("供应商电话", "电话：**07-352 3888**"),
+    ],
+)
+def test_the_telephone_of_a_receipt_is_the_sellers(question: str, answer: str) -> None:
+    assert said(ask(question, english_receipt())).startswith(answer)
+
+
+def test_the_telephone_of_a_receipt_is_not_the_customers() -> None:
+    assert said(ask("customer phone", english_receipt())).startswith("No match for “customer” was found.")
 
 
 def test_what_a_colon_touches_is_its_value() -> None:
