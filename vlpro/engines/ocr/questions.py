@@ -22,6 +22,7 @@ __all__ = [
     "is_follow_up",
     "language_of",
     "parse",
+    "party_of",
     "points_back",
 ]
 
@@ -328,7 +329,14 @@ _OF_PARTY = {
     ("buyer", "address"): "buyer_address", ("merchant", "address"): "seller_address",
     ("buyer", "bank"): "buyer_bank", ("merchant", "bank"): "seller_bank",
 }  # fmt: skip
-_SIDES = re.compile(r"销|卖|供应商|供货商|seller|vendor|supplier")
+_SIDES = re.compile(r"销|卖|seller|vendor|supplier")
+_SELLER = re.compile(rf"{_SIDES.pattern}|供应商|供货商")
+_BUYER = re.compile(r"购|买[方家]|客户|需方|buyer|customer|purchaser")
+
+
+def party_of(words: str) -> Literal["buyer", "seller", ""]:
+    """Which party of a sale words name."""
+    return "buyer" if _BUYER.search(words) else "seller" if _SELLER.search(words) else ""
 
 
 # "Total after rounding" is a total, whatever else its words name.
@@ -398,7 +406,7 @@ def _wants(question: str) -> tuple[Want, ...]:
         # The party is said by the kind: nothing of 销售方 is left beside the seller's bank.
         said = _kinds(part) if kinds[0][1] in _OF_PARTY.values() else kinds
         beside = leftover(_apart(cleaned, [words for _, _, words in said])) if single else ""
-        whose = next((words for _, kind, words in kinds if kind == "buyer" or _SIDES.search(words)), "")
+        whose = next((words for _, kind, words in kinds if kind == "buyer" or _SELLER.search(words)), "")
         if whose and {kind for _, kind, _ in kinds} in ({"buyer", "phone"}, {"merchant", "phone"}):
             beside, single = whose, True  # 客户电话 is not just any telephone
             kinds = [item for item in kinds if item[1] == "phone"]

@@ -15,7 +15,7 @@ from vlpro.engines.ocr.fields.labels import loosely_labelled, value_after
 from vlpro.engines.ocr.fields.money import money_lines
 from vlpro.engines.ocr.fields.synonyms import synonyms
 from vlpro.engines.ocr.fields.table import find_sum
-from vlpro.engines.ocr.questions import MONEY
+from vlpro.engines.ocr.questions import MONEY, party_of
 from vlpro.engines.ocr.text import compact, has_cjk, words
 from vlpro.engines.ocr.wording import clean, leftover, singular, without
 
@@ -570,9 +570,8 @@ _PHONE_LAST = re.compile(r"(?:\(?0\d{2,3}\)?[-\s]?)?(?:1\d{10}|[2-9]\d{6,7})(?:[
 
 def _phone_of(document: Document, party: str) -> Result | None:
     """A party's telephone: behind its address (地址、电话 is one label), or the page's own, of who issued it."""
-    fields = document.fields
-    side = "buyer" if re.search(r"购|买|客户|采购|需方|buyer|customer|purchaser", party) else "seller"
-    address = fields.get(f"{side}_address")
+    fields, side = document.fields, party_of(party)
+    address = fields.get(f"{side}_address") if side else None
     if address is not None and (number := _PHONE_LAST.search(address.text)):
         return Result(address.label, number[0].strip(), address.cells)
     own = fields.get("phone") if side == "seller" and "buyer" not in fields else None

@@ -111,8 +111,13 @@ def test_the_telephone_of_a_receipt_is_the_sellers(question: str, answer: str) -
     assert said(ask(question, english_receipt())).startswith(answer)
 
 
-def test_the_telephone_of_a_receipt_is_not_the_customers() -> None:
-    assert said(ask("customer phone", english_receipt())).startswith("No match for “customer” was found.")
+@pytest.mark.parametrize("question", ["customer phone", "甲方电话", "乙方电话"])
+def test_the_telephone_of_a_receipt_is_no_other_partys(question: str) -> None:
+    assert said(ask(question, english_receipt())).startswith(("No match for “customer”", "没有找到与「"))
+
+
+def test_the_suppliers_address_of_a_receipt() -> None:
+    assert "**NO. 7, JALAN MERANTI 2 81100 JOHOR BAHRU, JOHOR**" in said(ask("供应商地址", english_receipt()))
 
 
 def test_what_a_colon_touches_is_its_value() -> None:
